@@ -1,0 +1,77 @@
+#pragma once
+// Everything an operation needs besides its operands: threads, kernels, scratch memory, the tape of training,
+// cancellation. A context serves one call at a time; models are const and may be shared by many contexts.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "vl3/tensor.h"
+
+namespace vl3 {
+
+class ThreadPool;
+class Tape;
+struct KernelSet;  // ops/cpu/kernels.h: the functions of one instruction set
+
+// kF32: activations and products in f32 whatever the weights' type. kAuto: what the hardware is fast at,
+// within the bound that docs/numerics.md states.
+enum class Compute { kF32, kAuto };
+
+enum class LogLevel { kDebug, kInfo, kWarning };
+using LogSink = std::function<void(LogLevel, std::string_view)>;
+
+struct ContextOptions {
+  int num_threads = 0;  // 0: as many as the process may use
+  Compute compute = Compute::kAuto;
+  std::string cpu;  // "" takes VL3_CPU, else the best path: "baseline", "avx2", "avx512", "neon"
+  LogSink log;      // none: silent
+};
+
+class Context {
+ public:
+  explicit Context(ContextOptions options = {});
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  ThreadPool& threads() const noexcept { return *threads_; }
+  const KernelSet& kernels() const noexcept { return *kernels_; }
+  Compute compute() const noexcept { return compute_; }
+  void set_compute(Compute compute) noexcept { compute_ = compute; }
+
+  // The tape that operations record on, or null. Set by training only.
+  Tape* tape() const noexcept { return tape_; }
+  void set_tape(Tape* tape) noexcept { tape_ = tape; }
+
+  // Uninitialised memory out of this context's pool: buffers let go are used again, so that a forward pass
+  // settles on a fixed set. The tensor may outlive the context.
+  Tensor empty(Shape shape, DType dtype = DType::kF32);
+  // Most bytes that were in use at once, and in use now; for plans, benchmarks and tests.
+  size_t peak_bytes() const noexcept;
+  size_t used_bytes() const noexcept;
+  void release_unused() noexcept;  // gives pooled memory back to the system
+
+  // Cancellation: any thread may ask; long operations notice between layers or tiles and throw kCancelled.
+  void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }
+  void clear_cancel() noexcept { cancelled_.store(false, std::memory_order_relaxed); }
+  bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
+  void check_cancelled() const;
+
+  void log(LogLevel level, std::string_view message) const;
+
+ private:
+  struct Pool;
+  std::unique_ptr<ThreadPool> threads_;
+  const KernelSet* kernels_;
+  Compute compute_;
+  Tape* tape_ = nullptr;
+  std::shared_ptr<Pool> pool_;
+  std::atomic<bool> cancelled_{false};
+  LogSink log_;
+};
+
+}  // namespace vl3

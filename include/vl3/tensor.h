@@ -1,0 +1,136 @@
+#pragma once
+// Tensor: a cheap value that names a piece of memory, its shape and its dtype. Storage: who owns that memory.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace vl3 {
+
+enum class DType : uint8_t { kF32, kBF16, kF16, kF64, kI64, kI32, kU8, kBool };
+
+size_t size_of(DType dtype) noexcept;         // bytes per element
+const char* to_string(DType dtype) noexcept;  // "f32", "bf16", …
+DType dtype_from_string(
+    const std::string& name);  // also safetensors' spelling ("F32", "BF16"); throws kUnsupported
+
+// Bytes of a bf16 or f16 number; arithmetic happens in float.
+struct bf16 {
+  uint16_t bits;
+};
+struct f16 {
+  uint16_t bits;
+};
+
+template <class T>
+inline constexpr DType kDTypeOf = [] {
+  if constexpr (std::is_same_v<T, float>)
+    return DType::kF32;
+  else if constexpr (std::is_same_v<T, bf16>)
+    return DType::kBF16;
+  else if constexpr (std::is_same_v<T, f16>)
+    return DType::kF16;
+  else if constexpr (std::is_same_v<T, double>)
+    return DType::kF64;
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return DType::kI64;
+  else if constexpr (std::is_same_v<T, int32_t>)
+    return DType::kI32;
+  else if constexpr (std::is_same_v<T, uint8_t>)
+    return DType::kU8;
+  else if constexpr (std::is_same_v<T, bool>)
+    return DType::kBool;
+}();
+
+// Memory with an owner: an aligned heap buffer, a slice of a file mapping, or anything else with a deleter.
+class Storage {
+ public:
+  // 64-byte aligned, not initialised. Throws kOutOfMemory with the size asked for.
+  static std::shared_ptr<Storage> allocate(size_t bytes);
+  // Memory owned by somebody else; release runs once, when the last tensor lets go. read_only memory must not
+  // be written.
+  static std::shared_ptr<Storage> wrap(void* data, size_t bytes, bool read_only,
+                                       std::function<void()> release);
+
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+  ~Storage();
+
+  std::byte* data() const noexcept { return data_; }
+  size_t bytes() const noexcept { return bytes_; }
+  bool read_only() const noexcept { return read_only_; }
+
+ private:
+  Storage(void* data, size_t bytes, bool read_only, std::function<void()> release);
+  std::byte* data_;
+  size_t bytes_;
+  bool read_only_;
+  std::function<void()> release_;
+};
+
+using Shape = std::vector<int64_t>;
+std::string to_string(const Shape& shape);  // "[2, 3]"
+int64_t num_elements(
+    const Shape& shape);  // throws kInvalidArgument for a negative extent, kLimitExceeded on overflow
+
+// Dense and row-major, always: a tensor is its first element's address, a shape and a dtype. Copies share the
+// memory. Views are made by rows (a range of the first dimension) and by reshape, both of which stay dense.
+class Tensor {
+ public:
+  Tensor() = default;  // empty: defined() is false
+  Tensor(std::shared_ptr<Storage> storage, size_t byte_offset, Shape shape, DType dtype);
+
+  static Tensor empty(Shape shape, DType dtype);  // not initialised
+  static Tensor zeros(Shape shape, DType dtype);
+  template <class T>
+  static Tensor from(Shape shape, std::span<const T> values);  // copies
+  template <class T>
+  static Tensor from(Shape shape, const std::vector<T>& values) {
+    return from<T>(std::move(shape), std::span<const T>(values));
+  }
+
+  bool defined() const noexcept { return storage_ != nullptr; }
+  const Shape& shape() const noexcept { return shape_; }
+  int64_t dim(int axis) const;  // negative axes count from the end
+  int rank() const noexcept { return static_cast<int>(shape_.size()); }
+  int64_t numel() const noexcept { return numel_; }
+  size_t bytes() const noexcept { return static_cast<size_t>(numel_) * size_of(dtype_); }
+  DType dtype() const noexcept { return dtype_; }
+  const std::shared_ptr<Storage>& storage() const noexcept { return storage_; }
+
+  std::byte* raw() const noexcept { return data_; }
+  // The elements; throws kInvalidArgument when T is not the dtype.
+  template <class T>
+  T* data() const;
+  template <class T>
+  std::span<T> span() const {
+    return {data<T>(), static_cast<size_t>(numel_)};
+  }
+
+  Tensor reshape(Shape shape) const;  // same memory; one extent may be -1
+  Tensor rows(int64_t begin,
+              int64_t end) const;  // same memory; the range [begin, end) of the first dimension
+  Tensor clone() const;            // own memory, same bytes
+
+ private:
+  void check_type(DType wanted) const;
+  std::shared_ptr<Storage> storage_;
+  std::byte* data_ = nullptr;
+  Shape shape_;
+  int64_t numel_ = 0;
+  DType dtype_ = DType::kF32;
+};
+
+template <class T>
+T* Tensor::data() const {
+  check_type(kDTypeOf<T>);
+  return reinterpret_cast<T*>(data_);
+}
+
+}  // namespace vl3
