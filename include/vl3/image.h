@@ -1,0 +1,93 @@
+#pragma once
+// Pictures: PNG, JPEG, WebP, GIF, BMP and TIFF, recognised by their bytes and never by their name, decoded to
+// the 8-bit RGB that Pillow's Image.open(f).convert("RGB") gives, byte for byte
+// (docs/decisions/media_pictures.md lists the few corners where other versions of a codec could differ).
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vl3/media_limits.h"
+
+namespace vl3 {
+
+enum class ImageFormat { kPng, kJpeg, kWebp, kGif, kBmp, kTiff };
+
+// "png", "jpeg", "webp", "gif", "bmp", "tiff".
+const char* to_string(ImageFormat format) noexcept;
+
+struct Image {
+  int64_t height = 0;
+  int64_t width = 0;
+  std::vector<uint8_t> rgb;  // [height, width, 3], rows from the top
+  std::string mode;          // what Pillow calls the file's own form: "RGB", "P", "I;16", …
+};
+
+// What the header says, before any pixel is decoded.
+struct ImageInfo {
+  int64_t height = 0;  // as decode_image would give it: after the orientation, when that is applied
+  int64_t width = 0;
+  ImageFormat format = ImageFormat::kPng;
+  std::string mode;     // Pillow's mode
+  int orientation = 1;  // EXIF or TIFF orientation, 1 to 8; 1 where absent or out of range
+  int64_t frames =
+      1;  // frames of an animated GIF or WebP, pages of a TIFF; 1 otherwise. decode_image gives the first
+};
+
+// Decodes the first frame of the picture. name stands for it in messages ("[name] …", with where it broke:
+// a byte, a row or a chunk). apply_exif_orientation turns the picture upright as ImageOps.exif_transpose
+// does; the reference's image processor doesn't, so its callers say false where they need its exact result.
+// (TIFF pictures are upright either way, as Pillow makes them when it loads them.)
+// Alpha is dropped, not composited. Throws kFormat for bytes that are no picture, broken or truncated;
+// kUnsupported for what the codecs do not do (12-bit JPEG, …), by name; kLimitExceeded.
+Image decode_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,
+                   bool apply_exif_orientation = true);
+
+// decode_image of a file; also kNotFound and kIo.
+Image read_image(const std::filesystem::path& path, const MediaLimits& limits = {},
+                 bool apply_exif_orientation = true);
+
+// The header alone: costs no more than reading the file's first bytes, its chunks' headers and its EXIF
+// block.
+ImageInfo probe_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,
+                      bool apply_exif_orientation = true);
+ImageInfo probe_image(const std::filesystem::path& path, const MediaLimits& limits = {},
+                      bool apply_exif_orientation = true);
+
+// The format these bytes begin like; false where they begin like none of the six.
+bool sniff_image(std::span<const std::byte> bytes, ImageFormat* format) noexcept;
+
+// An animated GIF as a clip: every frame composited over the ones before it, with disposal and transparency,
+// as Pillow's seek() and convert("RGB") do. One canvas in memory however long the animation is.
+class GifReader {
+ public:
+  // bytes must outlive the reader. Walks the blocks once, decoding nothing. Throws as decode_image does, and
+  // kLimitExceeded above max_frames or max_duration_s.
+  GifReader(std::span<const std::byte> bytes, const MediaLimits& limits, std::string name);
+  ~GifReader();
+  GifReader(GifReader&&) noexcept;
+  GifReader& operator=(GifReader&&) noexcept;
+
+  int64_t height() const noexcept;  // of the screen; every frame has its size
+  int64_t width() const noexcept;
+  int64_t total_frames() const noexcept;
+  // When frame i starts, and where the last one ends, in milliseconds: total_frames() + 1 values. The file
+  // counts in hundredths of a second, so that they are exact. A delay of zero stays zero.
+  const std::vector<int64_t>& timestamps_ms() const noexcept;
+
+  // The next frame, in order; false after the last.
+  bool next(Image* image);
+  // Back to the first frame.
+  void rewind();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vl3
