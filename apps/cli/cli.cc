@@ -1,0 +1,129 @@
+#include "cli.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+
+#include "base/file.h"
+
+namespace vl3::cli {
+namespace {
+
+constexpr uint64_t kMaxRequestBytes = 64u << 20;
+
+// A signal handler can only see what has static lifetime.
+std::atomic<Context*> interrupt_target{nullptr};
+std::atomic<int> interrupts{0};
+
+void on_interrupt(int) {
+  Context* target = interrupt_target.load();
+  if (target == nullptr || interrupts.fetch_add(1) > 0) _exit(kInterrupted);
+  target->cancel();
+}
+
+}  // namespace
+
+void ComputeOptions::add_to(CLI::App& command, const std::string& default_compute) {
+  compute = default_compute;
+  command.add_option("--threads", threads, "threads to compute with; 0: as many as this process may use")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  command
+      .add_option("--compute", compute,
+                  "f32: activations and products in f32 whatever the weights' type; auto: what the hardware "
+                  "is fast at")
+      ->check(CLI::IsMember({"f32", "auto"}))
+      ->capture_default_str();
+  command.add_option("--cpu", cpu,
+                     "instruction set to use: baseline, avx2, avx512 (default: the best; or VL3_CPU)");
+  command.add_flag("--verbose", verbose, "timings and what was assumed, on stderr");
+}
+
+std::unique_ptr<Context> ComputeOptions::make_context() const {
+  ContextOptions options;
+  options.num_threads = threads;
+  options.compute = compute == "f32" ? Compute::kF32 : Compute::kAuto;
+  options.cpu = cpu;
+  const bool tell_all = verbose;
+  options.log = [tell_all](LogLevel level, std::string_view message) {
+    if (level == LogLevel::kWarning || tell_all) fmt::print(stderr, "{}\n", message);
+  };
+  return std::make_unique<Context>(options);
+}
+
+Json read_json_argument(const std::string& path) {
+  if (path != "-") return parse_json(read_file(path, kMaxRequestBytes), path);
+  const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+  return parse_json(text, "standard input");
+}
+
+void print_json(const Json& value) {
+  const std::string line = value.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  finish_stdout();
+}
+
+void finish_stdout() {
+  require(std::fflush(stdout) == 0 && std::ferror(stdout) == 0, ErrorCode::kIo,
+          "[stdout] cannot write the output: {}", std::generic_category().message(errno));
+}
+
+double now_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Progress::Progress() : terminal_(isatty(STDERR_FILENO) == 1) {}
+
+Progress::~Progress() { clear(); }
+
+void Progress::update(std::string_view stage, int64_t done, int64_t total) {
+  if (!terminal_) return;
+  const double now = now_s();
+  if (stage != stage_) {
+    stage_ = stage;
+    stage_started_s_ = now;
+  }
+  constexpr double kPatience_s = 0.5, kRedraw_s = 0.1;
+  if (now - stage_started_s_ < kPatience_s || (now - last_drawn_s_ < kRedraw_s && done < total)) return;
+  last_drawn_s_ = now;
+  constexpr int64_t kWidth = 30;
+  const int64_t filled = total > 0 ? done * kWidth / total : 0;
+  const double left_s =
+      done > 0 ? (now - stage_started_s_) * static_cast<double>(total - done) / static_cast<double>(done) : 0;
+  fmt::print(stderr, "\r\033[K{:<8} [{:{}}] {}/{}  {:.0f} s left", stage_,
+             std::string(static_cast<size_t>(filled), '='), kWidth, done, total, left_s);
+  std::fflush(stderr);
+  drawn_ = true;
+}
+
+void Progress::clear() {
+  if (!drawn_) return;
+  fmt::print(stderr, "\r\033[K");
+  std::fflush(stderr);
+  drawn_ = false;
+}
+
+InterruptScope::InterruptScope(Context& context) {
+  interrupts.store(0);
+  context.clear_cancel();
+  interrupt_target.store(&context);
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+}
+
+InterruptScope::~InterruptScope() {
+  interrupt_target.store(nullptr);
+  std::signal(SIGINT, SIG_DFL);
+}
+
+bool InterruptScope::interrupted() const { return interrupts.load() > 0; }
+
+}  // namespace vl3::cli

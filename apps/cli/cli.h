@@ -1,0 +1,76 @@
+#pragma once
+// What the commands of the program share: options, data out on stdout, everything else on stderr, and Ctrl-C.
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "vl3/context.h"
+
+namespace vl3::cli {
+
+// Exit statuses.
+inline constexpr int kOk = 0, kFailed = 1, kUsage = 2, kInterrupted = 130;
+
+// Options of every command that computes.
+struct ComputeOptions {
+  int threads = 0;
+  std::string compute = "auto";
+  std::string cpu;
+  bool verbose = false;
+
+  void add_to(CLI::App& command, const std::string& default_compute);
+  std::unique_ptr<Context> make_context() const;
+};
+
+// Each adds one command, or a family of them, to the program. What a command does runs after parsing, as its
+// callback.
+void add_run(CLI::App& app);
+void add_plan(CLI::App& app);
+void add_inspect(CLI::App& app);
+void add_tokenize(CLI::App& app);
+void add_process(CLI::App& app);
+void add_forward(CLI::App& app);
+void add_generate(CLI::App& app);
+
+// A JSON file, or standard input for "-".
+Json read_json_argument(const std::string& path);
+// One line of JSON on stdout.
+void print_json(const Json& value);
+// Checks that everything written to stdout got there; throws kIo otherwise (a full disk behind a
+// redirection).
+void finish_stdout();
+
+// Progress on stderr: a line that is drawn over, only on a terminal, only for stages that take longer than
+// half a second.
+class Progress {
+ public:
+  Progress();
+  ~Progress();  // removes the line
+  void update(std::string_view stage, int64_t done, int64_t total);
+  void clear();
+
+ private:
+  bool terminal_;
+  bool drawn_ = false;
+  std::string stage_;
+  double stage_started_s_ = 0, last_drawn_s_ = 0;
+};
+
+double now_s();
+
+// While one lives, the first Ctrl-C cancels the context's work; a second one ends the program with status
+// 130.
+class InterruptScope {
+ public:
+  explicit InterruptScope(Context& context);
+  ~InterruptScope();
+  InterruptScope(const InterruptScope&) = delete;
+  InterruptScope& operator=(const InterruptScope&) = delete;
+  bool interrupted() const;
+};
+
+}  // namespace vl3::cli

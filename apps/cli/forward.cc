@@ -1,0 +1,35 @@
+// videollama3 forward: one pass, named tensors in and out.
+
+#include "cli.h"
+#include "model/forward_io.h"
+#include "vl3/checkpoint.h"
+#include "vl3/model.h"
+
+namespace vl3::cli {
+
+void add_forward(CLI::App& app) {
+  struct Options {
+    std::string model, in, out, prefix = "in.";
+    ComputeOptions compute;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("forward", "run the network on prepared tensors and save every stage");
+  command->add_option("model", options->model, "checkpoint folder")->required();
+  command->add_option("--in", options->in, "safetensors file with the inputs")->required();
+  command->add_option("--out", options->out, "safetensors file to write")->required();
+  command->add_option("--prefix", options->prefix, "what the names of the inputs begin with")
+      ->capture_default_str();
+  options->compute.add_to(*command, "f32");
+  command->callback([options] {
+    const auto context = options->compute.make_context();
+    const InterruptScope interrupt(*context);
+    const auto model = ForConditionalGeneration::from_pretrained(options->model);
+    const ForwardInput input = read_forward_input(SafetensorsFile::open(options->in), options->prefix);
+    auto outputs = forward_all_stages(*context, model, input);
+    for (auto& [name, tensor] : outputs) name = "out." + name;
+    write_safetensors(options->out, outputs);
+  });
+}
+
+}  // namespace vl3::cli

@@ -1,0 +1,41 @@
+// videollama3 generate: new ids for prepared tensors.
+
+#include "cli.h"
+#include "model/forward_io.h"
+#include "model/kv_cache.h"
+#include "vl3/checkpoint.h"
+#include "vl3/generation.h"
+#include "vl3/model.h"
+
+namespace vl3::cli {
+
+void add_generate(CLI::App& app) {
+  struct Options {
+    std::string model, in, prefix = "in.", settings = "{}";
+    ComputeOptions compute;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("generate", "generate ids from prepared tensors; prints {\"new_ids\": [[...]]}");
+  command->add_option("model", options->model, "checkpoint folder")->required();
+  command->add_option("--in", options->in, "safetensors file with the inputs")->required();
+  command->add_option("--prefix", options->prefix, "what the names of the inputs begin with")
+      ->capture_default_str();
+  command->add_option("--settings", options->settings, "settings of generation as JSON (docs/generation.md)")
+      ->capture_default_str();
+  options->compute.add_to(*command, "f32");
+  command->callback([options] {
+    const auto context = options->compute.make_context();
+    const InterruptScope interrupt(*context);
+    const auto settings =
+        GenerationConfig::from_json(parse_json(options->settings, "--settings"),
+                                    GenerationConfig::from_pretrained(options->model), "--settings");
+    const auto model = ForConditionalGeneration::from_pretrained(options->model);
+    const ForwardInput input = read_forward_input(SafetensorsFile::open(options->in), options->prefix);
+    const auto results = model.generate(*context, input, settings);
+    context->check_cancelled();
+    print_json(Json{{"new_ids", pad_new_ids(results, settings)}});
+  });
+}
+
+}  // namespace vl3::cli

@@ -1,0 +1,58 @@
+// The program: one command per job, `videollama3 --help` lists them.
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <new>
+
+#include "cli.h"
+#include "vl3/error.h"
+
+#ifndef VL3_VERSION
+#define VL3_VERSION "development"
+#endif
+
+namespace {
+
+// The Error's code as an exit status.
+int status_of(const vl3::Error& error) {
+  return error.code() == vl3::ErrorCode::kCancelled ? vl3::cli::kInterrupted : vl3::cli::kFailed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace vl3::cli;
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error like any other
+  CLI::App app("VideoLLaMA3: pictures, clips and text in, answers out");
+  app.set_version_flag("--version", VL3_VERSION);
+  app.require_subcommand(1);
+  add_run(app);
+  add_plan(app);
+  add_inspect(app);
+  add_tokenize(app);
+  add_process(app);
+  add_forward(app);
+  add_generate(app);
+  try {
+    app.parse(argc, argv);
+    finish_stdout();
+    return kOk;
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::CallForVersion& version) {
+    return app.exit(version);
+  } catch (const CLI::ParseError& error) {
+    app.exit(error);
+    return kUsage;
+  } catch (const vl3::Error& error) {
+    fmt::print(stderr, "videollama3: {}\n", error.what());
+    return status_of(error);
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "videollama3: out of memory\n");
+    return kFailed;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "videollama3: unexpected: {}\n", error.what());
+    return kFailed;
+  }
+}

@@ -1,0 +1,85 @@
+#include "model/kv_cache.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace vl3 {
+
+size_t KvCache::bytes() const noexcept {
+  size_t total = 0;
+  for (const auto& block : blocks_) total += block->bytes();
+  return total;
+}
+
+KvCache KvCache::fork() const {
+  KvCache copy(shape_);
+  copy.blocks_ = blocks_;
+  copy.length_ = length_;
+  return copy;
+}
+
+void KvCache::truncate(int64_t length) {
+  require(length >= 0 && length <= length_, ErrorCode::kInvalidArgument,
+          "[kv_cache] cannot truncate a cache of {} tokens to {}", length_, length);
+  length_ = length;
+  blocks_.resize(static_cast<size_t>((length + kBlockTokens - 1) / kBlockTokens));
+}
+
+void KvCache::reserve(int64_t count) {
+  require(count >= 0, ErrorCode::kInvalidArgument, "[kv_cache] cannot reserve {} tokens", count);
+  const size_t block_bytes = static_cast<size_t>(shape_.num_layers * 2 * plane()) * sizeof(float);
+  // Blocks that this step writes to must not be seen by a fork.
+  for (size_t i = static_cast<size_t>(length_ / kBlockTokens); count > 0 && i < blocks_.size(); ++i) {
+    if (blocks_[i].use_count() == 1) continue;
+    auto own = Storage::allocate(block_bytes);
+    std::memcpy(own->data(), blocks_[i]->data(), block_bytes);
+    blocks_[i] = std::move(own);
+  }
+  const size_t needed = static_cast<size_t>((length_ + count + kBlockTokens - 1) / kBlockTokens);
+  while (blocks_.size() < needed) blocks_.push_back(Storage::allocate(block_bytes));
+}
+
+float* KvCache::block(int64_t index, int64_t layer, bool value) const {
+  float* base = reinterpret_cast<float*>(blocks_[static_cast<size_t>(index)]->data());
+  return base + (layer * 2 + (value ? 1 : 0)) * plane();
+}
+
+void KvCache::append(int64_t layer, const Tensor& k, const Tensor& v) {
+  const int64_t count = k.dim(0), heads = shape_.num_kv_heads, width = shape_.head_dim;
+  require(k.rank() == 3 && k.dim(1) == heads && k.dim(2) == width && v.shape() == k.shape() && layer >= 0 &&
+              layer < shape_.num_layers &&
+              length_ + count <= static_cast<int64_t>(blocks_.size()) * kBlockTokens,
+          ErrorCode::kInvalidArgument,
+          "[kv_cache] keys {} and values {} for layer {} of {} layers x {} heads x {}", to_string(k.shape()),
+          to_string(v.shape()), layer, shape_.num_layers, heads, width);
+  for (const bool value : {false, true}) {
+    const float* source = (value ? v : k).data<float>();
+    for (int64_t token = 0; token < count; ++token) {
+      const int64_t position = length_ + token;
+      float* target = block(position / kBlockTokens, layer, value) + position % kBlockTokens * width;
+      for (int64_t head = 0; head < heads; ++head) {
+        std::copy_n(source + (token * heads + head) * width, width, target + head * kBlockTokens * width);
+      }
+    }
+  }
+}
+
+ops::KeyValueView KvCache::view(int64_t layer, int64_t length) const {
+  ops::KeyValueView view;
+  view.block_tokens = kBlockTokens;
+  view.token_stride = shape_.head_dim;
+  view.head_stride = kBlockTokens * shape_.head_dim;
+  view.length = length;
+  const int64_t count = (length + kBlockTokens - 1) / kBlockTokens;
+  for (int64_t i = 0; i < count; ++i) {
+    view.k_blocks.push_back(block(i, layer, false));
+    view.v_blocks.push_back(block(i, layer, true));
+  }
+  return view;
+}
+
+void KvCache::advance(int64_t count) { length_ += count; }
+
+}  // namespace vl3

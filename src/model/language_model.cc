@@ -1,0 +1,119 @@
+#include "model/language_model.h"
+
+#include <cmath>
+
+#include "base/check.h"
+#include "model/rotary.h"
+#include "ops/ops.h"
+
+namespace vl3 {
+namespace {
+
+struct Step {
+  Context& context;
+  const TextConfig& config;
+  const PackedSequences& sequences;
+  const RotaryTable& rotary;
+  const Probe* probe;
+};
+
+// Keys and values of every sequence: appended to its cache, or rows of this batch.
+std::vector<ops::AttentionSequence> key_values(const Step& step, int64_t layer, const Tensor& k,
+                                               const Tensor& v) {
+  const PackedSequences& s = step.sequences;
+  std::vector<ops::AttentionSequence> result;
+  for (int64_t i = 0; i < s.num_sequences(); ++i) {
+    const size_t n = static_cast<size_t>(i);
+    const int64_t begin = s.cu_seqlens_q[n], end = s.cu_seqlens_q[n + 1];
+    if (!s.caches.empty()) {
+      KvCache& cache = *s.caches[n];
+      cache.append(layer, k.rows(begin, end), v.rows(begin, end));
+      result.push_back({begin, end, cache.view(layer, cache.length() + end - begin)});
+    } else {
+      result.push_back({begin, end,
+                        ops::dense_view(k.rows(s.cu_seqlens_k[n], s.cu_seqlens_k[n + 1]),
+                                        v.rows(s.cu_seqlens_k[n], s.cu_seqlens_k[n + 1]))});
+    }
+  }
+  return result;
+}
+
+Tensor attend(const Step& step, int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v) {
+  const PackedSequences& s = step.sequences;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(step.config.head_dim));
+  const bool shows = step.probe != nullptr && step.probe->attentions && step.probe->stage;
+  if (step.context.tape() != nullptr && s.caches.empty()) {
+    return ops::attention(step.context, q, k, v, s.cu_seqlens_q, s.cu_seqlens_k, scale, true);
+  }
+  const auto views = key_values(step, layer, k, v);
+  for (size_t i = 0; shows && i < views.size(); ++i) {
+    step.probe->stage(
+        "text.attention" + std::to_string(layer) + "." + std::to_string(i),
+        ops::attention_weights(step.context, q, views[i], step.config.num_key_value_heads, scale, true));
+  }
+  return ops::attention(step.context, q, views, step.config.num_key_value_heads, scale, true);
+}
+
+Tensor self_attention(const Step& step, int64_t layer, const TextLayerWeights& l, const Tensor& x,
+                      const Tensor& residual) {
+  const TextConfig& config = step.config;
+  const int64_t rows = x.dim(0), width = config.head_dim;
+  const auto project = [&](const LinearWeights& w, int64_t heads) {
+    return ops::linear(step.context, x, w.weight, w.bias).reshape({rows, heads, width});  // [T, heads, width]
+  };
+  const Tensor q = ops::rope(step.context, project(l.q_proj, config.num_attention_heads), step.rotary.cos,
+                             step.rotary.sin);
+  const Tensor k = ops::rope(step.context, project(l.k_proj, config.num_key_value_heads), step.rotary.cos,
+                             step.rotary.sin);
+  const Tensor v = project(l.v_proj, config.num_key_value_heads);
+  const Tensor y = attend(step, layer, q, k, v);
+  return ops::linear(step.context, y.reshape({rows, config.num_attention_heads * width}), l.o_proj.weight, {},
+                     {ops::Activation::kNone, &residual});
+}
+
+Tensor decoder_layer(const Step& step, int64_t layer, const TextLayerWeights& l, const Tensor& x) {
+  Context& context = step.context;
+  const float eps = static_cast<float>(step.config.rms_norm_eps);
+  const Tensor normed = ops::rms_norm(context, x, l.input_layernorm, eps);
+  const Tensor attended = self_attention(step, layer, l, normed, x);
+  const Tensor normed2 = ops::rms_norm(context, attended, l.post_attention_layernorm, eps);
+  const Tensor gate = ops::linear(context, normed2, l.gate_proj.weight);  // [T, F]
+  const Tensor up = ops::linear(context, normed2, l.up_proj.weight);      // [T, F]
+  return ops::linear(context, ops::swiglu(context, gate, up), l.down_proj.weight, {},
+                     {ops::Activation::kNone, &attended});
+}
+
+}  // namespace
+
+Tensor run_language_model(Context& context, const TextWeights& weights, const TextConfig& config,
+                          const Tensor& embeds, const PackedSequences& sequences, const Probe* probe) {
+  require(embeds.rank() == 2 && embeds.dim(1) == config.hidden_size &&
+              embeds.dim(0) == sequences.cu_seqlens_q.back() &&
+              embeds.dim(0) == static_cast<int64_t>(sequences.positions.size()),
+          ErrorCode::kInvalidArgument, "[language_model] embeddings {} for {} tokens of width {}",
+          to_string(embeds.shape()), sequences.positions.size(), config.hidden_size);
+  const auto show = [&](const std::string& name, const Tensor& value) {
+    if (probe != nullptr && probe->stage) probe->stage(name, value);
+  };
+  const auto length = [&](size_t i) { return sequences.cu_seqlens_q[i + 1] - sequences.cu_seqlens_q[i]; };
+  for (size_t i = 0; i < sequences.caches.size(); ++i) sequences.caches[i]->reserve(length(i));
+
+  const RotaryTable rotary = text_rotary(context, config, sequences.positions, sequences.cu_seqlens_q);
+  const Step step{context, config, sequences, rotary, probe};
+  Tensor x = embeds;
+  for (size_t i = 0; i < weights.layers.size(); ++i) {
+    context.check_cancelled();
+    x = decoder_layer(step, static_cast<int64_t>(i), weights.layers[i], x);
+    show("text.layer" + std::to_string(i), x);
+  }
+  for (size_t i = 0; i < sequences.caches.size(); ++i) sequences.caches[i]->advance(length(i));
+  x = ops::rms_norm(context, x, weights.norm, static_cast<float>(config.rms_norm_eps));
+  show("text.norm", x);
+  return x;
+}
+
+Tensor run_head(Context& context, const TextWeights& weights, const Tensor& hidden) {
+  return ops::linear(context, hidden, weights.lm_head);
+}
+
+}  // namespace vl3

@@ -1,0 +1,33 @@
+#pragma once
+// Stage 7: embeddings → hidden states. Reference: Qwen2Model.
+
+#include <span>
+
+#include "model/kv_cache.h"
+#include "model/parameters.h"
+#include "vl3/context.h"
+#include "vl3/model.h"
+
+namespace vl3 {
+
+// Sequences one behind the other, without padding. Sequence s has the rows [cu_seqlens_q[s], cu_seqlens_q[s +
+// 1]). Without caches its keys are the rows [cu_seqlens_k[s], cu_seqlens_k[s + 1]) of the same batch; that
+// range may be empty at the end of the batch, for rows that attend to nothing. With caches (one per sequence)
+// its keys are what its cache holds and its own rows behind.
+struct PackedSequences {
+  std::vector<int64_t> positions;     // [T]
+  std::vector<int64_t> cu_seqlens_q;  // [sequences + 1]
+  std::vector<int64_t> cu_seqlens_k;  // likewise
+  std::vector<KvCache*> caches;       // empty, or one per sequence
+
+  int64_t num_sequences() const { return static_cast<int64_t>(cu_seqlens_q.size()) - 1; }
+};
+
+// embeds [T, H] f32 → hidden states after the final norm [T, H] f32. Caches grow by their sequence's rows.
+Tensor run_language_model(Context& context, const TextWeights& weights, const TextConfig& config,
+                          const Tensor& embeds, const PackedSequences& sequences, const Probe* probe);
+
+// hidden [T, H] → logits [T, vocabulary] f32.
+Tensor run_head(Context& context, const TextWeights& weights, const Tensor& hidden);
+
+}  // namespace vl3
