@@ -1,0 +1,90 @@
+// WebP through libwebp's animation decoder, as Pillow: a still picture is an animation of one frame.
+#include <webp/demux.h>
+
+#include <cstring>
+#include <memory>
+
+#include "media/exif.h"
+#include "media/image_codec.h"
+
+namespace vl3::media {
+namespace {
+
+// Checks that every chunk lies within the RIFF container and that within the file, which libwebp says only
+// yes or no to.
+void check_chunks(const Source& source) {
+  const std::span<const uint8_t> header = source.slice(0, 12, "the RIFF header");
+  const uint64_t declared = uint64_t{load_le32(&header[4])} + 8;
+  require(declared <= source.bytes.size(), ErrorCode::kFormat,
+          "[{}] WebP truncated: the RIFF header declares {} bytes, the file has {}", source.name, declared,
+          source.bytes.size());
+  for (uint64_t at = 12; at + 8 <= declared;) {
+    const uint8_t* chunk = &source.bytes[at];
+    const uint64_t size = load_le32(chunk + 4);
+    require(size <= declared - at - 8, ErrorCode::kFormat,
+            "[{}] broken WebP: the chunk at byte {} declares {} bytes, {} are left", source.name, at, size,
+            declared - at - 8);
+    at += 8 + size + (size & 1);
+  }
+}
+
+using Demuxer = std::unique_ptr<WebPDemuxer, decltype([](WebPDemuxer* d) { WebPDemuxDelete(d); })>;
+using Decoder =
+    std::unique_ptr<WebPAnimDecoder, decltype([](WebPAnimDecoder* d) { WebPAnimDecoderDelete(d); })>;
+
+Demuxer demux(const Source& source) {
+  check_chunks(source);
+  const WebPData data{source.bytes.data(), source.bytes.size()};
+  Demuxer demuxer(WebPDemux(&data));
+  require(demuxer != nullptr, ErrorCode::kFormat,
+          "[{}] broken WebP: its chunks do not make a picture (RIFF at byte 0)", source.name);
+  return demuxer;
+}
+
+ImageInfo describe(const Source& source, const WebPDemuxer* demuxer) {
+  ImageInfo info;
+  info.width = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH);
+  info.height = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT);
+  info.frames = WebPDemuxGetI(demuxer, WEBP_FF_FRAME_COUNT);
+  // The animation decoder holds two canvases of 4 bytes a pixel, and the picture is made beside them.
+  check_size(source, info.width, info.height, 8);
+  require(info.frames > 0, ErrorCode::kFormat, "[{}] WebP without a frame", source.name);
+  info.mode = (WebPDemuxGetI(demuxer, WEBP_FF_FORMAT_FLAGS) & ALPHA_FLAG) != 0 ? "RGBA" : "RGB";
+  const auto chunk_orientation = [&](const char* name, int (*read)(std::span<const uint8_t>)) {
+    WebPChunkIterator chunk{};
+    if (WebPDemuxGetChunk(demuxer, name, 1, &chunk) == 0) return 0;
+    const int found = read({chunk.chunk.bytes, chunk.chunk.size});
+    WebPDemuxReleaseChunkIterator(&chunk);
+    return found;
+  };
+  info.orientation = choose_orientation(chunk_orientation("EXIF", exif_orientation),
+                                        chunk_orientation("XMP ", xmp_orientation));
+  return info;
+}
+
+}  // namespace
+
+ImageInfo probe_webp(const Source& source) { return describe(source, demux(source).get()); }
+
+Image decode_webp(const Source& source) {
+  const ImageInfo info = describe(source, demux(source).get());
+  WebPAnimDecoderOptions options;
+  require(WebPAnimDecoderOptionsInit(&options) != 0, ErrorCode::kInternal, "[{}] libwebp of another version",
+          source.name);
+  options.color_mode = MODE_RGBA;
+  options.use_threads = 0;
+  const WebPData data{source.bytes.data(), source.bytes.size()};
+  const Decoder decoder(WebPAnimDecoderNew(&data, &options));
+  require(decoder != nullptr, ErrorCode::kFormat, "[{}] broken WebP: libwebp cannot read its first frame",
+          source.name);
+  uint8_t* rgba = nullptr;
+  int timestamp_ms = 0;
+  require(WebPAnimDecoderGetNext(decoder.get(), &rgba, &timestamp_ms) != 0, ErrorCode::kFormat,
+          "[{}] broken WebP: the data of frame 0 of {} is corrupt", source.name, info.frames);
+  Image image = new_image(source, info.width, info.height, info.mode);
+  for (size_t i = 0; i < static_cast<size_t>(info.width * info.height); ++i)
+    std::memcpy(&image.rgb[3 * i], rgba + 4 * i, 3);
+  return image;
+}
+
+}  // namespace vl3::media
