@@ -53,7 +53,7 @@ class Checkpoint {
   const std::vector<ExpectedTensor>& tensors() const noexcept;
   const std::vector<SafetensorsFile>& files() const noexcept;
 
-  bool has(std::string_view canonical) const noexcept;
+  bool contains(std::string_view canonical) const noexcept;
   // Read only. "lm_head.weight" of a tied checkpoint is the embedding. Throws kNotFound.
   Tensor get(std::string_view canonical) const;
 

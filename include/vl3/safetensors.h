@@ -40,7 +40,8 @@ class SafetensorsFile {
   const Metadata& metadata() const noexcept;                // "__metadata__", in the order of the file
   uint64_t file_bytes() const noexcept;
 
-  bool has(std::string_view name) const noexcept;
+  std::vector<std::string> names() const;  // likewise
+  bool contains(std::string_view name) const noexcept;
   // The tensor on the mapping, read only; a copy of its own where the file has it at an address that is not a
   // multiple of its element's size. Throws kNotFound, naming file and tensor.
   Tensor get(std::string_view name) const;
