@@ -95,11 +95,11 @@ struct GenerationConfig {
 
 // One row of the table of settings, for command lines, servers and documentation.
 struct SettingInfo {
-  std::string_view name;
-  std::string_view type;      // "integer", "number", "boolean", "ids", …
-  std::string_view fallback;  // the default as text
-  std::string_view range;     // as text
-  std::string_view help;
+  std::string name;
+  std::string type;      // "integer", "number", "boolean", "ids", …
+  std::string fallback;  // the default as text
+  std::string range;     // as text
+  std::string help;
 };
 std::span<const SettingInfo> generation_settings();
 // The table as Markdown, as docs/generation.md shows it.
@@ -155,6 +155,7 @@ class TextStream {
   virtual ~TextStream() = default;
   virtual std::string push(int64_t id) = 0;
   virtual std::string finish() = 0;  // what was held back
+  virtual std::unique_ptr<TextStream> clone() const = 0;
 };
 
 struct GenerationHooks {

@@ -1,0 +1,269 @@
+#include "generate/beam_task.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "base/check.h"
+#include "generate/random.h"
+#include "generate/sampler.h"
+
+namespace vl3 {
+namespace {
+
+constexpr float kNever = -1.0e9f;  // the reference's score of what must not be chosen
+
+}  // namespace
+
+BeamTask::BeamTask(TaskSetup setup, Prompt prompt)
+    : setup_(std::move(setup)),
+      rules_(setup_.settings, setup_.hooks, static_cast<int64_t>(prompt.ids.size())),
+      chain_(setup_.settings, rules_.tokens, setup_.vocab_size),
+      prompt_ids_(std::move(prompt.ids)),
+      num_beams_(static_cast<size_t>(setup_.settings.num_beams)),
+      finished_(num_beams_) {
+  for (size_t i = 0; i < num_beams_; ++i) {
+    Beam beam;
+    beam.cache = i + 1 < num_beams_ ? prompt.cache.fork() : std::move(prompt.cache);
+    // All begin with the same prompt: only the first one's continuations count in the first step.
+    beam.score = i == 0 ? 0.0f : kNever;
+    if (setup_.hooks.make_text) beam.answer.text = std::make_unique<AnswerText>(setup_.hooks, rules_);
+    beams_.push_back(std::move(beam));
+    finished_[i].score = kNever;
+  }
+  step({prompt.last_logits.data(), setup_.vocab_size}, true);
+}
+
+void BeamTask::collect(std::vector<CausalDecoder::Feed>& feeds) {
+  if (done_) return;
+  for (Beam& beam : beams_) feeds.push_back({&beam.cache, beam.last, false});
+}
+
+void BeamTask::consume(const LogitRows& logits) {
+  ++steps_;
+  step(logits, false);
+}
+
+// same_row: all beams share row 0 (the prompt's).
+void BeamTask::step(const LogitRows& logits, bool same_row) {
+  std::vector<Candidate> found = candidates(accumulate(logits, same_row));
+  const bool dead_end = std::all_of(found.begin(), found.end(), [](const Candidate& c) { return c.ends; });
+  update_finished(found, logits, same_row);
+  update_running(found, logits, same_row);
+  update_hope();
+  const bool full = setup_.settings.early_stopping == EarlyStopping::kTrue && all_complete();
+  done_ = !hope_ || full || dead_end;
+}
+
+// Summed scores of every continuation of every beam, [beams · vocab].
+std::vector<float> BeamTask::accumulate(const LogitRows& logits, bool same_row) const {
+  const auto vocab = static_cast<size_t>(setup_.vocab_size);
+  std::vector<float> scores(num_beams_ * vocab);
+  for (size_t b = 0; b < num_beams_; ++b) {
+    const Scores row(scores.data() + b * vocab, vocab);
+    const auto source = logits.row(same_row ? 0 : static_cast<int64_t>(b));
+    most_likely(source);  // refuses rows that hold no numbers
+    std::copy(source.begin(), source.end(), row.begin());
+    log_softmax(row);
+    std::vector<int64_t> history = prompt_ids_;
+    history.insert(history.end(), beams_[b].answer.new_ids.begin(), beams_[b].answer.new_ids.end());
+    chain_.apply(history, static_cast<int64_t>(prompt_ids_.size()), row);
+    for (float& score : row) score += beams_[b].score;
+  }
+  return scores;
+}
+
+// Enough of them that num_beams can go on even if all others end. Drawn without replacement where asked for:
+// the largest of score + Gumbel noise are such a draw, in its order.
+std::vector<int64_t> BeamTask::best_continuations(const std::vector<float>& scores) const {
+  const auto count =
+      std::max<int64_t>(2, 1 + static_cast<int64_t>(rules_.tokens.size())) * static_cast<int64_t>(num_beams_);
+  if (!setup_.settings.do_sample) return top_indices(scores, count);
+  std::vector<float> noisy(scores.size());
+  const auto drawn_step = static_cast<uint32_t>(beams_[0].answer.new_ids.size());
+  for (size_t i = 0; i < scores.size(); ++i) {
+    noisy[i] = scores[i];
+    if (std::isinf(scores[i])) continue;
+    const double noise = -std::log(-std::log(uniform(setup_.seed, 0, drawn_step, static_cast<uint32_t>(i))));
+    noisy[i] = static_cast<float>(scores[i] + noise);
+  }
+  return top_indices(noisy, count);
+}
+
+std::vector<BeamTask::Candidate> BeamTask::candidates(const std::vector<float>& scores) const {
+  const auto length = static_cast<int64_t>(beams_[0].answer.new_ids.size()) + 1;
+  const bool no_more = rules_.no_more(length);
+  std::vector<Candidate> found;
+  for (const int64_t index : best_continuations(scores)) {
+    Candidate candidate;
+    candidate.parent = static_cast<size_t>(index / setup_.vocab_size);
+    candidate.token = index % setup_.vocab_size;
+    candidate.score = scores[static_cast<size_t>(index)];
+    candidate.ends = no_more || rules_.is_stop_token(candidate.token);
+    const auto& text = beams_[candidate.parent].answer.text;
+    if (text) {
+      candidate.text = std::make_unique<AnswerText>(text->clone());
+      if (!rules_.is_stop_token(candidate.token)) candidate.text->push(candidate.token);
+      candidate.ends = candidate.ends || candidate.text->stop_string() != nullptr;
+    }
+    found.push_back(std::move(candidate));
+  }
+  return found;
+}
+
+BeamTask::Answer BeamTask::extended(const Candidate& candidate, const LogitRows& logits,
+                                    bool same_row) const {
+  const Answer& parent = beams_[candidate.parent].answer;
+  Answer answer{parent.new_ids, parent.logprobs, nullptr};
+  answer.new_ids.push_back(candidate.token);
+  if (setup_.settings.logprobs) {
+    const auto row = logits.row(same_row ? 0 : static_cast<int64_t>(candidate.parent));
+    answer.logprobs.push_back(token_logprob(row, candidate.token, *setup_.settings.logprobs));
+  }
+  if (candidate.text) answer.text = std::make_unique<AnswerText>(candidate.text->clone());
+  return answer;
+}
+
+float BeamTask::length_divisor(int64_t length) const {
+  return static_cast<float>(std::pow(static_cast<double>(length), setup_.settings.length_penalty));
+}
+
+bool BeamTask::all_complete() const {
+  return std::all_of(finished_.begin(), finished_.end(), [](const Finished& f) { return f.complete; });
+}
+
+// The best num_beams of the answers finished before and the candidates that end now. Only the first num_beams
+// candidates may finish; the others are there in case the first ones all end.
+void BeamTask::update_finished(std::vector<Candidate>& found, const LogitRows& logits, bool same_row) {
+  const float divisor = length_divisor(static_cast<int64_t>(beams_[0].answer.new_ids.size()) + 1);
+  const bool closed = setup_.settings.early_stopping == EarlyStopping::kTrue && all_complete();
+  std::vector<float> scores;
+  for (const Finished& old : finished_) scores.push_back(old.score);
+  for (size_t i = 0; i < found.size(); ++i) {
+    float score = found[i].score / divisor;
+    if (closed) score += kNever;
+    if (!hope_) score += kNever;
+    if (!found[i].ends || i >= num_beams_) score += kNever;
+    scores.push_back(score);
+  }
+  std::vector<Finished> kept;
+  for (const int64_t place : top_indices(scores, static_cast<int64_t>(num_beams_))) {
+    const auto index = static_cast<size_t>(place);
+    if (index < num_beams_) {
+      kept.push_back(std::move(finished_[index]));
+      continue;
+    }
+    const Candidate& candidate = found[index - num_beams_];
+    Finished fresh;
+    fresh.score = scores[index];
+    fresh.complete = candidate.ends && index - num_beams_ < num_beams_;
+    if (fresh.complete) {
+      fresh.answer = extended(candidate, logits, same_row);
+      const bool stopped = rules_.is_stop_token(candidate.token) ||
+                           (candidate.text && candidate.text->stop_string() != nullptr);
+      fresh.reason = stopped ? FinishReason::kStop : FinishReason::kLength;
+    }
+    kept.push_back(std::move(fresh));
+  }
+  finished_ = std::move(kept);
+}
+
+// The best candidates that do not end. A parent's cache goes to its last child and is forked for the others.
+void BeamTask::update_running(std::vector<Candidate>& found, const LogitRows& logits, bool same_row) {
+  std::vector<float> scores;
+  for (const Candidate& candidate : found)
+    scores.push_back(candidate.score + (candidate.ends ? kNever : 0.0f));
+  const std::vector<int64_t> chosen = top_indices(scores, static_cast<int64_t>(num_beams_));
+  std::vector<size_t> children(num_beams_, 0);
+  for (const int64_t place : chosen) ++children[found[static_cast<size_t>(place)].parent];
+  std::vector<Beam> next;
+  for (const int64_t place : chosen) {
+    const Candidate& candidate = found[static_cast<size_t>(place)];
+    Beam& parent = beams_[candidate.parent];
+    Beam beam;
+    beam.cache = --children[candidate.parent] == 0 ? std::move(parent.cache) : parent.cache.fork();
+    beam.last = {candidate.token};
+    beam.answer = extended(candidate, logits, same_row);
+    beam.score = scores[static_cast<size_t>(place)];
+    next.push_back(std::move(beam));
+  }
+  beams_ = std::move(next);
+}
+
+// Whether the best running beam could still come before the worst finished answer.
+void BeamTask::update_hope() {
+  const GenerationConfig& settings = setup_.settings;
+  const bool longest = settings.early_stopping == EarlyStopping::kNever && settings.length_penalty > 0.0;
+  const int64_t length = longest ? rules_.limit : static_cast<int64_t>(beams_[0].answer.new_ids.size());
+  const float best = beams_[0].score / length_divisor(length);
+  float worst = finished_[0].score;
+  for (const Finished& entry : finished_) worst = std::min(worst, entry.score);
+  const bool better = std::any_of(finished_.begin(), finished_.end(),
+                                  [&](const Finished& f) { return best > (f.complete ? worst : kNever); });
+  hope_ = hope_ && better;
+}
+
+void BeamTask::cancel() {
+  if (done_) return;
+  done_ = cancelled_ = true;
+}
+
+GenerationResult BeamTask::result(Answer& answer, FinishReason reason, float score, int64_t place) {
+  GenerationResult made;
+  made.prompt = setup_.prompt;
+  made.sequence = place;
+  made.ids = prompt_ids_;
+  made.ids.insert(made.ids.end(), answer.new_ids.begin(), answer.new_ids.end());
+  made.new_ids = std::move(answer.new_ids);
+  made.logprobs = std::move(answer.logprobs);
+  made.finish_reason = reason;
+  made.sequence_score = score;
+  made.stats = {setup_.seed, steps_, 0, 0};
+  if (reason == FinishReason::kStop && !made.new_ids.empty() && rules_.is_stop_token(made.new_ids.back())) {
+    made.stop_token = made.new_ids.back();
+    made.stop_reason = rules_.name_of(*made.stop_token);
+  }
+  if (answer.text) {
+    if (const std::string* stop = answer.text->stop_string()) made.stop_reason = *stop;
+    answer.text->finish();
+    made.text = answer.text->text();
+  }
+  return made;
+}
+
+void BeamTask::announce(const GenerationResult& result) const {
+  if (!setup_.hooks.on_token) return;
+  for (size_t i = 0; i < result.new_ids.size(); ++i) {
+    const bool last = i + 1 == result.new_ids.size();
+    StreamEvent event;
+    event.prompt = result.prompt;
+    event.sequence = result.sequence;
+    event.index = static_cast<int64_t>(i);
+    event.token = result.new_ids[i];
+    event.logprob = result.logprobs.empty() ? nullptr : &result.logprobs[i];
+    if (last) event.text = result.text, event.finish_reason = result.finish_reason;
+    if (!setup_.hooks.on_token(event)) return;
+  }
+}
+
+std::vector<GenerationResult> BeamTask::take() {
+  std::vector<GenerationResult> results;
+  size_t running = 0;
+  const auto wanted = static_cast<size_t>(setup_.settings.num_return_sequences);
+  for (size_t i = 0; i < wanted; ++i) {
+    Finished& entry = finished_[i];
+    const auto place = static_cast<int64_t>(i);
+    if (entry.complete || !cancelled_) {
+      results.push_back(result(entry.answer, entry.reason, entry.score, place));
+    } else {  // cut off: what was under way stands in for what was not finished
+      Beam& beam = beams_[running++];
+      const float score = beam.score / length_divisor(static_cast<int64_t>(beam.answer.new_ids.size()));
+      results.push_back(result(beam.answer, FinishReason::kCancelled, score, place));
+    }
+  }
+  for (const GenerationResult& made : results) announce(made);
+  return results;
+}
+
+}  // namespace vl3
