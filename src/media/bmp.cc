@@ -69,7 +69,7 @@ void read_palette(const Source& source, uint64_t at, uint32_t entry_bytes, Heade
     const uint32_t plain = header->colors == 2 ? 255 * i : i;
     grey = grey && entry[0] == plain && entry[1] == plain && entry[2] == plain;
   }
-  header->mode = !grey ? "P" : header->colors <= 2 ? "1" : "L";
+  header->mode = std::string(!grey ? "P" : header->colors <= 2 ? "1" : "L");
 }
 
 Header read_header(const Source& source) {

@@ -159,7 +159,7 @@ ImageInfo probe_gif(const Source& source) {
   const uint64_t at = frame.palette_offset != 0 ? frame.palette_offset : gif.palette_offset;
   bool plain = true;
   for (int i = 0; i < 3 * colors; ++i) plain = plain && source.bytes[at + static_cast<uint64_t>(i)] == i / 3;
-  info.mode = plain ? "L" : "P";
+  info.mode = std::string(plain ? "L" : "P");
   return info;
 }
 

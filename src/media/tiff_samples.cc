@@ -83,7 +83,7 @@ bool find_form(const TiffTags& tags, TiffForm* form) {
       form->kind = TiffForm::Kind::kPalette;
       form->mode = tags.samples == 2 && tags.first_extra == 2 ? "PA" : "P";
       if (tags.samples == 2)
-        return tags.bits == 8 && tags.extras == 1 && (tags.first_extra == 0 || form->mode == "PA");
+        return tags.bits == 8 && tags.extras == 1 && (tags.first_extra == 0 || tags.first_extra == 2);
       return tags.samples == 1 && (tags.bits == 1 || tags.bits == 2 || tags.bits == 4 || tags.bits == 8);
     case kCmyk:
       form->kind = TiffForm::Kind::kCmyk;

@@ -1,7 +1,6 @@
 #pragma once
 // What the samples of a TIFF mean, and how they become RGB.
 
-#include <string>
 #include <vector>
 
 #include "media/image_codec.h"
@@ -18,7 +17,7 @@ struct TiffTags {
 struct TiffForm {
   enum class Kind { kGrey, kPalette, kRgb, kPremultiplied, kCmyk, kYCbCr };
   Kind kind = Kind::kGrey;
-  std::string mode;  // Pillow's
+  const char* mode = "";  // Pillow's
   int bits = 8, samples = 1;
   bool separate = false, inverted = false, is_signed = false, is_float = false;
   bool jpeg_to_rgb = false;  // YCbCr that libjpeg turns into RGB
