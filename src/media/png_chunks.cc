@@ -17,7 +17,11 @@ constexpr size_t kMaxTextBytes = size_t{1} << 20;  // as Pillow: no more of one 
 std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 Bytes bytes_of(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 
-std::string inflate_text(Bytes bytes) {
+// Empty for what does not inflate, or not into kMaxTextBytes, and after the first few: a file may hold any
+// number of texts, and each costs up to a megabyte of work.
+std::string inflate_text(Bytes bytes, int* inflated) {
+  constexpr int kMaxTexts = 16;
+  if (++*inflated > kMaxTexts) return {};
   std::string text(kMaxTextBytes, '\0');
   uLongf size = text.size();
   const bool ok =
@@ -56,6 +60,7 @@ int raw_profile_orientation(std::string_view text) {
 
 struct Found {
   int exif = 0, profile = 0, xmp = 0;
+  int inflated = 0;  // texts taken apart so far
 };
 
 // tEXt: key 0 text. zTXt: key 0 method packed. iTXt: key 0 flag method language 0 translated 0 text.
@@ -67,7 +72,7 @@ void read_text(std::string_view type, std::string_view data, Found* found) {
   if (key == "Raw profile type exif" && type == "tEXt") {
     found->profile = raw_profile_orientation(data);
   } else if (key == "Raw profile type exif" && type == "zTXt" && !data.empty() && data[0] == 0) {
-    found->profile = raw_profile_orientation(inflate_text(bytes_of(data.substr(1))));
+    found->profile = raw_profile_orientation(inflate_text(bytes_of(data.substr(1)), &found->inflated));
   } else if (key == "XML:com.adobe.xmp" && type == "iTXt" && data.size() > 2) {
     const bool packed = data[0] != 0;
     data.remove_prefix(2);
@@ -76,7 +81,7 @@ void read_text(std::string_view type, std::string_view data, Found* found) {
       if (end == std::string_view::npos) return;
       data.remove_prefix(end + 1);
     }
-    const std::string inflated = packed ? inflate_text(bytes_of(data)) : std::string();
+    const std::string inflated = packed ? inflate_text(bytes_of(data), &found->inflated) : std::string();
     found->xmp = xmp_orientation(bytes_of(packed ? std::string_view(inflated) : data));
   }
 }

@@ -6,6 +6,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -94,8 +95,38 @@ TiffTags read_tags(TIFF* tiff, bool big_endian) {
   return tags;
 }
 
+// libtiff drops a tag whose values lie beyond the end of the file and goes on without it (a palette becomes
+// grey). Such a file is cut off, and the tags that decide over pixels must all be there.
+void check_directory(const Source& source) {
+  const std::span<const uint8_t> header = source.slice(0, 8, "the TIFF header");
+  const bool big_endian = header[0] == 'M';
+  const auto load = [&](uint64_t at, int bytes) {
+    const uint8_t* p = source.slice(at, static_cast<uint64_t>(bytes), "the TIFF directory").data();
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; ++i) value = value << 8 | p[big_endian ? i : bytes - 1 - i];
+    return value;
+  };
+  const bool big = load(2, 2) == 43;
+  const int word = big ? 8 : 4;  // of counts and offsets
+  uint64_t at = load(big ? 8 : 4, word);
+  const uint64_t entries = load(at, big ? 8 : 2);
+  at += big ? 8 : 2;
+  for (uint64_t i = 0; i < entries; ++i, at += static_cast<uint64_t>(4 + 2 * word)) {
+    constexpr uint64_t kBytes[] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8};
+    constexpr uint64_t kTags[] = {256, 257, 258, 259, 262, 273, 277, 279,
+                                  320, 322, 323, 324, 325, 338, 339, 347};
+    const uint64_t tag = load(at, 2), type = load(at + 2, 2), count = load(at + 4, word);
+    if (std::ranges::find(kTags, tag) == std::end(kTags) || type >= std::size(kBytes)) continue;
+    require(count <= source.bytes.size(), ErrorCode::kFormat,
+            "[{}] broken TIFF: tag {} at byte {} declares {} values", source.name, tag, at, count);
+    if (count * kBytes[type] > static_cast<uint64_t>(word))
+      source.slice(load(at + 4 + static_cast<uint64_t>(word), word), count * kBytes[type], "a TIFF tag");
+  }
+}
+
 // The directory of the first picture, checked. tiff must not move afterwards: libtiff keeps its address.
 void open_tiff(const Source& source, Tiff* tiff) {
+  check_directory(source);
   tiff->stream.bytes = source.bytes;
   using Options =
       std::unique_ptr<TIFFOpenOptions, decltype([](TIFFOpenOptions* o) { TIFFOpenOptionsFree(o); })>;
