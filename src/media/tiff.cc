@@ -168,7 +168,8 @@ void read_tiles(const Source& source, const Tiff& tiff, SampleSink* sink) {
   for (int plane = 0; plane < planes; ++plane) {
     for (int64_t y = 0; y < tiff.height; y += tile_height) {
       for (int64_t x = 0; x < tiff.width; x += tile_width, ++block) {
-        if (TIFFReadEncodedTile(tiff.get(), block, tile.data(), static_cast<tmsize_t>(bytes)) < 0)
+        if (TIFFGetStrileByteCount(tiff.get(), block) == 0 ||
+            TIFFReadEncodedTile(tiff.get(), block, tile.data(), static_cast<tmsize_t>(bytes)) < 0)
           fail_block(source, tiff, "tile", block);
         for (int64_t row = 0; row < std::min(tile_height, tiff.height - y); ++row)
           sink->put(tile.data() + row * row_bytes, plane, x, y + row, std::min(tile_width, tiff.width - x));
@@ -192,7 +193,9 @@ void read_strips(const Source& source, const Tiff& tiff, SampleSink* sink) {
     for (int64_t y = 0; y < tiff.height; y += rows, ++block) {
       const int64_t here = std::min(rows, tiff.height - y);
       const tmsize_t wanted = static_cast<tmsize_t>(here * row_bytes);
-      if (TIFFReadEncodedStrip(tiff.get(), block, strip.data(), wanted) < wanted)
+      // Strips that the file does not list have no bytes; libtiff would leave the buffer as it is.
+      if (TIFFGetStrileByteCount(tiff.get(), block) == 0 ||
+          TIFFReadEncodedStrip(tiff.get(), block, strip.data(), wanted) < wanted)
         fail_block(source, tiff, "strip", block);
       for (int64_t row = 0; row < here; ++row)
         sink->put(strip.data() + row * row_bytes, plane, 0, y + row, tiff.width);
