@@ -73,14 +73,16 @@ class GifReader {
   GifReader(GifReader&&) noexcept;
   GifReader& operator=(GifReader&&) noexcept;
 
-  int64_t height() const noexcept;  // of the screen; every frame has its size
+  // The size of every frame: the screen's. A frame that reaches beyond the screen enlarges the picture from
+  // then on, as in Pillow; these are the largest size reached, and frames before it are smaller.
+  int64_t height() const noexcept;
   int64_t width() const noexcept;
   int64_t total_frames() const noexcept;
   // When frame i starts, and where the last one ends, in milliseconds: total_frames() + 1 values. The file
   // counts in hundredths of a second, so that they are exact. A delay of zero stays zero.
   const std::vector<int64_t>& timestamps_ms() const noexcept;
 
-  // The next frame, in order; false after the last.
+  // The next frame, in order; false after the last. Throws kFormat where the frame's data is broken.
   bool next(Image* image);
   // Back to the first frame.
   void rewind();

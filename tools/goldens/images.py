@@ -9,10 +9,16 @@ images.json maps each name to {"mode", "size": [width, height], "frames", "fnv":
 orientation applied, "fnv_stored": without}; animated GIFs have "animation": {"fnv": [per frame], "durations_ms"}.
 The hash is 64-bit FNV-1a. --shared adds "shared": the same of every picture of that folder.
 """
-import argparse, io, json, pathlib, random, struct, warnings, zlib
+import argparse
+import io
+import json
+import pathlib
+import struct
+import warnings
+import zlib
 
 import numpy as np
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import Image, ImageOps
 
 warnings.simplefilter("ignore")
 
