@@ -88,8 +88,11 @@ std::vector<std::vector<int64_t>> pad_new_ids(std::span<const GenerationResult> 
                                               const GenerationConfig& settings) {
   size_t longest = 0;
   for (const GenerationResult& result : results) longest = std::max(longest, result.new_ids.size());
-  const bool pad_counts = settings.pad_token_id && (settings.num_beams == 1 || *settings.pad_token_id != 0);
-  int64_t fill = settings.eos_token_id.empty() ? -1 : settings.eos_token_id[0];
+  // The reference's beams take a pad token of 0 for none, and any pad token for none where nothing ends an
+  // answer.
+  const bool beams = settings.num_beams > 1, ends = !settings.eos_token_id.empty();
+  const bool pad_counts = settings.pad_token_id && (!beams || (ends && *settings.pad_token_id != 0));
+  int64_t fill = ends ? settings.eos_token_id[0] : -1;
   if (pad_counts) fill = *settings.pad_token_id;
   std::vector<std::vector<int64_t>> rows;
   for (const GenerationResult& result : results) {

@@ -19,7 +19,7 @@ size_t open_prefix(std::string_view text, std::string_view stop) {
 std::string StopMatcher::push(std::string_view piece) {
   held_ += piece;
   size_t begin = std::string::npos;
-  for (const std::string& stop : stops_) {
+  for (const std::string& stop : *stops_) {
     const size_t at = held_.find(stop);
     if (at == std::string::npos) continue;
     if (at < begin || (at == begin && stop.size() > matched_->size())) begin = at, matched_ = &stop;
@@ -30,7 +30,7 @@ std::string StopMatcher::push(std::string_view piece) {
     return shown;
   }
   size_t held_back = 0;
-  for (const std::string& stop : stops_) held_back = std::max(held_back, open_prefix(held_, stop));
+  for (const std::string& stop : *stops_) held_back = std::max(held_back, open_prefix(held_, stop));
   std::string shown = held_.substr(0, held_.size() - held_back);
   held_.erase(0, shown.size());
   return shown;

@@ -2,15 +2,18 @@
 // Stop strings in a text that arrives in pieces: what is shown never contains one, nor anything that might
 // still become one.
 
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vl3 {
 
 class StopMatcher {
  public:
-  explicit StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {}
+  explicit StopMatcher(std::vector<std::string> stops)
+      : stops_(std::make_shared<const std::vector<std::string>>(std::move(stops))) {}
 
   // Adds a piece and returns what may be shown by now. When a stop string is complete, this is the rest of
   // the text before the one that begins first (the longer of two that begin together), and matched() is it;
@@ -22,7 +25,7 @@ class StopMatcher {
   const std::string* matched() const noexcept { return matched_; }
 
  private:
-  std::vector<std::string> stops_;
+  std::shared_ptr<const std::vector<std::string>> stops_;  // shared by copies, which matched_ points into
   std::string held_;
   const std::string* matched_ = nullptr;
 };
