@@ -67,7 +67,8 @@ void place(std::vector<RawTensor>& raw, uint64_t data_begin, uint64_t data_bytes
   uint64_t expected = 0;
   for (const size_t i : order) {
     RawTensor& tensor = raw[i];
-    TensorInfo info{std::move(tensor.name), read_dtype(tensor, origin), std::move(tensor.shape)};
+    const DType dtype = read_dtype(tensor, origin);
+    TensorInfo info{std::move(tensor.name), dtype, std::move(tensor.shape)};
     const auto begin = static_cast<uint64_t>(tensor.data_offsets[0]),
                end = static_cast<uint64_t>(tensor.data_offsets[1]);
     require(begin <= end, ErrorCode::kFormat,
