@@ -125,11 +125,12 @@ Json rope_to_json(const RopeConfig& rope) {
   if (rope.type != "yarn") return json;
   json["original_max_position_embeddings"] = rope.original_max_position_embeddings;
   if (rope.attention_factor) json["attention_factor"] = *rope.attention_factor;
-  json["beta_fast"] = rope.beta_fast;
-  json["beta_slow"] = rope.beta_slow;
+  const RopeConfig unsaid;
+  if (rope.beta_fast != unsaid.beta_fast) json["beta_fast"] = rope.beta_fast;
+  if (rope.beta_slow != unsaid.beta_slow) json["beta_slow"] = rope.beta_slow;
   if (rope.mscale != 0) json["mscale"] = rope.mscale;
   if (rope.mscale_all_dim != 0) json["mscale_all_dim"] = rope.mscale_all_dim;
-  json["truncate"] = rope.truncate;
+  if (!rope.truncate) json["truncate"] = false;
   return json;
 }
 
