@@ -18,7 +18,7 @@ constexpr float kNever = -1.0e9f;  // the reference's score of what must not be 
 
 BeamTask::BeamTask(TaskSetup setup, Prompt prompt)
     : setup_(std::move(setup)),
-      rules_(setup_.settings, setup_.hooks, static_cast<int64_t>(prompt.ids.size())),
+      rules_(setup_.settings, setup_.hooks, prompt.cache.length()),
       chain_(setup_.settings, rules_.tokens, setup_.vocab_size),
       prompt_ids_(std::move(prompt.ids)),
       num_beams_(static_cast<size_t>(setup_.settings.num_beams)),

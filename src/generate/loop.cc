@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 #include "base/check.h"
 #include "generate/beam_task.h"
@@ -19,21 +20,42 @@ uint64_t fresh_seed() {
 }  // namespace
 
 size_t GenerationLoop::add(std::unique_ptr<Task> task) {
-  tasks_.push_back(std::move(task));
-  return tasks_.size() - 1;
+  const auto free = std::find_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return !slot.task; });
+  const auto place = static_cast<size_t>(free - slots_.begin());
+  if (free == slots_.end()) slots_.emplace_back();
+  slots_[place] = {std::move(task), nullptr};
+  return place;
+}
+
+bool GenerationLoop::done(size_t place) const { return slots_[place].failure || slots_[place].task->done(); }
+
+void GenerationLoop::cancel(size_t place) { slots_[place].task->cancel(); }
+
+std::vector<GenerationResult> GenerationLoop::take(size_t place) {
+  const Slot slot = std::exchange(slots_[place], {});
+  if (slot.failure) std::rethrow_exception(slot.failure);
+  return slot.task->take();
+}
+
+void GenerationLoop::check_failures() const {
+  for (const Slot& slot : slots_) {
+    if (slot.failure) std::rethrow_exception(slot.failure);
+  }
 }
 
 void GenerationLoop::cancel_all() {
-  for (const auto& task : tasks_) task->cancel();
+  for (const Slot& slot : slots_) {
+    if (slot.task) slot.task->cancel();
+  }
 }
 
 bool GenerationLoop::step() {
   std::vector<CausalDecoder::Feed> feeds;
-  std::vector<std::pair<Task*, size_t>> parts;  // each task with the end of its feeds
-  for (const auto& task : tasks_) {
-    if (task->done()) continue;
-    task->collect(feeds);
-    parts.emplace_back(task.get(), feeds.size());
+  std::vector<std::pair<size_t, size_t>> parts;  // places, each with the end of its feeds
+  for (size_t place = 0; place < slots_.size(); ++place) {
+    if (!slots_[place].task || done(place)) continue;
+    slots_[place].task->collect(feeds);
+    parts.emplace_back(place, feeds.size());
   }
   if (feeds.empty()) return false;
   Tensor logits;
@@ -48,11 +70,15 @@ bool GenerationLoop::step() {
   const int64_t vocab = decoder_.vocab_size();
   const float* row = logits.data<float>();
   size_t feed = 0;
-  for (const auto& [task, end] : parts) {
+  for (const auto& [place, end] : parts) {
     int64_t rows = 0;  // counted first: consuming changes what the feeds point to
     for (; feed < end; ++feed)
       rows += feeds[feed].all_rows ? static_cast<int64_t>(feeds[feed].ids.size()) : 1;
-    task->consume({row, vocab});
+    try {
+      slots_[place].task->consume({row, vocab});
+    } catch (...) {
+      slots_[place].failure = std::current_exception();
+    }
     row += rows * vocab;
   }
   return true;
@@ -75,11 +101,10 @@ std::vector<GenerationResult> generate(Context& context, CausalDecoder& decoder,
     loop.add(make_task({static_cast<int64_t>(i), decoder.vocab_size(), seed, settings, hooks},
                        std::move(prompts[i])));
   }
-  while (loop.step()) {
-  }
+  while (loop.step()) loop.check_failures();
   std::vector<GenerationResult> results;
   for (size_t i = 0; i < prompts.size(); ++i) {
-    for (GenerationResult& result : loop.task(i).take()) results.push_back(std::move(result));
+    for (GenerationResult& result : loop.take(i)) results.push_back(std::move(result));
   }
   return results;
 }

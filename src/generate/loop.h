@@ -1,6 +1,7 @@
 #pragma once
 // The one generation loop: every step feeds all tasks that are under way through the model together.
 
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -12,19 +13,28 @@ class GenerationLoop {
  public:
   GenerationLoop(Context& context, CausalDecoder& decoder) : context_(context), decoder_(decoder) {}
 
-  // Tasks may be added between steps. Returns a place for task().
+  // Tasks may be added, cancelled and taken between steps. Returns a place.
   size_t add(std::unique_ptr<Task> task);
   // One step of the model for every task that is not done; false when none was left. A cancelled context
-  // cancels them all.
+  // cancels them all. What a task throws ends that task only; what the model throws ends the step.
   bool step();
-  Task& task(size_t place) { return *tasks_[place]; }
+  bool done(size_t place) const;
+  void cancel(size_t place);
+  // The results of a task that is done, and its place is free. Throws what the task threw.
+  std::vector<GenerationResult> take(size_t place);
+  // Throws what the first failed task threw, if one did.
+  void check_failures() const;
 
  private:
+  struct Slot {
+    std::unique_ptr<Task> task;  // null: free
+    std::exception_ptr failure;
+  };
   void cancel_all();
 
   Context& context_;
   CausalDecoder& decoder_;
-  std::vector<std::unique_ptr<Task>> tasks_;
+  std::vector<Slot> slots_;
 };
 
 // The task that settings ask for.

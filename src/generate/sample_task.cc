@@ -11,7 +11,7 @@ namespace vl3 {
 
 SampleTask::SampleTask(TaskSetup setup, Prompt prompt)
     : setup_(std::move(setup)),
-      rules_(setup_.settings, setup_.hooks, static_cast<int64_t>(prompt.ids.size())),
+      rules_(setup_.settings, setup_.hooks, prompt.cache.length()),
       chain_(setup_.settings, rules_.tokens, setup_.vocab_size),
       prompt_length_(static_cast<int64_t>(prompt.ids.size())) {
   const int64_t count = setup_.settings.num_return_sequences;

@@ -3,6 +3,7 @@
 #include <random>
 
 #include "generate/generate.h"
+#include "generate/loop.h"
 #include "generate/prompt_lookup.h"
 #include "generate/stop_strings.h"
 #include "generate/toy_decoder.h"
@@ -288,6 +289,52 @@ TEST(Cancelling, ByTheContextKeepsWhatThereIs) {
     }
     context.clear_cancel();
   }
+}
+
+// What a server does: prompts with settings of their own come and go between steps, and one that fails harms
+// no other.
+TEST(Loop, TasksComeAndGoBetweenSteps) {
+  Context context;
+  ToyDecoder decoder({.seed = 8, .vocab = 24, .order = 2, .eos_bias = -100});
+  GenerationLoop loop(context, decoder);
+  const auto task = [&](int64_t token, int64_t count, const GenerationHooks& hooks = {}) {
+    GenerationConfig config;
+    config.max_new_tokens = count;
+    return make_task({0, 24, 1, config, hooks}, decoder.prefill({token}));
+  };
+  const auto alone = [&](int64_t token, int64_t count) {
+    GenerationConfig config;
+    config.max_new_tokens = count;
+    return generate(context, decoder, decoder.prefill_all({{token}}), config)[0].new_ids;
+  };
+  const size_t first = loop.add(task(3, 6));
+  EXPECT_TRUE(loop.step());
+  GenerationHooks failing;
+  failing.on_token = [](const StreamEvent& event) -> bool {
+    if (event.index == 1) throw std::runtime_error("the line is dead");
+    return true;
+  };
+  const size_t second = loop.add(task(4, 9)), third = loop.add(task(5, 9, failing)),
+               fourth = loop.add(task(6, 30));
+  EXPECT_TRUE(loop.step());
+  EXPECT_TRUE(loop.done(third));
+  EXPECT_THROW(loop.check_failures(), std::runtime_error);
+  EXPECT_THROW(loop.take(third), std::runtime_error);
+  while (!loop.done(first)) loop.step();
+  EXPECT_EQ(loop.take(first)[0].new_ids, alone(3, 6));
+  const size_t fifth = loop.add(task(7, 4));
+  EXPECT_EQ(fifth, first);  // free places are used again
+  loop.step();
+  loop.cancel(fourth);
+  while (loop.step()) {
+  }
+  EXPECT_EQ(loop.take(second)[0].new_ids, alone(4, 9));
+  EXPECT_EQ(loop.take(fifth)[0].new_ids, alone(7, 4));
+  const auto cut = loop.take(fourth)[0];
+  EXPECT_EQ(cut.finish_reason, FinishReason::kCancelled);
+  const auto whole = alone(6, 30);
+  EXPECT_EQ(cut.new_ids,
+            std::vector(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(cut.new_ids.size())));
 }
 
 TEST(Limits, TimeEndsAnAnswer) {
