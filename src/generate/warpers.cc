@@ -50,14 +50,49 @@ float kth_largest(int64_t k, Scores scores) {
   return kth_largest(k, std::vector<float>(scores.begin(), scores.end()));
 }
 
-// Places of the tokens that are still in, by ascending key; of equals the smaller id first.
-std::vector<size_t> ascending(Scores scores, std::span<const float> keys) {
-  std::vector<size_t> order;
+std::vector<size_t> tokens_left(Scores scores) {
+  std::vector<size_t> places;
   for (size_t i = 0; i < scores.size(); ++i) {
-    if (scores[i] != kBanned) order.push_back(i);
+    if (scores[i] != kBanned) places.push_back(i);
   }
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return keys[a] < keys[b]; });
-  return order;
+  return places;
+}
+
+// By ascending key; of equals the smaller id first.
+struct ByKey {
+  std::span<const float> keys;
+  bool operator()(size_t a, size_t b) const { return keys[a] != keys[b] ? keys[a] < keys[b] : a < b; }
+};
+
+// In the order of keys, the number of leading places whose running sum of weights is still within. Sorts no
+// more than needed: on return the first that many places stand before the others, and the next one is where
+// it belongs.
+template <class Within>
+size_t leading_within(std::vector<size_t>& places, ByKey before, std::span<const float> weights,
+                      Within within) {
+  constexpr size_t kFew = 64;
+  size_t begin = 0, end = places.size();
+  double sum = 0;  // of the weights before begin
+  while (end - begin > kFew) {
+    const size_t middle = begin + (end - begin) / 2;
+    const auto at = [&](size_t index) { return places.begin() + static_cast<ptrdiff_t>(index); };
+    std::nth_element(at(begin), at(middle), at(end), before);
+    double lower = sum;
+    for (size_t i = begin; i < middle; ++i) lower += weights[places[i]];
+    if (within(static_cast<float>(lower))) {
+      begin = middle;
+      sum = lower;
+    } else {
+      end = middle;
+    }
+  }
+  std::sort(places.begin() + static_cast<ptrdiff_t>(begin), places.begin() + static_cast<ptrdiff_t>(end),
+            before);
+  for (; begin < end; ++begin) {
+    sum += weights[places[begin]];
+    if (!within(static_cast<float>(sum))) break;
+  }
+  return begin;
 }
 
 // Bans what is less likely than threshold, except the min_tokens_to_keep highest scores (and ties with the
@@ -87,15 +122,17 @@ void keep_top_k(int64_t k, Scores scores) {
 void keep_top_p(double p, int64_t min_tokens_to_keep, Scores scores) {
   if (nothing_left(scores)) return;
   const std::vector<float> probabilities = softmax(scores);
-  const std::vector<size_t> order = ascending(scores, scores);
-  const auto threshold = static_cast<float>(1.0 - p);
+  std::vector<size_t> places = tokens_left(scores);
   const auto keep = static_cast<size_t>(min_tokens_to_keep);
-  double sum = 0;
-  for (size_t i = 0; i + keep < order.size(); ++i) {
-    sum += probabilities[order[i]];
-    if (static_cast<float>(sum) > threshold) break;
-    scores[order[i]] = kBanned;
+  if (keep >= places.size()) return;
+  const std::vector<float> keys(scores.begin(), scores.end());
+  const auto threshold = static_cast<float>(1.0 - p);
+  size_t out = leading_within(places, {keys}, probabilities, [&](float sum) { return sum <= threshold; });
+  if (out > places.size() - keep) {
+    out = places.size() - keep;
+    std::nth_element(places.begin(), places.begin() + static_cast<ptrdiff_t>(out), places.end(), ByKey{keys});
   }
+  for (size_t i = 0; i < out; ++i) scores[places[i]] = kBanned;
 }
 
 void keep_min_p(double p, int64_t min_tokens_to_keep, Scores scores) {
@@ -127,18 +164,18 @@ void keep_typical(double mass, int64_t min_tokens_to_keep, Scores scores) {
   }
   for (float& value : surprise) value = std::abs(value - static_cast<float>(entropy));
   const std::vector<float> probabilities = softmax(scores);
-  const std::vector<size_t> order = ascending(scores, surprise);
+  std::vector<size_t> places = tokens_left(scores);
+  const auto keep = static_cast<size_t>(min_tokens_to_keep);
+  if (keep >= places.size()) return;
   const auto threshold = static_cast<float>(mass);
-  size_t last = 0;
-  double sum = 0;
-  for (; last < order.size(); ++last) {
-    sum += probabilities[order[last]];
-    if (!(static_cast<float>(sum) < threshold)) break;
-  }
-  if (last >= order.size()) return;  // nothing is beyond the last one
-  const float farthest = surprise[order[last]];
-  for (size_t i = static_cast<size_t>(min_tokens_to_keep); i < order.size(); ++i) {
-    if (surprise[order[i]] > farthest) scores[order[i]] = kBanned;
+  const size_t last =
+      leading_within(places, {surprise}, probabilities, [&](float sum) { return sum < threshold; });
+  if (last >= places.size()) return;  // nothing is beyond the last one
+  const float farthest = surprise[places[last]];
+  std::nth_element(places.begin(), places.begin() + static_cast<ptrdiff_t>(keep), places.end(),
+                   ByKey{surprise});
+  for (size_t i = keep; i < places.size(); ++i) {
+    if (surprise[places[i]] > farthest) scores[places[i]] = kBanned;
   }
 }
 

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
 #include <sstream>
 
 #include "base/json.h"
@@ -71,6 +73,44 @@ TEST(Processors, ProjectGoldens) {
     }
   }
   EXPECT_GE(rows, 200);
+  std::printf("%d rows equal\n", rows);
+}
+
+// The definition of top-p, with one sort and one running sum.
+std::vector<float> plain_top_p(std::vector<float> scores, double p, size_t keep) {
+  std::vector<size_t> order(scores.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] < scores[b]; });
+  double total = 0, sum = 0;
+  for (const float score : scores) total += std::exp(score);
+  std::vector<size_t> out;
+  for (size_t i = 0; i + keep < order.size(); ++i) {
+    sum += std::exp(scores[order[i]]) / total;
+    if (sum > 1 - p) break;
+    out.push_back(order[i]);
+  }
+  for (const size_t i : out) scores[i] = -kInf;
+  return scores;
+}
+
+TEST(Processors, TopPOfLargeVocabulariesEqualsItsDefinition) {
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal(0, 2);
+  int rows = 0;
+  for (const size_t vocab : {3, 64, 65, 130, 1000, 20000}) {
+    for (const double p : {0.0, 0.1, 0.5, 0.9, 0.999}) {
+      for (const size_t keep : {1, 5, 100}) {
+        std::vector<float> scores(vocab);
+        // Among them many equal ones.
+        for (float& score : scores)
+          score = rows % 2 == 0 ? normal(random) : std::round(normal(random) * 4) / 4;
+        const auto wanted = plain_top_p(scores, p, keep);
+        keep_top_p(p, static_cast<int64_t>(keep), scores);
+        ASSERT_EQ(scores, wanted) << vocab << " tokens, p " << p << ", keep " << keep;
+        ++rows;
+      }
+    }
+  }
   std::printf("%d rows equal\n", rows);
 }
 
