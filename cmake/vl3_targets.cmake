@@ -2,6 +2,7 @@
 add_library(vl3_flags INTERFACE)
 target_include_directories(vl3_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(vl3_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wvla
+                                           -Wno-missing-field-initializers
                                            -fno-omit-frame-pointer)
 target_compile_definitions(vl3_flags INTERFACE $<$<NOT:$<CONFIG:Release>>:_GLIBCXX_ASSERTIONS>)
 if(VL3_WERROR)

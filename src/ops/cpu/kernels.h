@@ -1,0 +1,71 @@
+#pragma once
+// The inner loops of the operations, once per instruction set, as a table of functions that is chosen when a
+// Context is made. This header and what the kernel files include must stay free of inline library functions:
+// those files are compiled for instruction sets that the machine may lack, and the linker keeps one copy of
+// an inline function for all.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vl3 {
+
+// How weights are stored; kernels widen them to f32 on the way.
+enum class WeightType { kF32, kBF16, kF16 };
+
+enum class Elementwise { kGeluTanh, kSilu };
+
+// Tiles: C [m, n] = or += A [m, k] · B [k, n], where B lies packed with a row stride of ldb. Columns come in
+// groups of tile_columns, the last of them padded: reads of B and, for full groups, writes of C touch whole
+// groups.
+struct KernelSet {
+  const char* name;
+  int64_t width;         // f32 lanes of a vector
+  int64_t tile_rows;     // rows of a tile
+  int64_t tile_columns;  // columns of a tile, a multiple of width
+
+  // n numbers of a stored type → f32.
+  void (*widen)(const void* source, WeightType type, int64_t n, float* target);
+  // tile_columns rows of W (n of them real, the rest zero), elements [0, k), row stride ldw →
+  // [k][tile_columns] f32.
+  void (*pack)(const void* w, WeightType type, int64_t ldw, int64_t n, int64_t k, float* target);
+  // m ≤ tile_rows, n ≤ tile_columns.
+  void (*tile)(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, int64_t n, int64_t k,
+               float* c, int64_t ldc, bool accumulate);
+  // y[i · ldy + r] = W[r] · x[i] for n rows of W and m rows of x. For few rows of x: W is read once, in
+  // order.
+  void (*dots)(const void* w, WeightType type, int64_t ldw, int64_t n, const float* x, int64_t ldx, int64_t m,
+               int64_t k, float* y, int64_t ldy);
+
+  // Products of bf16 pairs with f32 sums, null where the hardware has none. Like pack and tile with k counted
+  // in pairs; a pair is one 32-bit word, the earlier element in its low half. odd: the last pair of a row has
+  // one element.
+  void (*pack_pairs)(const uint16_t* w, int64_t ldw, int64_t n, int64_t pairs, bool odd, uint32_t* target);
+  void (*tile_pairs)(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ldb, int64_t m, int64_t n,
+                     int64_t pairs, float* c, int64_t ldc, bool accumulate);
+  // n f32 → bf16, to nearest even; an odd n is filled up with a zero.
+  void (*round_pairs)(const float* source, int64_t n, uint32_t* target);
+
+  // In place, elementwise.
+  void (*activate)(float* x, int64_t n, Elementwise kind);
+  void (*swiglu)(const float* gate, const float* up, int64_t n, float* target);
+  void (*add)(const float* a, const float* b, int64_t n, float* target);
+  // One row of n.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int64_t n, float* y);
+  void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n, float* y);
+  // One head: x [2·half], cos and sin [half].
+  void (*rope)(const float* x, const float* cos, const float* sin, int64_t half, float* y);
+  // One step of a running softmax over a row of n scores: scores become exp(scale · s - new maximum),
+  // *maximum and *sum are brought up to date, and the factor for what was summed before is returned.
+  float (*softmax_step)(float* scores, int64_t n, float scale, float* maximum, float* sum);
+  void (*scale)(float* x, int64_t n, float factor);
+  // [rows][columns] with row stride ld → [columns][padded rows], zero beyond rows; for keys of attention.
+  void (*transpose)(const float* source, int64_t ld, int64_t rows, int64_t columns, float* target,
+                    int64_t target_ld);
+};
+
+// The paths this build has. Null where the processor cannot run them.
+const KernelSet* baseline_kernels() noexcept;
+const KernelSet* avx2_kernels() noexcept;
+const KernelSet* avx512_kernels() noexcept;
+
+}  // namespace vl3

@@ -1,0 +1,314 @@
+#pragma once
+// The kernels, written once. A file per instruction set defines VL3_SIMD_BYTES and VL3_TILE_ROWS and includes
+// this.
+
+#include "ops/cpu/blocks.h"
+#include "ops/cpu/kernels.h"
+
+namespace {
+
+using vl3::Elementwise;
+using vl3::WeightType;
+
+template <WeightType kType>
+struct Stored {
+  typedef uint16_t Element;
+};
+template <>
+struct Stored<WeightType::kF32> {
+  typedef float Element;
+};
+
+template <WeightType kType>
+inline F32 load_as_f32(const typename Stored<kType>::Element* p) {
+  if constexpr (kType == WeightType::kF32)
+    return load(p);
+  else if constexpr (kType == WeightType::kBF16)
+    return load_bf16(p);
+  else
+    return load_f16(p);
+}
+template <WeightType kType>
+inline float as_f32(typename Stored<kType>::Element x) {
+  if constexpr (kType == WeightType::kF32)
+    return x;
+  else if constexpr (kType == WeightType::kBF16)
+    return widen_bf16(x);
+  else
+    return widen_f16(x);
+}
+
+// f<type>(typed pointer) for the type at run time.
+template <class F>
+inline void with_type(const void* p, WeightType type, F&& f) {
+  switch (type) {
+    case WeightType::kF32:
+      f.template operator()<WeightType::kF32>(static_cast<const float*>(p));
+      break;
+    case WeightType::kBF16:
+      f.template operator()<WeightType::kBF16>(static_cast<const uint16_t*>(p));
+      break;
+    case WeightType::kF16:
+      f.template operator()<WeightType::kF16>(static_cast<const uint16_t*>(p));
+      break;
+  }
+}
+
+void widen(const void* source, WeightType type, int64_t n, float* target) {
+  with_type(source, type, [=]<WeightType kType>(const auto* p) {
+    int64_t i = 0;
+    for (; i + kWidth <= n; i += kWidth) store(target + i, load_as_f32<kType>(p + i));
+    for (; i < n; ++i) target[i] = as_f32<kType>(p[i]);
+  });
+}
+
+// ---- packing
+
+void pack(const void* w, WeightType type, int64_t ldw, int64_t n, int64_t k, float* target) {
+  with_type(w, type, [=]<WeightType kType>(const auto* p) {
+    for (int64_t group = 0; group < kTileVectors; ++group) {
+      const int64_t first = group * kWidth, real = n - first < kWidth ? n - first : kWidth;
+      int64_t j = 0;
+      for (; j + kWidth <= k; j += kWidth) {
+        F32 rows[kWidth];
+        for (int64_t i = 0; i < kWidth; ++i)
+          rows[i] = i < real ? load_as_f32<kType>(p + (first + i) * ldw + j) : F32{};
+        transpose_block(rows);
+        for (int64_t i = 0; i < kWidth; ++i) store(target + (j + i) * kTileColumns + first, rows[i]);
+      }
+      for (; j < k; ++j) {
+        for (int64_t i = 0; i < kWidth; ++i) {
+          target[j * kTileColumns + first + i] = i < real ? as_f32<kType>(p[(first + i) * ldw + j]) : 0.0f;
+        }
+      }
+    }
+  });
+}
+
+void transpose(const float* source, int64_t ld, int64_t rows, int64_t columns, float* target,
+               int64_t target_ld) {
+  const int64_t padded = (rows + kWidth - 1) / kWidth * kWidth;
+  for (int64_t first = 0; first < padded; first += kWidth) {
+    const int64_t real = rows - first < kWidth ? rows - first : kWidth;
+    int64_t j = 0;
+    for (; j + kWidth <= columns; j += kWidth) {
+      F32 block[kWidth];
+      for (int64_t i = 0; i < kWidth; ++i) block[i] = i < real ? load(source + (first + i) * ld + j) : F32{};
+      transpose_block(block);
+      for (int64_t i = 0; i < kWidth; ++i) store(target + (j + i) * target_ld + first, block[i]);
+    }
+    for (; j < columns; ++j) {
+      for (int64_t i = 0; i < kWidth; ++i) {
+        target[j * target_ld + first + i] = i < real ? source[(first + i) * ld + j] : 0.0f;
+      }
+    }
+  }
+}
+
+// ---- products
+
+template <int kRows, int kVectors>
+inline void tile_of(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t k, float* c,
+                    int64_t ldc, bool accumulate) {
+  F32 sum[kRows][kVectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = accumulate ? load(c + i * ldc + v * kWidth) : F32{};
+  }
+  for (int64_t p = 0; p < k; ++p) {
+    F32 column[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) column[v] = load(b + p * ldb + v * kWidth);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+      const F32 x = set1(a[i * lda + p]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = fma(x, column[v], sum[i][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) store(c + i * ldc + v * kWidth, sum[i][v]);
+  }
+}
+
+template <int kRows, int kVectors>
+void tile_rows(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, int64_t k, float* c,
+               int64_t ldc, bool accumulate) {
+  if (m == kRows) return tile_of<kRows, kVectors>(a, lda, b, ldb, k, c, ldc, accumulate);
+  if constexpr (kRows > 1) tile_rows<kRows - 1, kVectors>(a, lda, b, ldb, m, k, c, ldc, accumulate);
+}
+
+void tile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, int64_t n, int64_t k, float* c,
+          int64_t ldc, bool accumulate) {
+  if (n == kTileColumns) return tile_rows<kTileRows, kTileVectors>(a, lda, b, ldb, m, k, c, ldc, accumulate);
+  if (n == kWidth) return tile_rows<kTileRows, 1>(a, lda, b, ldb, m, k, c, ldc, accumulate);
+  float buffer[kTileRows * kTileColumns];
+  for (int64_t i = 0; accumulate && i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) buffer[i * kTileColumns + j] = c[i * ldc + j];
+    for (int64_t j = n; j < kTileColumns; ++j) buffer[i * kTileColumns + j] = 0;
+  }
+  tile_rows<kTileRows, kTileVectors>(a, lda, b, ldb, m, k, buffer, kTileColumns, accumulate);
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) c[i * ldc + j] = buffer[i * kTileColumns + j];
+  }
+}
+
+// kRows rows of W against kInputs rows of x, each weight loaded and widened once.
+template <WeightType kType, int kRows, int kInputs>
+inline void dot_block(const typename Stored<kType>::Element* w, int64_t ldw, const float* x, int64_t ldx,
+                      int64_t k, float* y, int64_t ldy) {
+  F32 sum[kRows][kInputs] = {};
+  int64_t p = 0;
+  for (; p + kWidth <= k; p += kWidth) {
+    F32 input[kInputs];
+#pragma GCC unroll 4
+    for (int i = 0; i < kInputs; ++i) input[i] = load(x + i * ldx + p);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const F32 weight = load_as_f32<kType>(w + r * ldw + p);
+#pragma GCC unroll 4
+      for (int i = 0; i < kInputs; ++i) sum[r][i] = fma(weight, input[i], sum[r][i]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int i = 0; i < kInputs; ++i) {
+      float total = reduce_add(sum[r][i]);
+      for (int64_t q = p; q < k; ++q) total += as_f32<kType>(w[r * ldw + q]) * x[i * ldx + q];
+      y[i * ldy + r] = total;
+    }
+  }
+}
+
+template <WeightType kType, int kRows>
+inline void dot_inputs(const typename Stored<kType>::Element* w, int64_t ldw, const float* x, int64_t ldx,
+                       int64_t m, int64_t k, float* y, int64_t ldy) {
+  int64_t i = 0;
+  for (; i + 4 <= m; i += 4) dot_block<kType, kRows, 4>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
+  for (; i < m; ++i) dot_block<kType, kRows, 1>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
+}
+
+void dots(const void* w, WeightType type, int64_t ldw, int64_t n, const float* x, int64_t ldx, int64_t m,
+          int64_t k, float* y, int64_t ldy) {
+  with_type(w, type, [=]<WeightType kType>(const auto* p) {
+    int64_t r = 0;
+    for (; r + 4 <= n; r += 4) dot_inputs<kType, 4>(p + r * ldw, ldw, x, ldx, m, k, y + r, ldy);
+    for (; r < n; ++r) dot_inputs<kType, 1>(p + r * ldw, ldw, x, ldx, m, k, y + r, ldy);
+  });
+}
+
+// ---- rows. A row's tail that does not fill a vector goes through a vector of its own, filled up with zeros.
+
+struct Tail {
+  float lanes[kWidth] = {};
+  Tail(const float* p, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
+  }
+  F32 vector() const { return load(lanes); }
+};
+
+inline void store_tail(float* p, F32 v, int64_t n) {
+  float lanes[kWidth];
+  store(lanes, v);
+  for (int64_t i = 0; i < n; ++i) p[i] = lanes[i];
+}
+
+// y[i] = f(a[i], b[i]) over whole vectors.
+template <class F>
+inline void map2(const float* a, const float* b, int64_t n, float* y, F&& f) {
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) store(y + i, f(load(a + i), load(b + i)));
+  if (i < n) store_tail(y + i, f(Tail(a + i, n - i).vector(), Tail(b + i, n - i).vector()), n - i);
+}
+
+template <class F>
+inline float sum_of(const float* x, int64_t n, F&& f) {
+  F32 sum = {};
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) sum += f(load(x + i));
+  float total = reduce_add(sum);
+  for (; i < n; ++i) total += f(set1(x[i]))[0];
+  return total;
+}
+
+inline F32 sigmoid(F32 x) { return 1.0f / (1.0f + exp(min(-x, set1(88.0f)))); }
+
+void activate(float* x, int64_t n, Elementwise kind) {
+  if (kind == Elementwise::kSilu) return map2(x, x, n, x, [](F32 v, F32) { return v * sigmoid(v); });
+  map2(x, x, n, x, [](F32 v, F32) {
+    constexpr float kTwiceRoot = 1.5957691216057308f;  // 2 √(2/π), and tanh(u) = 2 sigmoid(2u) - 1
+    return v * sigmoid(kTwiceRoot * fma(0.044715f * v, v * v, v));
+  });
+}
+
+void swiglu(const float* gate, const float* up, int64_t n, float* target) {
+  map2(gate, up, n, target, [](F32 g, F32 u) { return g * sigmoid(g) * u; });
+}
+
+void add(const float* a, const float* b, int64_t n, float* target) {
+  map2(a, b, n, target, [](F32 x, F32 y) { return x + y; });
+}
+
+void scale(float* x, int64_t n, float factor) {
+  map2(x, x, n, x, [=](F32 v, F32) { return v * factor; });
+}
+
+void layer_norm(const float* x, const float* weight, const float* bias, float eps, int64_t n, float* y) {
+  const float mean = sum_of(x, n, [](F32 v) { return v; }) / static_cast<float>(n);
+  const float variance = sum_of(x, n, [=](F32 v) { return (v - mean) * (v - mean); }) / static_cast<float>(n);
+  const float inverse = 1.0f / __builtin_sqrtf(variance + eps);
+  map2(x, weight, n, y, [=](F32 v, F32 w) { return (v - mean) * inverse * w; });
+  map2(y, bias, n, y, [](F32 v, F32 b) { return v + b; });
+}
+
+void rms_norm(const float* x, const float* weight, float eps, int64_t n, float* y) {
+  const float mean = sum_of(x, n, [](F32 v) { return v * v; }) / static_cast<float>(n);
+  const float inverse = 1.0f / __builtin_sqrtf(mean + eps);
+  map2(x, weight, n, y, [=](F32 v, F32 w) { return v * inverse * w; });
+}
+
+void rope(const float* x, const float* cos, const float* sin, int64_t half, float* y) {
+  int64_t i = 0;
+  for (; i + kWidth <= half; i += kWidth) {
+    const F32 a = load(x + i), b = load(x + half + i), c = load(cos + i), s = load(sin + i);
+    store(y + i, a * c - b * s);
+    store(y + half + i, b * c + a * s);
+  }
+  for (; i < half; ++i) {
+    const float a = x[i], b = x[half + i];
+    y[i] = a * cos[i] - b * sin[i];
+    y[half + i] = b * cos[i] + a * sin[i];
+  }
+}
+
+float softmax_step(float* scores, int64_t n, float factor, float* maximum, float* sum) {
+  float largest = scores[0];
+  int64_t i = 0;
+  if (n >= kWidth) {
+    F32 lanes = load(scores);
+    for (i = kWidth; i + kWidth <= n; i += kWidth) lanes = max(lanes, load(scores + i));
+    largest = reduce_max(lanes);
+  }
+  for (; i < n; ++i) largest = scores[i] > largest ? scores[i] : largest;
+  const float updated = largest * factor > *maximum ? largest * factor : *maximum;
+  F32 total = {};
+  for (i = 0; i + kWidth <= n; i += kWidth) {
+    const F32 p = exp(fma(load(scores + i), set1(factor), set1(-updated)));
+    store(scores + i, p);
+    total += p;
+  }
+  float added = reduce_add(total);
+  if (i < n) {
+    const F32 p = exp(fma(Tail(scores + i, n - i).vector(), set1(factor), set1(-updated)));
+    store_tail(scores + i, p, n - i);
+    for (int64_t j = 0; j < n - i; ++j) added += scores[i + j];
+  }
+  const float correction = exp(set1(*maximum - updated))[0];
+  *sum = *sum * correction + added;
+  *maximum = updated;
+  return correction;
+}
+
+}  // namespace

@@ -1,0 +1,207 @@
+#include "ops/linear.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "base/thread_pool.h"
+#include "ops/matmul.h"
+#include "ops/tape.h"
+
+namespace vl3::ops {
+namespace {
+
+constexpr int64_t kGrain = 1 << 14;  // elements a thread takes at once
+
+void check_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor* residual) {
+  require(x.rank() == 2 && weight.rank() == 2 && x.dim(1) == weight.dim(1), ErrorCode::kInvalidArgument,
+          "[linear] x {} and weight {} should be [T, K] and [N, K]", to_string(x.shape()),
+          to_string(weight.shape()));
+  require(!bias.defined() || (bias.rank() == 1 && bias.dim(0) == weight.dim(0)), ErrorCode::kInvalidArgument,
+          "[linear] bias {} for weight {}", to_string(bias.shape()), to_string(weight.shape()));
+  require(residual == nullptr ||
+              (residual->dtype() == DType::kF32 && residual->shape() == Shape{x.dim(0), weight.dim(0)}),
+          ErrorCode::kInvalidArgument, "[linear] residual {} for a result [{}, {}]",
+          residual == nullptr ? "" : to_string(residual->shape()), x.dim(0), weight.dim(0));
+}
+
+void activate(const KernelSet& kernels, float* x, int64_t n, Activation kind) {
+  switch (kind) {
+    case Activation::kNone:
+      return;
+    case Activation::kGeluTanh:
+      return kernels.activate(x, n, Elementwise::kGeluTanh);
+    case Activation::kSilu:
+      return kernels.activate(x, n, Elementwise::kSilu);
+    case Activation::kGelu:  // only the projector's, where erf is a thousandth of the work
+      for (int64_t i = 0; i < n; ++i) x[i] = 0.5f * x[i] * (1.0f + std::erf(x[i] * 0.70710678118654752f));
+  }
+}
+
+// f'(x) of an activation.
+float slope(float x, Activation kind) {
+  const double v = x;
+  switch (kind) {
+    case Activation::kNone:
+      return 1.0f;
+    case Activation::kSilu: {
+      const double s = 1 / (1 + std::exp(-v));
+      return static_cast<float>(s * (1 + v * (1 - s)));
+    }
+    case Activation::kGelu: {
+      const double density = std::exp(-0.5 * v * v) * 0.3989422804014327;
+      return static_cast<float>(0.5 * (1 + std::erf(v * 0.7071067811865476)) + v * density);
+    }
+    case Activation::kGeluTanh: {
+      constexpr double kRoot = 0.7978845608028654;
+      const double t = std::tanh(kRoot * (v + 0.044715 * v * v * v));
+      return static_cast<float>(0.5 * (1 + t) + 0.5 * v * (1 - t * t) * kRoot * (1 + 3 * 0.044715 * v * v));
+    }
+  }
+  return 0;
+}
+
+// f(begin, end) over ranges of [0, n), by all threads.
+template <class F>
+void in_ranges(Context& context, int64_t n, F&& f) {
+  context.threads().parallel_for(n, kGrain, [&](int64_t begin, int64_t end, int) { f(begin, end); });
+}
+
+// Sums of the columns of x [T, N].
+Tensor column_sums(const Tensor& x) {
+  Tensor sums = Tensor::zeros({x.dim(1)}, DType::kF32);
+  for (int64_t t = 0; t < x.dim(0); ++t) {
+    const float* row = x.data<float>() + t * x.dim(1);
+    for (int64_t n = 0; n < x.dim(1); ++n) sums.data<float>()[n] += row[n];
+  }
+  return sums;
+}
+
+void record_linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+  tape.record(y, [=](Context& context, Tape& t, const Tensor& dy) {
+    const int64_t rows = x.dim(0), k = x.dim(1), n = weight.dim(0);
+    const Tensor gradient = dy.reshape({rows, n});
+    if (t.needs_gradient(x)) {  // dx = dy W
+      Tensor dx = context.empty({rows, k});
+      matmul(context, gradient.data<float>(), rows, n, transposed(context, widened(context, weight)),
+             dx.data<float>());
+      t.add_gradient(x, dx);
+    }
+    if (t.needs_gradient(weight)) {  // dW = dyᵀ x
+      Tensor dw = context.empty({n, k});
+      const Tensor dyt = transposed(context, gradient);
+      matmul(context, dyt.data<float>(), n, rows, transposed(context, x), dw.data<float>());
+      t.add_gradient(weight, dw);
+    }
+    if (bias.defined() && t.needs_gradient(bias)) t.add_gradient(bias, column_sums(gradient));
+  });
+}
+
+}  // namespace
+
+Activation activation_from(std::string_view name) {
+  if (name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
+  if (name == "gelu") return Activation::kGelu;
+  if (name == "silu") return Activation::kSilu;
+  fail(ErrorCode::kUnsupported, "[activation] \"{}\" is not one of gelu_pytorch_tanh, gelu, silu", name);
+}
+
+Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias,
+              const Epilogue& epilogue) {
+  check_linear(x, weight, bias, epilogue.residual);
+  const Tensor none;
+  const Tensor& residual = epilogue.residual == nullptr ? none : *epilogue.residual;
+  if (tape_for(context, {&x, &weight, &bias, &residual}) != nullptr &&
+      (epilogue.activation != Activation::kNone ||
+       residual.defined())) {  // a tape records one step at a time
+    const Tensor y = activation(context, linear(context, x, weight, bias), epilogue.activation);
+    return residual.defined() ? add(context, y, residual) : y;
+  }
+  const KernelSet& kernels = context.kernels();
+  Tensor y = context.empty({x.dim(0), weight.dim(0)});
+  const Tensor wide_bias = widened(context, bias);
+  const float* b = wide_bias.defined() ? wide_bias.data<float>() : nullptr;
+  const float* r = residual.defined() ? residual.data<float>() : nullptr;
+  const int64_t n = weight.dim(0);
+  RowFinish finish;
+  if (b != nullptr || r != nullptr || epilogue.activation != Activation::kNone) {
+    finish = [&kernels, b, r, n, kind = epilogue.activation](int64_t row, int64_t column, int64_t count,
+                                                             float* values) {
+      if (b != nullptr) kernels.add(values, b + column, count, values);
+      activate(kernels, values, count, kind);
+      if (r != nullptr) kernels.add(values, r + row * n + column, count, values);
+    };
+  }
+  matmul(context, x.data<float>(), x.dim(0), x.dim(1), weight, y.data<float>(), finish);
+  if (Tape* tape = tape_for(context, {&x, &weight, &bias})) record_linear(*tape, x, weight, bias, y);
+  return y;
+}
+
+Tensor activation(Context& context, const Tensor& x, Activation kind) {
+  if (kind == Activation::kNone) return x;
+  Tensor y = context.empty(x.shape());
+  const float* source = x.data<float>();
+  float* target = y.data<float>();
+  in_ranges(context, x.numel(), [&](int64_t begin, int64_t end) {
+    std::copy(source + begin, source + end, target + begin);
+    activate(context.kernels(), target + begin, end - begin, kind);
+  });
+  if (Tape* tape = tape_for(context, {&x})) {
+    tape->record(y, [x, kind](Context& c, Tape& t, const Tensor& dy) {
+      Tensor dx = c.empty(x.shape());
+      in_ranges(c, x.numel(), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          dx.data<float>()[i] = dy.data<float>()[i] * slope(x.data<float>()[i], kind);
+        }
+      });
+      t.add_gradient(x, dx);
+    });
+  }
+  return y;
+}
+
+Tensor swiglu(Context& context, const Tensor& gate, const Tensor& up) {
+  require(gate.shape() == up.shape(), ErrorCode::kInvalidArgument, "[swiglu] gate {} and up {} differ",
+          to_string(gate.shape()), to_string(up.shape()));
+  Tensor y = context.empty(gate.shape());
+  const float *g = gate.data<float>(), *u = up.data<float>();
+  float* target = y.data<float>();
+  in_ranges(context, gate.numel(), [&](int64_t begin, int64_t end) {
+    context.kernels().swiglu(g + begin, u + begin, end - begin, target + begin);
+  });
+  if (Tape* tape = tape_for(context, {&gate, &up})) {
+    tape->record(y, [gate, up](Context& c, Tape& t, const Tensor& dy) {
+      Tensor dgate = c.empty(gate.shape()), dup = c.empty(up.shape());
+      in_ranges(c, gate.numel(), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const float v = gate.data<float>()[i], d = dy.data<float>()[i];
+          dgate.data<float>()[i] = d * up.data<float>()[i] * slope(v, Activation::kSilu);
+          dup.data<float>()[i] = d * v / (1 + std::exp(-v));
+        }
+      });
+      t.add_gradient(gate, dgate);
+      t.add_gradient(up, dup);
+    });
+  }
+  return y;
+}
+
+Tensor add(Context& context, const Tensor& a, const Tensor& b) {
+  require(a.shape() == b.shape(), ErrorCode::kInvalidArgument, "[add] {} and {} differ", to_string(a.shape()),
+          to_string(b.shape()));
+  Tensor y = context.empty(a.shape());
+  const float *p = a.data<float>(), *q = b.data<float>();
+  float* target = y.data<float>();
+  in_ranges(context, a.numel(), [&](int64_t begin, int64_t end) {
+    context.kernels().add(p + begin, q + begin, end - begin, target + begin);
+  });
+  if (Tape* tape = tape_for(context, {&a, &b})) {
+    tape->record(y, [a, b](Context&, Tape& t, const Tensor& dy) {
+      t.add_gradient(a, dy);
+      t.add_gradient(b, dy);
+    });
+  }
+  return y;
+}
+
+}  // namespace vl3::ops

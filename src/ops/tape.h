@@ -1,0 +1,70 @@
+#pragma once
+// What training adds to a forward pass: operations write down how to go back, and backward() walks the list
+// in reverse.
+//
+// A gradient belongs to a piece of memory: it is found by a tensor's address and number of elements, so a
+// reshaped tensor shares it and weights used twice (a tied head) add up. Gradients are f32 and accumulate:
+// +=, for parameters and activations alike; those of activations are freed as soon as they have been passed
+// on.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "vl3/context.h"
+#include "vl3/tensor.h"
+
+namespace vl3 {
+
+class Tape {
+ public:
+  // A leaf whose gradient is wanted: a parameter. f32 only.
+  void watch(const Tensor& parameter);
+  bool needs_gradient(const Tensor& tensor) const;
+
+  // output was made from tensors of which at least one needs a gradient. backward receives output's gradient
+  // (f32, its shape) and calls add_gradient for its inputs; whatever it captures stays alive until the tape
+  // goes back over it.
+  using Backward = std::function<void(Context& context, Tape& tape, const Tensor& gradient)>;
+  void record(const Tensor& output, Backward backward);
+
+  // Adds to the gradient of a tensor; does nothing for tensors that need none.
+  void add_gradient(const Tensor& tensor, const Tensor& gradient);
+
+  // Gradients of everything watched with respect to loss, a tensor of one element times seed. The recorded
+  // steps are used up; watched parameters and their gradients stay.
+  void backward(Context& context, const Tensor& loss, float seed = 1.0f);
+
+  // Undefined where no gradient arrived.
+  Tensor gradient(const Tensor& parameter) const;
+  void clear_gradients() { gradients_.clear(); }
+  // Forgets recorded steps without going back over them.
+  void clear_steps();
+
+ private:
+  using Key = std::pair<const void*, int64_t>;
+  static Key key(const Tensor& tensor) { return {tensor.raw(), tensor.numel()}; }
+  struct Step {
+    Tensor output;
+    Backward backward;
+  };
+  std::map<Key, Tensor> watched_;
+  std::map<Key, int> made_;  // outputs of recorded steps
+  std::vector<Step> steps_;
+  std::map<Key, Tensor> gradients_;
+};
+
+// The tape to record on when one of the inputs needs a gradient; null otherwise, which costs one branch.
+inline Tape* tape_for(Context& context, std::initializer_list<const Tensor*> inputs) {
+  Tape* tape = context.tape();
+  if (tape == nullptr) return nullptr;
+  for (const Tensor* input : inputs) {
+    if (input->defined() && tape->needs_gradient(*input)) return tape;
+  }
+  return nullptr;
+}
+
+}  // namespace vl3
