@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "generate/brute_force.h"
+#include "model/parameters.h"
 #include "support/support.h"
 #include "vl3/context.h"
 #include "vl3/generation.h"
@@ -101,10 +102,43 @@ class ModelGoldens : public testing::Test {
     return GenerationConfig::from_json(
         row.settings, GenerationConfig::from_pretrained(test::shared_path("goldens/models/" + row.model)));
   }
-  // Logits after a whole sequence, nothing cached.
-  test::FullLogits recomputation(const std::string& name, const ForwardInput& batch) {
-    return [this, name, &batch](const std::vector<int64_t>& ids) {
-      ForwardInput input = alone(batch, ids);
+  // The rows that go into the language model for a prompt: visual features in place of its placeholders.
+  std::vector<float> prompt_rows(const std::string& name, const ForwardInput& batch,
+                                 const std::vector<int64_t>& ids) {
+    const ForwardInput input = alone(batch, ids);
+    const Model& core = model(name).model();
+    Tensor pictures, clips;
+    if (input.pixel_values.defined()) {
+      pictures = core.get_image_features(context_, input.pixel_values, input.image_grid_thw,
+                                         input.image_merge_sizes);
+    }
+    if (input.pixel_values_videos.defined()) {
+      clips = core.get_image_features(context_, input.pixel_values_videos, input.video_grid_thw,
+                                      input.video_merge_sizes, input.video_compression_mask);
+    }
+    std::vector<float> rows;
+    int64_t picture = 0, clip = 0;
+    for (const int64_t id : ids) {
+      Tensor source = model(name).weights().text.embed_tokens.rows(id, id + 1);
+      if (id == kImageToken) source = pictures.rows(picture, picture + 1), ++picture;
+      if (id == kVideoToken) source = clips.rows(clip, clip + 1), ++clip;
+      rows.insert(rows.end(), source.data<float>(), source.data<float>() + source.numel());
+    }
+    return rows;
+  }
+  // Logits after a whole sequence, nothing cached. A placeholder in the answer is a token like any other.
+  test::FullLogits recomputation(const std::string& name, const ForwardInput& batch,
+                                 const std::vector<int64_t>& prompt) {
+    return [this, name, prompt, rows = prompt_rows(name, batch, prompt)](const std::vector<int64_t>& ids) {
+      std::vector<float> embeds = rows;
+      for (size_t i = prompt.size(); i < ids.size(); ++i) {
+        const Tensor row = model(name).weights().text.embed_tokens.rows(ids[i], ids[i] + 1);
+        embeds.insert(embeds.end(), row.data<float>(), row.data<float>() + row.numel());
+      }
+      const auto length = static_cast<int64_t>(ids.size());
+      ForwardInput input;
+      input.inputs_embeds =
+          Tensor::from<float>({1, length, static_cast<int64_t>(embeds.size()) / length}, embeds);
       input.logits_to_keep = 1;
       const Tensor logits = model(name).forward(context_, input).logits;
       return std::vector<float>(logits.data<float>(), logits.data<float>() + logits.numel());
@@ -150,11 +184,11 @@ TEST_F(ModelGoldens, BeamsEqualRecomputationWithoutACache) {
     if (config.num_beams == 1 || (!row.reference_failed && row.model != "tied")) continue;
     const ForwardInput batch = inputs_of(file, row.model + "." + row.name + ".");
     const auto results = model(row.model).generate(context_, batch, config);
-    const auto logits = recomputation(row.model, batch);
     const auto sequences = sequences_of(batch);
     const auto wanted_each = static_cast<size_t>(config.num_return_sequences);
     ASSERT_EQ(results.size(), sequences.size() * wanted_each);
     for (size_t s = 0; s < sequences.size(); ++s) {
+      const auto logits = recomputation(row.model, batch, sequences[s]);
       const auto wanted = test::plain_beam_search(logits, sequences[s], config);
       for (size_t i = 0; i < wanted_each; ++i) {
         EXPECT_EQ(results[s * wanted_each + i].new_ids, wanted[i].ids) << row.text << " sequence " << s;
@@ -183,13 +217,13 @@ TEST_F(ModelGoldens, BatchesLookupAndRecomputationAgree) {
       config.prompt_lookup_num_tokens = 5;
       const auto looked = model(name).generate(context_, batch, config);
       config.prompt_lookup_num_tokens = 0;
-      const auto logits = recomputation(name, batch);
       const auto sequences = sequences_of(batch);
       for (size_t s = 0; s < sequences.size(); ++s) {
         const auto single = model(name).generate(context_, alone(batch, sequences[s]), config);
         EXPECT_EQ(single[0].new_ids, together[s].new_ids) << name << " sequence " << s;
         EXPECT_EQ(looked[s].new_ids, together[s].new_ids) << name << " sequence " << s;
         if (!sample) {
+          const auto logits = recomputation(name, batch, sequences[s]);
           EXPECT_EQ(test::plain_greedy(logits, sequences[s], 40, -1), together[s].new_ids) << name;
         }
         accepted += looked[s].stats.accepted_tokens;
