@@ -1,0 +1,69 @@
+#pragma once
+// Chat templates: messages in, prompt out. A checkpoint's template is a Jinja2 program; this is the small
+// interpreter that runs it, as Transformers' apply_chat_template(tokenize=False) does (jinja2's
+// ImmutableSandboxedEnvironment with trim_blocks, lstrip_blocks, loop controls, and the `generation` tag).
+// docs/decisions/jinja.md lists what is covered.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vl3/json.h"
+
+namespace vl3 {
+
+// What a template, which is a program of somebody else's, may use up in one rendering. Above a limit
+// rendering throws kLimitExceeded and names the template, the line and the limit.
+struct TemplateLimits {
+  int64_t max_source_bytes = int64_t{4} << 20;    // of the template itself
+  int64_t max_steps = 50'000'000;                 // statements and expressions evaluated, items visited
+  int64_t max_output_bytes = int64_t{256} << 20;  // of the prompt, and of any one string made on the way
+  int64_t max_memory_bytes = int64_t{1} << 30;    // of all strings and containers made, together
+  int max_depth = 100;                            // nesting of the source, of calls, and of values
+  int64_t max_range = 100'000;                    // length of range(), as the sandbox of Jinja2 has it
+};
+
+class ChatTemplate {
+ public:
+  // source: the template's text. special_tokens: an object of variables that every rendering sees
+  // (bos_token, eos_token, …). name begins every error. Throws kFormat (syntax, with the line),
+  // kUnsupported (a tag, filter or test that is not covered, by name), kLimitExceeded.
+  explicit ChatTemplate(std::string source, const Json& special_tokens = nullptr,
+                        std::string name = "chat template", const TemplateLimits& limits = {});
+
+  // The template of a checkpoint folder: chat_template.jinja, else chat_template.json, else the
+  // "chat_template" of tokenizer_config.json (a string, or a list of {name, template}: the one called
+  // "default"). Special tokens come from tokenizer_config.json. Throws kNotFound where there is none.
+  static ChatTemplate from_pretrained(const std::filesystem::path& folder, const TemplateLimits& limits = {});
+
+  // messages: a list of objects. extra: an object of further variables (tools, documents,
+  // enable_thinking, …), which hide the special tokens of the same name. tools and documents are none
+  // where extra does not have them. Throws kInvalidArgument (messages of a wrong shape, what the template
+  // raises with raise_exception, and operations that fail on the values given), kUnsupported,
+  // kLimitExceeded. Renderings of one template may run at the same time.
+  std::string render(const Json& messages, bool add_generation_prompt, const Json& extra = nullptr) const;
+
+  // A span of the prompt. from_message is true where its text came out of messages or extra, whatever the
+  // template did with it (cut, joined, replaced, upper-cased, printed as JSON): such text is tokenised as
+  // plain text, so that nobody can write control tokens into the prompt.
+  struct Piece {
+    std::string text;
+    bool from_message = false;
+    bool operator==(const Piece&) const = default;
+  };
+  // The pieces joined are what render gives. No piece is empty and neighbours differ in from_message. A
+  // piece may begin or end within a character only where the template cut one.
+  std::vector<Piece> render_pieces(const Json& messages, bool add_generation_prompt,
+                                   const Json& extra = nullptr) const;
+
+  const std::string& source() const;
+  const std::string& name() const;
+
+ private:
+  struct Parts;
+  std::shared_ptr<const Parts> parts_;
+};
+
+}  // namespace vl3
