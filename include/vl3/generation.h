@@ -138,7 +138,8 @@ struct GenerationResult {
 };
 
 // One new token. Tokens of one sequence come in order; a step's sequences come in order of prompt and
-// sequence. With beams all events come at the end, sequence by sequence.
+// sequence. With beams all events come at the end, sequence by sequence. What an event points to lives as
+// long as the call.
 struct StreamEvent {
   int64_t prompt = 0;
   int64_t sequence = 0;
