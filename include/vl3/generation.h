@@ -170,7 +170,7 @@ struct GenerationHooks {
 };
 
 class Tokenizer;
-// Hooks for text through a tokenizer, which must outlive them.
+// Hooks for text through a tokenizer (they keep a copy). Special tokens are left out of the text.
 GenerationHooks text_hooks(const Tokenizer& tokenizer);
 
 // The answers of a batch as the reference shapes them: rows as long as the longest, filled up with the pad
