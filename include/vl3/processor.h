@@ -1,0 +1,112 @@
+#pragma once
+// Stages 1 to 3 together: conversations with pictures and clips in, everything the network needs out.
+// Reference: VideoLlama3Processor with apply_chat_template(tokenize=True).
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "vl3/chat_template.h"
+#include "vl3/image_processor.h"
+#include "vl3/json.h"
+#include "vl3/media_limits.h"
+#include "vl3/tokenizer.h"
+#include "vl3/video_processor.h"
+
+namespace vl3 {
+
+// A picture or clip of a conversation, in the order of the prompt.
+struct MediaItem {
+  bool video = false;
+  std::vector<std::filesystem::path> paths;  // one; or the frames of a clip
+  VideoOptions options;                      // of a clip; of a picture its PixelOptions
+  std::string name() const;
+};
+
+struct ProcessorRequest {
+  // One list of messages per conversation: {"role", "content"}, content a string or parts {"type": "text",
+  // "text"},
+  // {"type": "image", "image": path}, {"type": "video", "video": path or list of paths, and "fps",
+  // "num_frames", "max_frames", "start_time", "end_time", … of this clip}.
+  std::vector<Json> conversations;
+  PixelOptions images;
+  VideoOptions videos;
+  ResizeBackend backend = ResizeBackend::kTorchvision;  // for pictures; the reference's default
+  bool add_generation_prompt = true;
+  bool padding = true;  // rows of input_ids as long as the longest; otherwise all must be of one length
+  bool padding_left = true;
+  // The reference recognises special tokens anywhere in a prompt, also where a user typed them. By default
+  // text that came from messages stays text.
+  bool special_tokens_in_messages = false;
+  Json template_arguments;  // further variables of the chat template
+};
+
+struct ProcessorOutput {
+  std::vector<std::vector<int64_t>> ids;  // unpadded, one per conversation
+  std::vector<std::string> prompts;       // with placeholders expanded
+  Tensor input_ids, attention_mask;       // [B, T] i64
+  ImageFeatures images;                   // undefined tensors where there are no pictures
+  VideoFeatures videos;                   // likewise
+};
+
+// What a request amounts to, from headers alone.
+struct MediaPlan {
+  std::string name;
+  bool video = false;
+  int64_t height = 0, width = 0, frames = 1;
+  int64_t patches = 0;
+  int64_t tokens = 0;      // before compression
+  int64_t min_tokens = 0;  // the fewest that compression can leave; the same as tokens for pictures
+};
+
+class Processor {
+ public:
+  static Processor from_pretrained(const std::filesystem::path& folder);
+
+  const Tokenizer& tokenizer() const noexcept { return tokenizer_; }
+  const ChatTemplate& chat_template() const noexcept { return template_; }
+  const ImageProcessorFast& image_processor() const noexcept { return images_; }
+  const VideoProcessor& video_processor() const noexcept { return videos_; }
+  int64_t image_token_id() const noexcept { return image_token_id_; }
+  int64_t video_token_id() const noexcept { return video_token_id_; }
+
+  // {"conversations": [[message…]…], "images": {…}, "videos": {…}} with options under the reference's names
+  // ("images_kwargs" and "videos_kwargs" mean the same), and beside them "padding", "padding_side",
+  // "add_generation_prompt", "special_tokens_in_messages", "chat_template_kwargs". Keys in `others` are left
+  // to the caller; any other is refused.
+  ProcessorRequest parse_request(const Json& request, const std::string& origin,
+                                 const std::vector<std::string>& others = {}) const;
+  // A request with this checkpoint's options for one conversation.
+  ProcessorRequest request_for(Json messages) const;
+
+  // Throws what decoding, templates and tokenising throw, and kInvalidArgument where placeholders and media
+  // disagree.
+  ProcessorOutput process(ThreadPool& threads, const ProcessorRequest& request,
+                          const MediaLimits& limits = {}, const ProcessHooks& hooks = {}) const;
+  // Reads headers only.
+  std::vector<MediaPlan> plan(const ProcessorRequest& request, const MediaLimits& limits = {}) const;
+  // The prompt as text, placeholders not expanded, and its ids: no media are needed.
+  std::string render(const Json& messages, bool add_generation_prompt) const;
+  std::vector<int64_t> encode_text(const std::string& text, bool parse_special) const;
+
+ private:
+  Processor(Tokenizer tokenizer, ChatTemplate chat_template, ImageProcessorFast images,
+            VideoProcessor videos);
+  std::vector<MediaItem> media_of(const ProcessorRequest& request, const Json& messages) const;
+
+  Tokenizer tokenizer_;
+  ChatTemplate template_;
+  ImageProcessorFast images_;
+  VideoProcessor videos_;
+  std::string image_token_, video_token_;
+  int64_t image_token_id_ = -1, video_token_id_ = -1;
+};
+
+// The reports of clips as JSON: a list of {"name", "total_num_frames", "fps", "fps_assumed",
+// "frames_indices", "timestamps", "tokens_per_frame", "kept"}.
+Json to_json(const std::vector<ClipReport>& clips);
+
+}  // namespace vl3

@@ -1,0 +1,74 @@
+#pragma once
+// Stage 1 for clips: which frames are looked at, and their pixels, one at a time.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vl3/image.h"
+#include "vl3/media_limits.h"
+
+namespace vl3 {
+
+struct VideoInfo {
+  int64_t height = 0,
+          width =
+              0;  // of a frame, as stored: a rotation in the container is not applied, as in the reference
+  int64_t total_frames = 0;   // as the container says, else counted by reading its index
+  std::optional<double> fps;  // average rate; absent for pictures that are frames
+  double duration_s = 0;      // total_frames / fps, 0 without a rate
+  std::string format;         // "mov,mp4,…/h264", "pictures"
+};
+
+// A clip that is read once from front to back: a file that FFmpeg's libraries decode in this process, or
+// pictures that are its frames (a list, or the pictures of a folder in the order of their names). Memory is
+// bounded by a few frames.
+class VideoReader {
+ public:
+  // Throws kNotFound, kIo, kFormat (no clip, or broken: where), kUnsupported (a container or codec that is
+  // not allowed), kLimitExceeded.
+  static std::unique_ptr<VideoReader> open(const std::filesystem::path& path, const MediaLimits& limits = {});
+  static std::unique_ptr<VideoReader> open_pictures(std::vector<std::filesystem::path> paths,
+                                                    const MediaLimits& limits = {});
+  virtual ~VideoReader() = default;
+
+  const VideoInfo& info() const noexcept { return info_; }
+
+  // Calls sink(position in indices, frame) for every index, which ascend and may repeat; the frame is only
+  // lent. May be called again. Throws kFormat, naming file, frame and time, where the clip breaks or ends
+  // before a frame that was asked for; kCancelled when cancelled() says so, asked once a frame.
+  virtual void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
+                    const std::function<bool()>& cancelled = {}) = 0;
+
+ protected:
+  VideoInfo info_;
+};
+
+// Which frames are looked at, under the reference's names. Reference:
+// VideoLlama3VideoProcessor.sample_frames.
+struct FrameSampling {
+  std::optional<double> fps;          // frames per second of the clip …
+  std::optional<int64_t> num_frames;  // … or so many in all; neither: every frame
+  int64_t min_frames = 4;             // with fps
+  int64_t max_frames = 180;           // with fps
+  int64_t temporal_patch_size = 1;    // counts are rounded down to a multiple
+  std::optional<double> start_time;   // seconds; frames before are left out, beyond the reference
+  std::optional<double> end_time;     // seconds; frames from here on are left out
+};
+
+struct SampledFrames {
+  std::vector<int64_t> indices;    // into the clip, ascending
+  std::vector<double> timestamps;  // seconds: index / fps
+  bool fps_assumed = false;        // the clip has no rate, and 1 per second was taken, as the reference does
+};
+
+// Throws kInvalidArgument where the settings contradict each other or the clip: fps with num_frames, more
+// frames than there are, a range without frames.
+SampledFrames sample_frames(const VideoInfo& info, const FrameSampling& sampling);
+
+}  // namespace vl3

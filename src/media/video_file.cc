@@ -1,0 +1,334 @@
+// Clips through FFmpeg's libraries: demuxed and decoded as a stream, one frame converted at a time.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern "C" {
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/imgutils.h>
+#include <libavutil/opt.h>
+#include <libswscale/swscale.h>
+}
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "base/check.h"
+#include "vl3/video.h"
+
+namespace vl3 {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Containers and codecs that clips come in. Playlists, network streams and the like stay out.
+constexpr const char* kContainers =
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,gif,mjpeg,h264,hevc,ivf,apng,webp_"
+    "pipe,m4v,mpegvideo";
+constexpr const char* kCodecs =
+    "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg4,mpeg2video,mpeg1video,h263,h263p,flv,"
+    "mjpeg,mjpegb,"
+    "gif,png,apng,webp,theora,wmv1,wmv2,wmv3,vc1,msmpeg4,msmpeg4v2,msmpeg4v1,prores,dnxhd,rawvideo,ffv1,"
+    "huffyuv,utvideo";
+constexpr int kIoBytes = 1 << 16;
+constexpr int kDecodeThreads = 2;
+
+std::string av_words(int error) {
+  char text[AV_ERROR_MAX_STRING_SIZE] = {};
+  av_strerror(error, text, sizeof text);
+  return text;
+}
+
+// A file as FFmpeg reads it: no protocol, no name, just bytes.
+class FileSource {
+ public:
+  explicit FileSource(const fs::path& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    const int error = errno;
+    require(fd_ >= 0, error == ENOENT || error == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo,
+            "[{}] cannot open: {}", path.string(), std::generic_category().message(error));
+    struct stat status {};
+    ::fstat(fd_, &status);
+    size_ = status.st_size;
+    auto* buffer = static_cast<unsigned char*>(av_malloc(kIoBytes));
+    io_ = avio_alloc_context(buffer, kIoBytes, 0, this, &read, nullptr, &seek);
+    if (io_ == nullptr) {
+      av_free(buffer);
+      ::close(fd_);
+      fail(ErrorCode::kOutOfMemory, "[{}] no memory to read it", path.string());
+    }
+  }
+  ~FileSource() {
+    av_freep(&io_->buffer);
+    avio_context_free(&io_);
+    ::close(fd_);
+  }
+  FileSource(const FileSource&) = delete;
+  FileSource& operator=(const FileSource&) = delete;
+  AVIOContext* io() const { return io_; }
+  int64_t size() const { return size_; }
+
+ private:
+  static int read(void* self, uint8_t* target, int bytes) {
+    ssize_t got;
+    do got = ::read(static_cast<FileSource*>(self)->fd_, target, static_cast<size_t>(bytes));
+    while (got < 0 && errno == EINTR);
+    return got > 0 ? static_cast<int>(got) : got == 0 ? AVERROR_EOF : AVERROR(errno);
+  }
+  static int64_t seek(void* self, int64_t offset, int whence) {
+    auto* source = static_cast<FileSource*>(self);
+    if (whence == AVSEEK_SIZE) return source->size_;
+    return ::lseek(source->fd_, offset, whence & ~AVSEEK_FORCE);
+  }
+  int fd_;
+  int64_t size_ = 0;
+  AVIOContext* io_ = nullptr;
+};
+
+struct FreeFormat {
+  void operator()(AVFormatContext* p) const { avformat_close_input(&p); }
+};
+struct FreeCodec {
+  void operator()(AVCodecContext* p) const { avcodec_free_context(&p); }
+};
+struct FreePacket {
+  void operator()(AVPacket* p) const { av_packet_free(&p); }
+};
+struct FreeFrame {
+  void operator()(AVFrame* p) const { av_frame_free(&p); }
+};
+
+class VideoFile final : public VideoReader {
+ public:
+  VideoFile(const fs::path& path, const MediaLimits& limits) : path_(path), limits_(limits), source_(path) {
+    av_log_set_level(AV_LOG_QUIET);  // what goes wrong comes back as an error, not on stderr
+    open_container();
+    describe();
+  }
+  ~VideoFile() override { sws_freeContext(converter_); }
+
+  void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
+            const std::function<bool()>& cancelled) override;
+
+ private:
+  template <class... Args>
+  [[noreturn]] void broken(fmt::format_string<Args...> format, Args&&... args) const {
+    fail(ErrorCode::kFormat, "[{}] {}", path_.string(), fmt::format(format, std::forward<Args>(args)...));
+  }
+  void open_container();
+  void describe();
+  void open_decoder();
+  bool next_packet(AVPacket* packet);
+  bool next_frame();
+  void convert();
+
+  fs::path path_;
+  MediaLimits limits_;
+  FileSource source_;
+  std::unique_ptr<AVFormatContext, FreeFormat> container_;
+  std::unique_ptr<AVCodecContext, FreeCodec> decoder_;
+  std::unique_ptr<AVFrame, FreeFrame> frame_{av_frame_alloc()};
+  std::unique_ptr<AVPacket, FreePacket> packet_{av_packet_alloc()};
+  SwsContext* converter_ = nullptr;
+  AVStream* stream_ = nullptr;
+  int64_t decoded_ = 0;  // frames that came out of the decoder so far
+  bool draining_ = false;
+  bool used_ = false;  // the stream is no longer at its start
+  Image image_;
+};
+
+void VideoFile::open_container() {
+  AVFormatContext* raw = avformat_alloc_context();
+  require(raw != nullptr, ErrorCode::kOutOfMemory, "[{}] no memory to open it", path_.string());
+  raw->pb = source_.io();
+  raw->max_streams = 32;
+  raw->max_analyze_duration = 5 * AV_TIME_BASE;
+  AVDictionary* options = nullptr;
+  av_dict_set(&options, "format_whitelist", kContainers, 0);
+  av_dict_set(&options, "codec_whitelist", kCodecs, 0);
+  av_dict_set(&options, "protocol_whitelist", "", 0);
+  const int opened = avformat_open_input(&raw, nullptr, nullptr, &options);  // frees raw where it fails
+  av_dict_free(&options);
+  if (opened < 0) broken("is no clip that can be read: {} ({} bytes)", av_words(opened), source_.size());
+  container_.reset(raw);
+  const int found = avformat_find_stream_info(raw, nullptr);
+  if (found < 0) broken("has no readable streams: {}", av_words(found));
+  for (unsigned i = 0; i < raw->nb_streams && stream_ == nullptr;
+       ++i) {  // the first one, as in the reference
+    if (raw->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO) stream_ = raw->streams[i];
+  }
+  if (stream_ == nullptr) broken("has no video stream ({} streams)", raw->nb_streams);
+  for (unsigned i = 0; i < raw->nb_streams; ++i) {
+    if (raw->streams[i] != stream_) raw->streams[i]->discard = AVDISCARD_ALL;
+  }
+}
+
+void VideoFile::describe() {
+  const AVCodecParameters& codec = *stream_->codecpar;
+  info_.height = codec.height;
+  info_.width = codec.width;
+  info_.format = fmt::format("{}/{}", container_->iformat->name, avcodec_get_name(codec.codec_id));
+  if (info_.height <= 0 || info_.width <= 0)
+    broken("says its frames have {} x {} pixels", info_.width, info_.height);
+  require(info_.height <= limits_.max_pixels / info_.width, ErrorCode::kLimitExceeded,
+          "[{}] frames of {} x {} pixels are above max_pixels, {}", path_.string(), info_.width, info_.height,
+          limits_.max_pixels);
+  if (stream_->avg_frame_rate.num > 0 && stream_->avg_frame_rate.den > 0)
+    info_.fps = av_q2d(stream_->avg_frame_rate);
+  info_.total_frames = stream_->nb_frames;
+  if (info_.total_frames <= 0) {  // not said: the packets are counted, which decodes nothing
+    used_ = true;
+    info_.total_frames = 0;
+    while (next_packet(packet_.get())) {
+      ++info_.total_frames;
+      av_packet_unref(packet_.get());
+      if (info_.total_frames > limits_.max_frames) break;
+    }
+  }
+  if (info_.total_frames == 0) broken("has no frames");
+  require(info_.total_frames <= limits_.max_frames, ErrorCode::kLimitExceeded,
+          "[{}] {} frames are more than max_frames, {}", path_.string(), info_.total_frames,
+          limits_.max_frames);
+  info_.duration_s = info_.fps ? static_cast<double>(info_.total_frames) / *info_.fps : 0;
+  require(info_.duration_s <= limits_.max_duration_s, ErrorCode::kLimitExceeded,
+          "[{}] {:.1f} s are more than max_duration_s, {:.1f}", path_.string(), info_.duration_s,
+          limits_.max_duration_s);
+}
+
+// The next packet of the video stream; false at the end.
+bool VideoFile::next_packet(AVPacket* packet) {
+  for (;;) {
+    const int got = av_read_frame(container_.get(), packet);
+    if (got == AVERROR_EOF) return false;
+    if (got < 0) broken("cannot be read behind frame {}: {}", decoded_, av_words(got));
+    if (packet->stream_index == stream_->index) break;
+    av_packet_unref(packet);
+  }
+  if ((packet->flags & AV_PKT_FLAG_CORRUPT) != 0) {
+    av_packet_unref(packet);
+    broken("is cut off or corrupt behind frame {}", decoded_);
+  }
+  require(packet->size <= limits_.max_packet_bytes, ErrorCode::kLimitExceeded,
+          "[{}] a packet of {} bytes is above max_packet_bytes, {}", path_.string(), packet->size,
+          limits_.max_packet_bytes);
+  return true;
+}
+
+void VideoFile::open_decoder() {
+  if (used_) {
+    const int back = avformat_seek_file(container_.get(), -1, INT64_MIN, 0, INT64_MAX, 0);
+    if (back < 0 && av_seek_frame(container_.get(), stream_->index, 0, AVSEEK_FLAG_BACKWARD) < 0) {
+      broken("cannot be read from the start again: {}", av_words(back));
+    }
+  }
+  used_ = true;
+  decoded_ = 0;
+  draining_ = false;
+  const AVCodec* codec = avcodec_find_decoder(stream_->codecpar->codec_id);
+  require(codec != nullptr, ErrorCode::kUnsupported, "[{}] no decoder for {}", path_.string(), info_.format);
+  decoder_.reset(avcodec_alloc_context3(codec));
+  require(decoder_ != nullptr, ErrorCode::kOutOfMemory, "[{}] no memory for a decoder", path_.string());
+  if (avcodec_parameters_to_context(decoder_.get(), stream_->codecpar) < 0)
+    broken("has bad codec parameters");
+  decoder_->thread_count = kDecodeThreads;
+  decoder_->max_pixels = limits_.max_pixels;
+  decoder_->pkt_timebase = stream_->time_base;
+  AVDictionary* options = nullptr;
+  av_dict_set(&options, "codec_whitelist", kCodecs, 0);
+  const int opened = avcodec_open2(decoder_.get(), codec, &options);
+  av_dict_free(&options);
+  require(opened >= 0, ErrorCode::kUnsupported, "[{}] cannot decode {}: {}", path_.string(), info_.format,
+          av_words(opened));
+}
+
+// The next frame in frame_; false at the end.
+bool VideoFile::next_frame() {
+  for (;;) {
+    const int got = avcodec_receive_frame(decoder_.get(), frame_.get());
+    if (got == 0) {
+      if (frame_->decode_error_flags != 0) broken("frame {} is broken", decoded_);
+      ++decoded_;
+      return true;
+    }
+    if (got == AVERROR_EOF) return false;
+    if (got != AVERROR(EAGAIN)) broken("frame {} cannot be decoded: {}", decoded_, av_words(got));
+    if (draining_) return false;
+    draining_ = !next_packet(packet_.get());
+    const int sent = avcodec_send_packet(decoder_.get(), draining_ ? nullptr : packet_.get());
+    if (!draining_) av_packet_unref(packet_.get());
+    if (sent < 0 && sent != AVERROR_EOF) broken("frame {} cannot be decoded: {}", decoded_, av_words(sent));
+  }
+}
+
+// frame_ → image_, with the matrix and range that the frame says, as PyAV's to_ndarray(format="rgb24").
+void VideoFile::convert() {
+  const int height = frame_->height, width = frame_->width;
+  require(height > 0 && width > 0 && height <= limits_.max_pixels / width, ErrorCode::kLimitExceeded,
+          "[{}] frame {} has {} x {} pixels, above max_pixels, {}", path_.string(), decoded_ - 1, width,
+          height, limits_.max_pixels);
+  if (height != info_.height || width != info_.width) {
+    broken("frame {} has {} x {} pixels; the clip says {} x {}", decoded_ - 1, width, height, info_.width,
+           info_.height);
+  }
+  converter_ = sws_getCachedContext(converter_, width, height, static_cast<AVPixelFormat>(frame_->format),
+                                    width, height, AV_PIX_FMT_RGB24, SWS_BILINEAR, nullptr, nullptr, nullptr);
+  require(converter_ != nullptr, ErrorCode::kUnsupported,
+          "[{}] frames of pixel format {} cannot be converted", path_.string(), frame_->format);
+  const int* matrix =
+      sws_getCoefficients(frame_->colorspace == AVCOL_SPC_RGB ? SWS_CS_DEFAULT : frame_->colorspace);
+  sws_setColorspaceDetails(converter_, matrix, frame_->color_range == AVCOL_RANGE_JPEG ? 1 : 0, matrix, 1, 0,
+                           1 << 16, 1 << 16);
+  image_.height = height;
+  image_.width = width;
+  image_.mode = "RGB";
+  // Its inner loops may write a vector past a row's end.
+  const int stride = (width * 3 + 63) / 64 * 64;
+  std::vector<uint8_t> padded(static_cast<size_t>(stride) * static_cast<size_t>(height) + 64);
+  uint8_t* planes[4] = {padded.data(), nullptr, nullptr, nullptr};
+  const int strides[4] = {stride, 0, 0, 0};
+  const int rows = sws_scale(converter_, frame_->data, frame_->linesize, 0, height, planes, strides);
+  if (rows != height) broken("frame {} cannot be converted: {}", decoded_ - 1, av_words(rows));
+  image_.rgb.resize(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
+  for (int y = 0; y < height; ++y) {
+    std::copy_n(padded.data() + static_cast<ptrdiff_t>(y) * stride, width * 3,
+                image_.rgb.data() + static_cast<ptrdiff_t>(y) * width * 3);
+  }
+}
+
+void VideoFile::read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
+                     const std::function<bool()>& cancelled) {
+  require(std::is_sorted(indices.begin(), indices.end()) && (indices.empty() || indices[0] >= 0),
+          ErrorCode::kInvalidArgument, "[{}] frames are read in ascending order", path_.string());
+  if (indices.empty()) return;
+  open_decoder();
+  for (size_t i = 0; i < indices.size();) {
+    require(!cancelled || !cancelled(), ErrorCode::kCancelled, "[{}] cancelled", path_.string());
+    if (!next_frame()) {
+      broken("ends after {} frames ({:.2f} s); it says it has {}, and frame {} was asked for", decoded_,
+             static_cast<double>(decoded_) / info_.fps.value_or(1.0), info_.total_frames, indices[i]);
+    }
+    if (decoded_ - 1 == indices[i]) {
+      convert();
+      for (; i < indices.size() && indices[i] == decoded_ - 1; ++i) sink(i, image_);
+    }
+    av_frame_unref(frame_.get());
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<VideoReader> VideoReader::open(const fs::path& path, const MediaLimits& limits) {
+  if (!fs::is_directory(path)) return std::make_unique<VideoFile>(path, limits);
+  std::vector<fs::path> pictures;
+  for (const auto& entry : fs::directory_iterator(path)) {
+    if (entry.is_regular_file() && entry.path().filename().string()[0] != '.')
+      pictures.push_back(entry.path());
+  }
+  std::sort(pictures.begin(), pictures.end());
+  require(!pictures.empty(), ErrorCode::kInvalidArgument, "[{}] is a folder without pictures", path.string());
+  return open_pictures(std::move(pictures), limits);
+}
+
+}  // namespace vl3

@@ -1,0 +1,141 @@
+#include "vl3/image_processor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "processor/config_files.h"
+#include "processor/patches.h"
+
+namespace vl3 {
+namespace {
+
+// Python's round: halves go to the even neighbour.
+int64_t round_half_even(double x) { return static_cast<int64_t>(std::nearbyint(x)); }
+
+std::array<double, 3> triple(const Json& value, const std::string& where) {
+  std::array<double, 3> result{};
+  if (value.is_number()) {
+    result.fill(value.get<double>());
+    return result;
+  }
+  require(value.is_array() && value.size() == 3 &&
+              std::all_of(value.begin(), value.end(), [](const Json& v) { return v.is_number(); }),
+          ErrorCode::kFormat, "{} should be a number or three of them, not {}", where, shown(value));
+  for (size_t i = 0; i < 3; ++i) result[i] = value[i].get<double>();
+  return result;
+}
+
+constexpr int64_t kMaxArea = int64_t{1} << 40;
+
+}  // namespace
+
+std::vector<std::string> PixelOptions::merge(const Json& json, std::string_view origin) {
+  const JsonView view(json, std::string(origin));
+  do_resize = view.boolean("do_resize", do_resize);
+  do_rescale = view.boolean("do_rescale", do_rescale);
+  do_normalize = view.boolean("do_normalize", do_normalize);
+  do_convert_rgb = view.boolean("do_convert_rgb", do_convert_rgb);
+  resample = view.integer("resample", resample, 0, 5);
+  require(resample == 3, ErrorCode::kUnsupported,
+          "[{}] \"resample\" is {}; only 3, bicubic, can be done exactly", origin, resample);
+  rescale_factor = view.number("rescale_factor", rescale_factor);
+  patch_size = view.integer("patch_size", patch_size, 1, 1024);
+  temporal_patch_size = view.integer("temporal_patch_size", temporal_patch_size, 1, 64);
+  merge_size = view.integer("merge_size", merge_size, 1, 64);
+  for (const char* key : {"image_mean", "image_std"}) {
+    const Json* value = view.find(key);
+    if (value == nullptr) continue;
+    (std::string_view(key) == "image_mean" ? image_mean : image_std) =
+        triple(*value, fmt::format("[{}] \"{}\"", origin, key));
+  }
+  for (const double deviation : image_std) {
+    require(deviation != 0, ErrorCode::kFormat, "[{}] \"image_std\" has a zero", origin);
+  }
+  const auto areas = [&](const JsonView& from) {
+    shortest_edge = from.integer("shortest_edge", shortest_edge, 1, kMaxArea);
+    longest_edge = from.integer("longest_edge", longest_edge, 1, kMaxArea);
+    shortest_edge = from.integer("min_pixels", shortest_edge, 1, kMaxArea);
+    longest_edge = from.integer("max_pixels", longest_edge, 1, kMaxArea);
+  };
+  if (view.has("size")) areas(view.child("size"));
+  areas(view);
+
+  constexpr std::string_view kKnown[] = {
+      "do_resize",     "do_rescale",          "do_normalize",   "do_convert_rgb", "resample",  "patch_size",
+      "merge_size",    "temporal_patch_size", "rescale_factor", "image_mean",     "image_std", "size",
+      "shortest_edge", "longest_edge",        "min_pixels",     "max_pixels"};
+  std::vector<std::string> others;
+  for (const auto& [key, value] : json.items()) {
+    if (std::find(std::begin(kKnown), std::end(kKnown), key) == std::end(kKnown)) others.push_back(key);
+  }
+  return others;
+}
+
+Size smart_resize(int64_t height, int64_t width, int64_t factor, int64_t min_pixels, int64_t max_pixels) {
+  require(height > 0 && width > 0, ErrorCode::kInvalidArgument, "[resize] {} x {} pixels are no picture",
+          height, width);
+  const double h = static_cast<double>(height), w = static_cast<double>(width),
+               f = static_cast<double>(factor);
+  require(std::max(h, w) / std::min(h, w) <= 200, ErrorCode::kInvalidArgument,
+          "[resize] absolute aspect ratio must be smaller than 200, got {} ({} x {} pixels)",
+          std::max(h, w) / std::min(h, w), height, width);
+  Size size{round_half_even(h / f) * factor, round_half_even(w / f) * factor};
+  if (size.height * size.width > max_pixels) {
+    const double beta = std::sqrt(h * w / static_cast<double>(max_pixels));
+    size.height = std::max(factor, static_cast<int64_t>(std::floor(h / beta / f)) * factor);
+    size.width = std::max(factor, static_cast<int64_t>(std::floor(w / beta / f)) * factor);
+  } else if (size.height * size.width < min_pixels) {
+    const double beta = std::sqrt(static_cast<double>(min_pixels) / (h * w));
+    size.height = static_cast<int64_t>(std::ceil(h * beta / f)) * factor;
+    size.width = static_cast<int64_t>(std::ceil(w * beta / f)) * factor;
+  }
+  return size;
+}
+
+ImageProcessor ImageProcessor::from_pretrained(const std::filesystem::path& folder) {
+  return ImageProcessor(read_image_options(folder), kBackend);
+}
+
+ImageProcessorFast ImageProcessorFast::from_pretrained(const std::filesystem::path& folder) {
+  return ImageProcessorFast(read_image_options(folder));
+}
+
+int64_t ImageProcessor::get_number_of_image_patches(int64_t height, int64_t width) const {
+  const int64_t factor = options_.patch_size * options_.merge_size;
+  const Size size = options_.do_resize
+                        ? smart_resize(height, width, factor, options_.shortest_edge, options_.longest_edge)
+                        : Size{height, width};
+  return (size.height / options_.patch_size) * (size.width / options_.patch_size);
+}
+
+ImageFeatures ImageProcessor::preprocess(ThreadPool& threads, std::span<const Image> images) const {
+  require(!images.empty(), ErrorCode::kInvalidArgument, "[image_processor] no pictures");
+  const int64_t p = options_.patch_size, words = 3 * options_.temporal_patch_size * p * p;
+  const int64_t count = static_cast<int64_t>(images.size());
+  std::vector<ResizedImage> resized;
+  std::vector<int64_t> grids;
+  int64_t patches = 0;
+  for (const Image& image : images) {
+    resized.push_back(resize_for_patches(threads, image, options_, backend_, options_.longest_edge));
+    const Size size = resized.back().size;
+    grids.insert(grids.end(), {1, size.height / p, size.width / p});
+    patches += (size.height / p) * (size.width / p);
+  }
+  ImageFeatures features{
+      Tensor::empty({patches, words}, DType::kF32), Tensor::from<int64_t>({count, 3}, grids),
+      Tensor::from<int64_t>({count}, std::vector<int64_t>(images.size(), options_.merge_size))};
+  const std::vector<float> values = pixel_values_of(options_, backend_);
+  float* target = features.pixel_values.data<float>();
+  for (const ResizedImage& image : resized) {
+    const std::vector<const uint8_t*> frames(static_cast<size_t>(options_.temporal_patch_size),
+                                             image.rgb.data());
+    write_patches(threads, frames, image.size, options_, values, target);
+    target += (image.size.height / p) * (image.size.width / p) * words;
+  }
+  return features;
+}
+
+}  // namespace vl3

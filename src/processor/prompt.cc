@@ -1,0 +1,70 @@
+#include "processor/prompt.h"
+
+#include <deque>
+
+#include "base/check.h"
+
+namespace vl3 {
+namespace {
+
+// Replaces both kinds of placeholders in text, from where the counters stand.
+std::string replaced(const std::string& text, const Placeholders& p, size_t& image, size_t& video) {
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    const size_t i = text.find(p.image_token, at), v = text.find(p.video_token, at);
+    if (i == std::string::npos && v == std::string::npos) return result + text.substr(at);
+    const bool is_video = v < i;
+    const size_t found = is_video ? v : i;
+    result.append(text, at, found - at);
+    const auto& list = is_video ? p.videos : p.images;
+    size_t& next = is_video ? video : image;
+    if (next < list.size()) result += list[next];
+    ++next;  // one too many is counted, and reported by the caller
+    at = found + (is_video ? p.video_token : p.image_token).size();
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string clip_text(const std::vector<double>& timestamps, const std::vector<int64_t>& kept,
+                      const std::string& video_token) {
+  std::string text;
+  for (size_t i = 0; i < timestamps.size(); ++i) {
+    if (i > 0) text += ",";
+    text += fmt::format("Time {:.1f}s:", timestamps[i]);
+    for (int64_t n = 0; n < kept[i]; ++n) text += video_token;
+  }
+  return text;
+}
+
+ExpandedPrompt expand_prompt(const Tokenizer& tokenizer, const std::vector<ChatTemplate::Piece>& pieces,
+                             const Placeholders& placeholders, bool messages_too) {
+  std::deque<std::string> texts;  // addresses stay
+  std::vector<TextSpan> spans;
+  ExpandedPrompt prompt;
+  size_t image = 0, video = 0;
+  std::string joined;
+  for (const ChatTemplate::Piece& piece : pieces) {
+    if (messages_too) {
+      joined += piece.text;
+      continue;
+    }
+    texts.push_back(piece.from_message ? piece.text : replaced(piece.text, placeholders, image, video));
+    spans.push_back({texts.back(), !piece.from_message});
+  }
+  if (messages_too) {
+    texts.push_back(replaced(joined, placeholders, image, video));
+    spans.push_back({texts.back(), true});
+  }
+  require(image == placeholders.images.size() && video == placeholders.videos.size(),
+          ErrorCode::kInvalidArgument,
+          "[processor] the prompt has {} picture and {} clip placeholders for {} pictures and {} clips",
+          image, video, placeholders.images.size(), placeholders.videos.size());
+  for (const std::string& text : texts) prompt.text += text;
+  const std::vector<int32_t> ids = tokenizer.encode(spans);
+  prompt.ids.assign(ids.begin(), ids.end());
+  return prompt;
+}
+
+}  // namespace vl3

@@ -1,0 +1,212 @@
+#include "vl3/video_processor.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/json.h"
+#include "base/thread_pool.h"
+#include "processor/config_files.h"
+#include "processor/patches.h"
+
+namespace vl3 {
+namespace {
+
+// One clip on its way: frames in, patches out.
+struct ClipWork {
+  ThreadPool& threads;
+  const ClipInput& clip;
+  ClipReport report;
+  int64_t grid_t = 0, max_pixels = 0;
+  Size size;                               // of a resized frame
+  Tensor patches;                          // [t·h·w, words], made when the size of frames is known
+  std::vector<ResizedImage> pending = {};  // frames of an unfinished temporal patch
+  int64_t written = 0;                     // temporal patches so far
+
+  int64_t rows_per_patch() const {
+    const int64_t p = clip.options.patch_size;
+    return (size.height / p) * (size.width / p);
+  }
+  void add(const Image& frame, const std::vector<float>& values) {
+    pending.push_back(
+        resize_for_patches(threads, frame, clip.options, ResizeBackend::kTorchvision, max_pixels));
+    const int64_t depth = clip.options.temporal_patch_size, p = clip.options.patch_size;
+    if (!patches.defined()) {
+      size = pending[0].size;
+      patches = Tensor::empty({grid_t * rows_per_patch(), 3 * depth * p * p}, DType::kF32);
+    }
+    if (static_cast<int64_t>(pending.size()) == depth) flush(values);
+  }
+  // A last, unfinished temporal patch repeats its last frame.
+  void flush(const std::vector<float>& values) {
+    if (pending.empty()) return;
+    std::vector<const uint8_t*> frames;
+    for (const ResizedImage& image : pending) frames.push_back(image.rgb.data());
+    while (static_cast<int64_t>(frames.size()) < clip.options.temporal_patch_size)
+      frames.push_back(frames.back());
+    const int64_t rows = rows_per_patch();
+    write_patches(threads, frames, size, clip.options, values,
+                  patches.rows(written * rows, (written + 1) * rows).data<float>());
+    pending.clear();
+    ++written;
+  }
+};
+
+// The kept tokens of each sampled frame, as the prompt counts them.
+std::vector<int64_t> kept_per_frame(const std::vector<uint8_t>& mask, size_t frames) {
+  const size_t chunk = mask.size() / frames;
+  std::vector<int64_t> kept;
+  for (size_t i = 0; i < frames; ++i) {
+    kept.push_back(std::count(mask.begin() + static_cast<ptrdiff_t>(i * chunk),
+                              mask.begin() + static_cast<ptrdiff_t>((i + 1) * chunk), uint8_t{1}));
+  }
+  return kept;
+}
+
+}  // namespace
+
+std::vector<std::string> VideoOptions::merge(const Json& json, std::string_view origin, bool file) {
+  const JsonView view(json, std::string(origin));
+  std::vector<std::string> others = PixelOptions::merge(json, origin);
+  const auto number = [&](const char* key, std::optional<double>& value) {
+    if (!json.contains(key)) return;
+    value = view.has(key) ? std::optional(view.number(key, 0)) : std::nullopt;  // null takes a setting back
+  };
+  number("fps", fps);
+  number("start_time", start_time);
+  number("end_time", end_time);
+  if (view.has("num_frames")) num_frames = view.integer("num_frames", 0, 1, 1 << 24);
+  min_frames = view.integer("min_frames", min_frames, 0, 1 << 24);
+  max_frames = view.integer("max_frames", max_frames, 1, 1 << 24);
+  do_sample_frames = view.boolean("do_sample_frames", do_sample_frames);
+  use_token_compression = view.boolean("use_token_compression", use_token_compression);
+  if (!file && (view.has("fps") || view.has("num_frames")) && !view.has("do_sample_frames"))
+    do_sample_frames = true;
+  if (!file && view.has("num_frames") && !view.has("fps")) fps.reset();
+  if (!file && view.has("fps") && !view.has("num_frames")) num_frames.reset();
+  constexpr std::string_view kKnown[] = {"fps",
+                                         "start_time",
+                                         "end_time",
+                                         "num_frames",
+                                         "min_frames",
+                                         "max_frames",
+                                         "do_sample_frames",
+                                         "use_token_compression",
+                                         "return_metadata"};
+  std::erase_if(others, [&](const std::string& key) {
+    return std::find(std::begin(kKnown), std::end(kKnown), key) != std::end(kKnown);
+  });
+  return others;
+}
+
+SampledFrames sample_frames(const VideoInfo& info, const VideoOptions& options) {
+  FrameSampling sampling;
+  if (options.do_sample_frames) {
+    sampling.fps = options.fps;
+    sampling.num_frames = options.num_frames;
+  }
+  sampling.min_frames = options.min_frames;
+  sampling.max_frames = options.max_frames;
+  sampling.temporal_patch_size = options.temporal_patch_size;
+  sampling.start_time = options.start_time;
+  sampling.end_time = options.end_time;
+  return sample_frames(info, sampling);
+}
+
+std::vector<uint8_t> compression_mask(const Tensor& patches, int64_t t, int64_t h, int64_t w, int64_t merge,
+                                      double threshold, int64_t min_tokens) {
+  const int64_t tokens = (h / merge) * (w / merge), words = merge * merge * patches.dim(1);
+  std::vector<uint8_t> mask(static_cast<size_t>(t * tokens), 1);
+  const float* values = patches.data<float>();
+  for (int64_t frame = 1; frame < t; ++frame) {
+    int64_t kept = 0;
+    for (int64_t token = 0; token < tokens; ++token) {
+      const float* now = values + (frame * tokens + token) * words;
+      const float* before = now - tokens * words;
+      double sum = 0;
+      for (int64_t i = 0; i < words; ++i) sum += std::abs(now[i] - before[i]);
+      const float difference = static_cast<float>(sum / static_cast<double>(words)) * 255.0f;
+      const bool keep = difference > static_cast<float>(threshold);
+      mask[static_cast<size_t>(frame * tokens + token)] = keep ? 1 : 0;
+      kept += keep;
+    }
+    if (kept < min_tokens)
+      std::fill_n(mask.begin() + frame * tokens, std::min(min_tokens, tokens), uint8_t{1});
+  }
+  return mask;
+}
+
+VideoProcessor VideoProcessor::from_pretrained(const std::filesystem::path& folder) {
+  return VideoProcessor(read_video_options(folder));
+}
+
+int64_t VideoProcessor::get_num_of_video_patches(const VideoOptions& options, int64_t num_frames,
+                                                 int64_t height, int64_t width) {
+  require(num_frames > 0, ErrorCode::kInvalidArgument, "[video_processor] {} frames", num_frames);
+  const Size size = options.do_resize ? smart_resize(height, width, options.patch_size * options.merge_size,
+                                                     options.shortest_edge, options.longest_edge / num_frames)
+                                      : Size{height, width};
+  const int64_t depth = options.temporal_patch_size;
+  return (num_frames + depth - 1) / depth * (size.height / options.patch_size) *
+         (size.width / options.patch_size);
+}
+
+int64_t VideoProcessor::get_num_of_video_patches(int64_t num_frames, int64_t height, int64_t width) const {
+  return get_num_of_video_patches(options_, num_frames, height, width);
+}
+
+VideoFeatures VideoProcessor::preprocess(ThreadPool& threads, std::span<const ClipInput> clips,
+                                         const ProcessHooks& hooks) const {
+  require(!clips.empty(), ErrorCode::kInvalidArgument, "[video_processor] no clips");
+  std::vector<Tensor> parts;
+  std::vector<int64_t> grids, merges;
+  std::vector<uint8_t> mask;
+  VideoFeatures features;
+  int64_t patches = 0;
+  for (const ClipInput& clip : clips) {
+    const VideoOptions& options = clip.options;
+    ClipWork work{
+        threads, clip, {clip.name, clip.reader->info(), sample_frames(clip.reader->info(), options), {}, 0}};
+    const int64_t count = static_cast<int64_t>(work.report.frames.indices.size()),
+                  depth = options.temporal_patch_size;
+    work.grid_t = (count + depth - 1) / depth;
+    work.max_pixels = options.longest_edge / count;
+    const std::vector<float> values = pixel_values_of(options, ResizeBackend::kTorchvision);
+    clip.reader->read(
+        work.report.frames.indices,
+        [&](size_t i, const Image& frame) {
+          work.add(frame, values);
+          if (hooks.decoded) hooks.decoded(static_cast<int64_t>(i) + 1, count);
+        },
+        hooks.cancelled);
+    work.flush(values);
+
+    const int64_t h = work.size.height / options.patch_size, w = work.size.width / options.patch_size;
+    const int64_t tokens = (h / options.merge_size) * (w / options.merge_size);
+    const std::vector<uint8_t> keep =
+        options.use_token_compression ? compression_mask(work.patches, work.grid_t, h, w, options.merge_size)
+                                      : std::vector<uint8_t>(static_cast<size_t>(work.grid_t * tokens), 1);
+    work.report.kept = kept_per_frame(keep, static_cast<size_t>(count));
+    work.report.tokens_per_frame = tokens;
+    mask.insert(mask.end(), keep.begin(), keep.end());
+    grids.insert(grids.end(), {work.grid_t, h, w});
+    merges.push_back(options.merge_size);
+    require(parts.empty() || parts[0].dim(1) == work.patches.dim(1), ErrorCode::kInvalidArgument,
+            "[video_processor] clips with different patch sizes");
+    patches += work.patches.dim(0);
+    parts.push_back(std::move(work.patches));
+    features.clips.push_back(std::move(work.report));
+  }
+  const int64_t count = static_cast<int64_t>(clips.size());
+  features.pixel_values_videos = parts[0];
+  if (count > 1) {
+    features.pixel_values_videos = Tensor::empty({patches, parts[0].dim(1)}, DType::kF32);
+    float* target = features.pixel_values_videos.data<float>();
+    for (const Tensor& part : parts) target = std::copy_n(part.data<float>(), part.numel(), target);
+  }
+  features.video_grid_thw = Tensor::from<int64_t>({count, 3}, grids);
+  features.video_merge_sizes = Tensor::from<int64_t>({count}, merges);
+  features.video_compression_mask = Tensor::from<uint8_t>({static_cast<int64_t>(mask.size())}, mask);
+  return features;
+}
+
+}  // namespace vl3
