@@ -30,7 +30,7 @@ class Tokenizer {
 
   // Ids of UTF-8 text; what is not UTF-8 counts as U+FFFD, as decode has it. With parse_special, added
   // tokens in it are recognised; without, it is plain text all over, so that nobody can forge a control
-  // token. Time O(n log n) whatever the text. Throws kLimitExceeded above 1 GiB.
+  // token. Time O(n log n) whatever the text. Throws kLimitExceeded above 256 MiB.
   std::vector<int32_t> encode(std::string_view text, bool parse_special = true) const;
   // One prompt made of trusted and other spans. Added tokens are recognised inside runs of trusted spans
   // only; everything between two of them is tokenised in one piece across spans, so that the ids are those
