@@ -119,6 +119,7 @@ class ForConditionalGeneration {
   ForwardOutput forward(Context& context, const ForwardInput& input) const;
 
   KvCache new_cache() const;
+  DType weights_dtype() const;  // of the embedding, which stands for the rest
 
   // Answers for every sequence of the batch, each as if it were alone. Of input: ids or embeddings, the mask,
   // pictures and clips. Results are in the order of the batch, num_return_sequences of them for each.

@@ -193,6 +193,8 @@ ForConditionalGeneration ForConditionalGeneration::from_pretrained(const std::fi
   return {std::move(loaded.config), std::move(loaded.weights)};
 }
 
+DType ForConditionalGeneration::weights_dtype() const { return weights().text.embed_tokens.dtype(); }
+
 KvCache ForConditionalGeneration::new_cache() const {
   const TextConfig& text = config().text;
   return KvCache({text.num_hidden_layers, text.num_key_value_heads, text.head_dim});

@@ -1,0 +1,53 @@
+// videollama3 process: what the processors make of a request.
+
+#include "base/thread_pool.h"
+#include "request_options.h"
+#include "vl3/checkpoint.h"
+#include "vl3/processor.h"
+
+namespace vl3::cli {
+
+void add_process(CLI::App& app) {
+  struct Options {
+    std::string model, request, out, backend = "torchvision";
+    int threads = 0;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("process", "pictures, clips and messages to the model's inputs, as safetensors");
+  command->add_option("model", options->model, "checkpoint folder")->required();
+  command->add_option("--request", options->request, "request as JSON (docs/tools.md); - for standard input")
+      ->required();
+  command->add_option("--out", options->out, "safetensors file to write")->required();
+  command->add_option("--backend", options->backend, "whose arithmetic resizes pictures")
+      ->check(CLI::IsMember({"pil", "torchvision"}))
+      ->capture_default_str();
+  command
+      ->add_option("--threads", options->threads,
+                   "threads to compute with; 0: as many as this process may use")
+      ->check(CLI::Range(0, 1024));
+  command->callback([options] {
+    const Processor processor = Processor::from_pretrained(options->model);
+    ProcessorRequest request =
+        processor.parse_request(read_json_argument(options->request), options->request, {"generate"});
+    request.backend = options->backend == "pil" ? ResizeBackend::kPil : ResizeBackend::kTorchvision;
+    ThreadPool threads(options->threads);
+    const ProcessorOutput got = processor.process(threads, request);
+    std::vector<std::pair<std::string, Tensor>> tensors = {
+        {"input_ids", got.input_ids},
+        {"attention_mask", got.attention_mask},
+        {"pixel_values", got.images.pixel_values},
+        {"image_grid_thw", got.images.image_grid_thw},
+        {"image_merge_sizes", got.images.image_merge_sizes},
+        {"pixel_values_videos", got.videos.pixel_values_videos},
+        {"video_grid_thw", got.videos.video_grid_thw},
+        {"video_merge_sizes", got.videos.video_merge_sizes},
+        {"video_compression_mask", got.videos.video_compression_mask},
+    };
+    std::erase_if(tensors, [](const auto& entry) { return !entry.second.defined(); });
+    write_safetensors(options->out, tensors);
+    print_json(Json{{"ids", got.ids}, {"videos", to_json(got.videos.clips)}});
+  });
+}
+
+}  // namespace vl3::cli

@@ -1,0 +1,135 @@
+#include "request_options.h"
+
+#include <algorithm>
+
+namespace vl3::cli {
+
+void RequestOptions::add_to(CLI::App& command) {
+  command.add_option("model", model, "checkpoint folder")->required();
+  command.add_option("prompt", prompt, "the question");
+  command.add_option("--image", images, "picture file; may be given several times");
+  command.add_option("--video", videos,
+                     "clip file, or folder of pictures that are its frames; several times");
+  command.add_option("--system", system, "system message");
+  command.add_option("--request", request_file,
+                     "request as JSON (docs/tools.md) in place of a prompt; - for standard input");
+  const std::string clips = "Clips", pictures = "Pictures", limits = "Limits";
+  command.add_option("--fps", fps, "frames to look at per second (default: 1)")->group(clips);
+  command.add_option("--num-frames", num_frames, "frames to look at in all, in place of --fps")->group(clips);
+  command.add_flag("--all-frames", all_frames, "look at every frame")->group(clips);
+  command.add_option("--min-frames", min_frames, "fewest frames with --fps")->group(clips);
+  command.add_option("--max-frames", max_frames, "most frames with --fps")->group(clips);
+  command.add_option("--start-time", start_time, "look from this second on")->group(clips);
+  command.add_option("--end-time", end_time, "look up to this second")->group(clips);
+  command
+      .add_flag("--no-token-compression", keep_all_tokens,
+                "keep tokens that hardly differ from the frame before")
+      ->group(clips);
+  command.add_option("--min-pixels", min_pixels, "smallest area a picture is resized to")->group(pictures);
+  command.add_option("--max-pixels", max_pixels, "largest area a picture is resized to")->group(pictures);
+  command.add_option("--backend", backend, "whose arithmetic resizes pictures")
+      ->check(CLI::IsMember({"pil", "torchvision"}))
+      ->capture_default_str()
+      ->group(pictures);
+  command.add_flag("--special-tokens-in-messages", special_tokens_in_messages,
+                   "recognise special tokens in what users wrote, as the reference does");
+  MediaLimits& l = engine.limits;
+  command.add_option("--limit-pixels", l.max_pixels, "most pixels of a picture or frame")
+      ->capture_default_str()
+      ->group(limits);
+  command.add_option("--limit-frames", l.max_frames, "most frames of a clip")
+      ->capture_default_str()
+      ->group(limits);
+  command.add_option("--limit-duration", l.max_duration_s, "longest clip, seconds")
+      ->capture_default_str()
+      ->group(limits);
+  command.add_option("--limit-file", l.max_file_bytes, "largest picture file, bytes")
+      ->capture_default_str()
+      ->group(limits);
+  command.add_option("--limit-allocation", l.max_allocation_bytes, "largest buffer of a decoder, bytes")
+      ->capture_default_str()
+      ->group(limits);
+  command
+      .add_option("--max-memory", max_memory_gib,
+                  "GiB a request may need beside the weights (default: what is free)")
+      ->check(CLI::PositiveNumber)
+      ->group(limits);
+  for (const SettingInfo& setting : generation_settings()) {
+    std::string flag(setting.name);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    const std::string name(setting.name);
+    command
+        .add_option_function<std::string>(
+            "--" + flag, [this, name](const std::string& value) { settings.emplace_back(name, value); },
+            std::string(setting.help))
+        ->type_name(std::string(setting.type))
+        ->group("Generation");
+  }
+}
+
+Engine RequestOptions::open() const {
+  EngineOptions options = engine;
+  options.max_memory_bytes = static_cast<int64_t>(max_memory_gib * 1073741824.0);
+  return Engine::open(model, options);
+}
+
+GenerationConfig RequestOptions::generation(const Engine& from, const Json* request) const {
+  GenerationConfig config = from.default_settings();
+  constexpr int64_t kNewTokens = 512;
+  if (request != nullptr && request->contains("generate")) {
+    config = GenerationConfig::from_json((*request)["generate"], config, request_file + ": generate");
+  } else if (!config.max_new_tokens && !config.max_length) {
+    config.max_new_tokens = kNewTokens;
+  }
+  Json typed = Json::object();
+  for (const auto& [name, value] : settings) {
+    const Json parsed = Json::parse(value, nullptr, false);
+    typed[name] = parsed.is_discarded() ? Json(value) : parsed;
+  }
+  return GenerationConfig::from_json(typed, config, "command line");
+}
+
+Json RequestOptions::user_message(const std::string& text) const {
+  Json content = Json::array();
+  for (const std::string& path : images) content.push_back({{"type", "image"}, {"image", path}});
+  for (const std::string& path : videos) content.push_back({{"type", "video"}, {"video", path}});
+  content.push_back({{"type", "text"}, {"text", text}});
+  return {{"role", "user"}, {"content", content}};
+}
+
+void RequestOptions::apply(ProcessorRequest& request) const {
+  Json clip = Json::object();
+  const auto set = [&clip](const char* name, const auto& value) {
+    if (value) clip[name] = *value;
+  };
+  set("fps", fps);
+  set("num_frames", num_frames);
+  set("min_frames", min_frames);
+  set("max_frames", max_frames);
+  set("start_time", start_time);
+  set("end_time", end_time);
+  if (all_frames) clip["do_sample_frames"] = false;
+  if (keep_all_tokens) clip["use_token_compression"] = false;
+  request.videos.merge(clip, "command line");
+  if (min_pixels) request.images.shortest_edge = *min_pixels;
+  if (max_pixels) request.images.longest_edge = *max_pixels;
+  request.backend = backend == "pil" ? ResizeBackend::kPil : ResizeBackend::kTorchvision;
+  request.special_tokens_in_messages = request.special_tokens_in_messages || special_tokens_in_messages;
+}
+
+ProcessorRequest RequestOptions::make(const Engine& from, const Json& messages) const {
+  ProcessorRequest request = from.processor().request_for(messages);
+  if (!request.videos.fps && !request.videos.num_frames)
+    request.videos.fps = 1.0;  // how the model was trained
+  request.videos.do_sample_frames = true;
+  apply(request);
+  return request;
+}
+
+ProcessorRequest RequestOptions::parse(const Engine& from, const Json& json) const {
+  ProcessorRequest request = from.processor().parse_request(json, request_file, {"generate"});
+  apply(request);
+  return request;
+}
+
+}  // namespace vl3::cli

@@ -1,0 +1,37 @@
+#pragma once
+// What run and plan are asked: a request file, or pictures, clips and a question on the command line.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli.h"
+#include "vl3/engine.h"
+
+namespace vl3::cli {
+
+struct RequestOptions {
+  std::string model, request_file, system, prompt;
+  std::vector<std::string> images, videos;
+  std::vector<std::pair<std::string, std::string>> settings;  // of generation, as typed
+  // Of pictures and clips; unset ones are the checkpoint's.
+  std::optional<double> fps, start_time, end_time;
+  std::optional<int64_t> num_frames, min_frames, max_frames, min_pixels, max_pixels;
+  bool all_frames = false, keep_all_tokens = false, special_tokens_in_messages = false;
+  std::string backend = "torchvision";
+  EngineOptions engine;
+  double max_memory_gib = 0;
+
+  void add_to(CLI::App& command);
+  Engine open() const;
+  // The settings typed over the checkpoint's, and over those of the request file where there is one.
+  GenerationConfig generation(const Engine& engine, const Json* request) const;
+  // Pictures and clips of the command line with a text, as a user's message.
+  Json user_message(const std::string& text) const;
+  ProcessorRequest make(const Engine& engine, const Json& messages) const;
+  // The request of the file, with its "generate" left to the caller.
+  ProcessorRequest parse(const Engine& engine, const Json& request) const;
+  void apply(ProcessorRequest& request) const;
+};
+
+}  // namespace vl3::cli

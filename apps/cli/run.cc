@@ -1,0 +1,133 @@
+// videollama3 run: one answer, or a chat when there is no question.
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include "chat.h"
+#include "request_options.h"
+
+namespace vl3::cli {
+namespace {
+
+struct RunOptions {
+  RequestOptions request;
+  ComputeOptions compute;
+  bool json = false, explain = false;
+};
+
+double peak_rss_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024.0;
+}
+
+void explain(const std::vector<ClipReport>& clips) {
+  for (const ClipReport& clip : clips) {
+    fmt::print(stderr, "{}: {} x {}, {} frames at {:.3f} per second{}\n", clip.name, clip.info.width,
+               clip.info.height, clip.info.total_frames, clip.info.fps.value_or(1.0),
+               clip.frames.fps_assumed ? " (assumed)" : "");
+    for (size_t i = 0; i < clip.kept.size(); ++i) {
+      fmt::print(stderr, "  frame {:6}  {:8.2f} s  {:4} of {} tokens kept\n", clip.frames.indices[i],
+                 clip.frames.timestamps[i], clip.kept[i], clip.tokens_per_frame);
+    }
+  }
+}
+
+void tell_timings(const Answers& answers) {
+  const GenerationResult& first = answers.results[0];
+  const double rest_s =
+      answers.timings.process_s + answers.timings.generate_s - answers.timings.first_token_s;
+  const double more = static_cast<double>(first.new_ids.size()) - 1;
+  fmt::print(stderr,
+             "{} prompt tokens; pixels {:.2f} s, first token after {:.2f} s, {} new tokens{}; peak memory "
+             "{:.0f} MiB\n",
+             first.ids.size() - first.new_ids.size(), answers.timings.process_s,
+             answers.timings.first_token_s, first.new_ids.size(),
+             more > 0 && rest_s > 0 ? fmt::format(" at {:.1f} per second", more / rest_s) : "",
+             peak_rss_mib());
+}
+
+Json as_json(const GenerationResult& result, const Answers& answers) {
+  Json line = {
+      {"ids", std::vector<int64_t>(result.ids.begin(),
+                                   result.ids.end() - static_cast<ptrdiff_t>(result.new_ids.size()))},
+      {"new_ids", result.new_ids},
+      {"text", result.text},
+      {"finish_reason", to_string(result.finish_reason)}};
+  if (!answers.inputs.videos.clips.empty()) line["videos"] = to_json(answers.inputs.videos.clips);
+  if (!result.logprobs.empty()) {
+    Json list = Json::array();
+    for (const TokenLogprob& token : result.logprobs) {
+      list.push_back({{"id", token.id}, {"logprob", token.logprob}, {"top", token.top}});
+    }
+    line["logprobs"] = list;
+  }
+  return line;
+}
+
+// Answers of a request; streamed where there is one of them and text is wanted.
+void run_request(const RunOptions& options, const Engine& engine, Context& context,
+                 const ProcessorRequest& request, const GenerationConfig& settings) {
+  Progress progress;
+  Probe probe;
+  probe.progress = [&](std::string_view stage, int64_t done, int64_t total) {
+    progress.update(stage, done, total);
+  };
+  const bool streams =
+      !options.json && request.conversations.size() == 1 && settings.num_return_sequences == 1;
+  GenerationHooks hooks;
+  hooks.on_token = [&](const StreamEvent& event) {
+    progress.clear();
+    if (streams) {
+      std::fwrite(event.text.data(), 1, event.text.size(), stdout);
+      finish_stdout();
+    }
+    return true;
+  };
+  const Answers answers = engine.answer(context, request, settings, hooks, &probe);
+  progress.clear();
+  if (streams) fmt::print("\n");
+  for (const GenerationResult& result : answers.results) {
+    if (options.json)
+      print_json(as_json(result, answers));
+    else if (!streams)
+      fmt::print("{}\n", result.text);
+  }
+  if (options.explain) explain(answers.inputs.videos.clips);
+  if (options.compute.verbose) tell_timings(answers);
+}
+
+}  // namespace
+
+void add_run(CLI::App& app) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* command =
+      app.add_subcommand("run", "answer about pictures and clips; a chat when there is no question");
+  options->request.add_to(*command);
+  options->compute.add_to(*command, "auto");
+  command->add_flag("--json", options->json, "one JSON object a conversation: ids, new_ids, text");
+  command->add_flag("--explain", options->explain,
+                    "which frames were looked at, and the tokens kept of each, on stderr");
+  command->callback([options] {
+    const RequestOptions& asked = options->request;
+    const auto context = options->compute.make_context();
+    const Engine engine = asked.open();
+    if (!asked.request_file.empty()) {
+      const Json file = read_json_argument(asked.request_file);
+      const InterruptScope interrupt(*context);
+      run_request(*options, engine, *context, asked.parse(engine, file), asked.generation(engine, &file));
+      context->check_cancelled();
+      return;
+    }
+    const GenerationConfig settings = asked.generation(engine, nullptr);
+    if (asked.prompt.empty()) return chat(engine, *context, asked, settings);
+    Json messages = Json::array();
+    if (!asked.system.empty()) messages.push_back({{"role", "system"}, {"content", asked.system}});
+    messages.push_back(asked.user_message(asked.prompt));
+    const InterruptScope interrupt(*context);
+    run_request(*options, engine, *context, asked.make(engine, messages), settings);
+    context->check_cancelled();
+  });
+}
+
+}  // namespace vl3::cli

@@ -1,0 +1,89 @@
+#pragma once
+// The whole way in one object: a checkpoint folder, and answers about pictures and clips. Programs, servers
+// and bindings are thin layers over this.
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vl3/context.h"
+#include "vl3/generation.h"
+#include "vl3/model.h"
+#include "vl3/processor.h"
+
+namespace vl3 {
+
+struct EngineOptions {
+  MediaLimits limits;
+  int64_t max_memory_bytes = 0;  // what a request may need beside the weights; 0: what the machine has free
+};
+
+// What a request will take, from headers alone: nothing is decoded.
+struct Plan {
+  std::vector<MediaPlan> media;
+  int64_t patches = 0;
+  int64_t prompt_tokens = 0;      // of the longest conversation, before compression
+  int64_t min_prompt_tokens = 0;  // what compression can bring that down to
+  int64_t new_tokens = 0;
+  int64_t context_tokens = 0;  // what the model was made for
+  int64_t weight_bytes = 0;    // mapped, not allocated
+  int64_t pixel_bytes = 0;     // decoded pixels and patches
+  int64_t activation_bytes = 0;
+  int64_t cache_bytes = 0;      // keys and values of all conversations
+  int64_t available_bytes = 0;  // what the machine has free, or the limit that was set
+  double encode_flops = 0, prefill_flops = 0;
+  double estimated_s =
+      0;  // until the first token, by a measured speed of products; 0 where no context was given
+
+  int64_t needed_bytes() const { return pixel_bytes + activation_bytes + cache_bytes; }
+  bool fits() const {
+    return needed_bytes() <= available_bytes && prompt_tokens + new_tokens <= context_tokens;
+  }
+  // Why not, with the numbers and what to lower; empty where it fits.
+  std::string complaint() const;
+  Json to_json() const;
+};
+
+struct Timings {
+  double process_s = 0;   // decoding, resizing, patches, ids
+  double generate_s = 0;  // encoding, prefill and decoding
+  double first_token_s = 0;
+};
+
+struct Answers {
+  ProcessorOutput inputs;  // without its pixel tensors, which are let go as soon as they have been encoded
+  std::vector<GenerationResult> results;
+  Timings timings;
+};
+
+class Engine {
+ public:
+  // Throws what opening a checkpoint, a tokenizer and a template throws.
+  static Engine open(const std::filesystem::path& folder, EngineOptions options = {});
+
+  const ForConditionalGeneration& model() const noexcept { return *model_; }
+  const Processor& processor() const noexcept { return *processor_; }
+  // Settings of generation_config.json, with the model's end tokens where that file says none.
+  const GenerationConfig& default_settings() const noexcept { return settings_; }
+  const EngineOptions& options() const noexcept { return options_; }
+
+  // context: measures the speed of products for the estimate; may be null.
+  Plan plan(Context* context, const ProcessorRequest& request, const GenerationConfig& settings) const;
+
+  // Throws kLimitExceeded where the plan does not fit. hooks.make_text is set where it is empty. probe: may
+  // be null; its progress is told about "decode" (frames), "encode" (patches) and "prefill" (tokens).
+  Answers answer(Context& context, const ProcessorRequest& request, const GenerationConfig& settings,
+                 GenerationHooks hooks = {}, const Probe* probe = nullptr) const;
+
+ private:
+  Engine() = default;
+  std::shared_ptr<const ForConditionalGeneration> model_;
+  std::shared_ptr<const Processor> processor_;
+  GenerationConfig settings_;
+  EngineOptions options_;
+  int64_t weight_bytes_ = 0;
+};
+
+}  // namespace vl3
