@@ -246,6 +246,9 @@ Tensor attention(Context& context, const Tensor& q, std::span<const AttentionSeq
 Tensor attention(Context& context, const Tensor& q, const Tensor& k, const Tensor& v,
                  std::span<const int64_t> cu_seqlens_q, std::span<const int64_t> cu_seqlens_k, float scale,
                  bool causal) {
+  require(q.rank() == 3 && k.rank() == 3 && q.dim(2) == k.dim(2), ErrorCode::kInvalidArgument,
+          "[attention] q {} and k {} should be [T, Hq, D] and [S, Hkv, D]", to_string(q.shape()),
+          to_string(k.shape()));
   const auto sequences = dense_sequences(k, v, cu_seqlens_q, cu_seqlens_k);
   Tensor y = attention(context, q, sequences, k.dim(1), scale, causal);
   if (Tape* tape = tape_for(context, {&q, &k, &v})) {

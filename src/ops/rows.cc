@@ -127,8 +127,9 @@ Tensor concat_rows(Context& context, std::span<const Tensor> parts) {
 }
 
 Tensor bilinear_merge(Context& context, const Tensor& x, int64_t merge) {
-  require(merge >= 1 && x.rank() == 2 && x.dim(0) % (merge * merge) == 0, ErrorCode::kInvalidArgument,
-          "[bilinear_merge] {} patches cannot be merged by {} x {}", x.dim(0), merge, merge);
+  require(merge >= 1 && merge <= 1 << 15 && x.rank() == 2 && x.dim(0) % (merge * merge) == 0,
+          ErrorCode::kInvalidArgument, "[bilinear_merge] {} patches cannot be merged by {} x {}", x.dim(0),
+          merge, merge);
   if (merge == 1) return x;
   const int64_t block = merge * merge, width = x.dim(1), tokens = x.dim(0) / block;
   std::vector<int64_t> middle;  // of a block
