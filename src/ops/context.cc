@@ -10,6 +10,15 @@
 #include "base/thread_pool.h"
 #include "ops/cpu/kernels.h"
 
+// A pooled buffer is larger than what was asked for and outlives its use: tell AddressSanitizer which of it
+// may be touched.
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
 namespace vl3 {
 namespace {
 
@@ -75,10 +84,13 @@ struct Context::Pool : std::enable_shared_from_this<Context::Pool> {
       }
     }
     std::byte* data = buffer->data();
+    ASAN_UNPOISON_MEMORY_REGION(data, size);
+    ASAN_POISON_MEMORY_REGION(data + bytes, size - bytes);
     return Storage::wrap(data, size, false,
                          [pool = shared_from_this(), buffer = std::move(buffer), size]() mutable {
                            std::lock_guard lock(pool->mutex);
                            pool->used -= size;
+                           ASAN_POISON_MEMORY_REGION(buffer->data(), size);
                            pool->free.emplace(size, std::move(buffer));
                          });
   }
