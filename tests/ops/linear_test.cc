@@ -1,0 +1,206 @@
+// Linear layers and what is elementwise, on every path, against the oracle.
+
+#include "ops/ops_support.h"
+
+namespace vl3 {
+namespace {
+
+using ops::Activation;
+using ops::Epilogue;
+namespace reference = ops::reference;
+using namespace test;
+
+struct Case {
+  int64_t m, n, k;
+};
+
+// Rows around the border at 8 between streaming and packing, and around the tiles of 6 and 14; columns and
+// depths that fill no vector; depths around the 384 of a block.
+std::vector<Case> cases() {
+  std::vector<Case> result = {{0, 5, 3}, {3, 0, 4}, {0, 0, 0}, {9, 3, 0}, {2, 3, 0}};
+  for (int64_t m = 1; m <= 40; ++m) result.push_back({m, 37, 23});
+  for (const int64_t m : {1, 4, 8, 9, 15, 29}) {
+    for (const int64_t n : {1, 2, 3, 7, 16, 31, 32, 33, 65, 131, 260}) {
+      for (const int64_t k : {1, 2, 7, 16, 17, 33}) result.push_back({m, n, k});
+    }
+  }
+  for (const int64_t k : {383, 384, 385, 767, 768, 769, 1152, 4303, 4304}) {
+    for (const int64_t m : {1, 8, 9, 20}) result.push_back({m, 19, k});
+  }
+  return result;
+}
+
+class Linear : public EveryPath {};
+VL3_EVERY_PATH(Linear);
+
+TEST_P(Linear, MatchesTheOracleAndStaysInItsBuffer) {
+  Context context(options());
+  double largest = 0;
+  int64_t count = 0;
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+    for (const Case& c : cases()) {
+      Random random(static_cast<uint64_t>(c.m * 1000003 + c.n * 1009 + c.k));
+      const Tensor x = random.tensor({c.m, c.k}), w = random.tensor({c.n, c.k}, dtype),
+                   bias = count % 2 == 0 ? random.tensor({c.n}, dtype) : Tensor();
+      mark_pool(context, {c.m, c.n});
+      const Tensor y = ops::linear(context, x, w, bias);
+      ASSERT_EQ(y.shape(), (Shape{c.m, c.n}));
+      ASSERT_TRUE(slack_untouched(y)) << c.m << ' ' << c.n << ' ' << c.k;
+      const Values b = bias.defined() ? values(bias) : Values();
+      ++count;
+      if (c.k == 0) {
+        for (int64_t i = 0; i < y.numel(); ++i)
+          ASSERT_EQ(y.data<float>()[i], b.empty() ? 0 : static_cast<float>(b[static_cast<size_t>(i % c.n)]));
+        continue;
+      }
+      const Values scale = reference::linear(absolute(values(x)), c.k, absolute(values(w)), absolute(b));
+      const double error = largest_error(y, reference::linear(values(x), c.k, values(w), b), scale);
+      ASSERT_LE(error, documented("linear, f32")) << c.m << " x " << c.n << " x " << c.k;
+      largest = std::max(largest, error);
+    }
+  }
+  printf("%lld products equal, largest error %.3g\n", static_cast<long long>(count), largest);
+}
+
+TEST_P(Linear, EpiloguesInAnyCombination) {
+  Context context(options(3));
+  for (const Activation kind :
+       {Activation::kNone, Activation::kGeluTanh, Activation::kGelu, Activation::kSilu}) {
+    for (const int64_t m : {1, 8, 9, 33}) {
+      for (const bool with_bias : {false, true}) {
+        for (const bool with_residual : {false, true}) {
+          const int64_t n = 45, k = 29;
+          Random random(static_cast<uint64_t>(m));
+          const Tensor x = random.tensor({m, k}), w = random.tensor({n, k}, DType::kBF16),
+                       bias = with_bias ? random.tensor({n}, DType::kF16, 3) : Tensor(),
+                       residual = random.tensor({m, n});
+          const Tensor y = ops::linear(context, x, w, bias, {kind, with_residual ? &residual : nullptr});
+          Values expected = reference::activation(
+              reference::linear(values(x), k, values(w), with_bias ? values(bias) : Values()), kind);
+          if (with_residual) expected = reference::add(expected, values(residual));
+          EXPECT_LE(largest_error(y, expected), 1e-5) << "f32, numbers up to 32, slopes up to 1.13";
+        }
+      }
+    }
+  }
+}
+
+// Up to 8 rows and beyond 8 the order of sums differs; within either a row is alone in the world.
+TEST_P(Linear, ARowDoesNotDependOnTheOtherRowsNorOnThreads) {
+  for (const Compute compute : {Compute::kF32, Compute::kAuto}) {
+    Context context(options(1, compute));
+    Random random(5);
+    const int64_t k = 801, n = 75;
+    const Tensor x = random.tensor({40, k}), w = random.tensor({n, k}, DType::kBF16);
+    const Tensor one = ops::linear(context, x.rows(0, 1), w), all = ops::linear(context, x, w);
+    for (int64_t m = 1; m <= 40; ++m) {
+      for (const int64_t first : {int64_t{0}, 40 - m}) {
+        const Tensor part = ops::linear(context, x.rows(first, first + m), w);
+        if (m > 8) {
+          ASSERT_TRUE(same_bits(part, all.rows(first, first + m).clone())) << m;
+        } else if (first == 0) {
+          ASSERT_TRUE(same_bits(part.rows(0, 1), one)) << m;
+        }
+      }
+    }
+    for (const int threads : {2, 3}) {
+      Context other(options(threads, compute));
+      EXPECT_TRUE(same_bits(ops::linear(other, x, w), all)) << threads;
+      EXPECT_TRUE(same_bits(ops::linear(other, x.rows(0, 1), w), one)) << threads;
+    }
+  }
+}
+
+TEST_P(Linear, AutoIsNoWorseThanAPlainBf16Run) {
+  Context context(options(2, Compute::kAuto));
+  double sum_ours = 0, sum_plain = 0;
+  for (const Case& c : {Case{9, 33, 1}, Case{14, 64, 7}, Case{40, 50, 384}, Case{23, 31, 769},
+                        Case{64, 37, 4303}, Case{33, 96, 4304}}) {
+    Random random(static_cast<uint64_t>(c.k));
+    const Tensor x = random.tensor({c.m, c.k}), w = random.tensor({c.n, c.k}, DType::kBF16);
+    Values rounded = values(x);
+    for (double& v : rounded) v = from_bf16(to_bf16(static_cast<float>(v)));
+    const Values exact = reference::linear(values(x), c.k, values(w), {});
+    const Values of_rounded = reference::linear(rounded, c.k, values(w), {});
+    const Values ours = values(ops::linear(context, x, w));
+    double mean_ours = 0, mean_plain = 0;
+    for (size_t i = 0; i < exact.size(); ++i) {
+      const double plain = from_bf16(to_bf16(static_cast<float>(of_rounded[i])));
+      mean_ours += (ours[i] - exact[i]) * (ours[i] - exact[i]);
+      mean_plain += (plain - exact[i]) * (plain - exact[i]);
+    }
+    EXPECT_LE(mean_ours, mean_plain) << c.k;
+    sum_ours += mean_ours, sum_plain += mean_plain;
+  }
+  printf("squared error %.3g of that of a plain bf16 run\n", sum_ours / sum_plain);
+}
+
+TEST_P(Linear, ElementwiseMatchesTheOracle) {
+  Context context(options(3));
+  for (const int64_t n : {0, 1, 3, 7, 15, 16, 17, 33, 1000, 40001}) {
+    Random random(static_cast<uint64_t>(n));
+    const Tensor a = random.tensor({n}, DType::kF32, 12), b = random.tensor({n}, DType::kF32, 12);
+    mark_pool(context, {n});
+    for (const auto& [kind, name] :
+         {std::pair(Activation::kGeluTanh, "gelu_tanh"), std::pair(Activation::kGelu, "gelu"),
+          std::pair(Activation::kSilu, "silu")}) {
+      const Tensor y = ops::activation(context, a, kind);
+      EXPECT_TRUE(slack_untouched(y));
+      EXPECT_LE(largest_error(y, reference::activation(values(a), kind)), documented(name)) << n;
+    }
+    const Tensor s = ops::swiglu(context, a, b), sum = ops::add(context, a, b);
+    EXPECT_TRUE(slack_untouched(s) && slack_untouched(sum));
+    EXPECT_LE(largest_error(s, reference::swiglu(values(a), values(b))), documented("swiglu")) << n;
+    EXPECT_LE(largest_error(sum, reference::add(values(a), values(b)), Values(static_cast<size_t>(n), 24)),
+              documented("add"));
+  }
+}
+
+TEST_P(Linear, ExtremesOfActivations) {
+  Context context(options(1));
+  const float inf = INFINITY;
+  const std::vector<float> x = {0,   -0.0f, 88,    89,     120,     1e4f, 3e38f, -88,
+                                -89, -104,  -1e4f, 1e-38f, -1e-40f, inf,  NAN};
+  const Tensor t = Tensor::from<float>({static_cast<int64_t>(x.size())}, x);
+  for (const Activation kind : {Activation::kGeluTanh, Activation::kGelu, Activation::kSilu}) {
+    const Tensor y = ops::activation(context, t, kind);
+    for (size_t i = 0; i < x.size(); ++i) {
+      const float value = y.data<float>()[i];
+      if (std::isnan(x[i]))
+        EXPECT_TRUE(std::isnan(value));
+      else if (x[i] > 80)
+        EXPECT_EQ(value, x[i]);
+      else
+        EXPECT_NEAR(value, 0, 1e-30) << x[i];
+    }
+  }
+}
+
+TEST(LinearErrors, AreNamed) {
+  Context context(ContextOptions{.num_threads = 1});
+  Random random(1);
+  const Tensor x = random.tensor({2, 3}), w = random.tensor({4, 3});
+  const auto code = ErrorCode::kInvalidArgument;
+  expect_error(code, "[linear] x [2, 3] and weight [4, 2]", [&] {
+    ops::linear(context, x, random.tensor({4, 2}));
+  });
+  expect_error(code, "[linear]", [&] { ops::linear(context, random.tensor({3}), w); });
+  expect_error(code, "[linear] bias [3] for weight [4, 3]",
+               [&] { ops::linear(context, x, w, random.tensor({3})); });
+  const Tensor residual = random.tensor({2, 3}), half = random.tensor({2, 4}, DType::kBF16);
+  expect_error(code, "[linear] residual [2, 3] for a result [2, 4]", [&] {
+    ops::linear(context, x, w, {}, {Activation::kNone, &residual});
+  });
+  expect_error(code, "residual", [&] { ops::linear(context, x, w, {}, {Activation::kNone, &half}); });
+  expect_error(code, "i64", [&] { ops::linear(context, x, Tensor::zeros({4, 3}, DType::kI64)); });
+  expect_error(code, "bf16", [&] { ops::linear(context, random.tensor({2, 3}, DType::kBF16), w); });
+  expect_error(code, "[add] [2, 3] and [4, 3]", [&] { ops::add(context, x, w); });
+  expect_error(code, "[swiglu]", [&] { ops::swiglu(context, x, w); });
+  expect_error(ErrorCode::kUnsupported, "\"relu\"", [] { ops::activation_from("relu"); });
+  EXPECT_EQ(ops::activation_from("gelu_pytorch_tanh"), Activation::kGeluTanh);
+  EXPECT_EQ(ops::activation_from("gelu"), Activation::kGelu);
+  EXPECT_EQ(ops::activation_from("silu"), Activation::kSilu);
+}
+
+}  // namespace
+}  // namespace vl3
