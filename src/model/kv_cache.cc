@@ -67,6 +67,10 @@ void KvCache::append(int64_t layer, const Tensor& k, const Tensor& v) {
 }
 
 ops::KeyValueView KvCache::view(int64_t layer, int64_t length) const {
+  require(layer >= 0 && layer < shape_.num_layers && length >= 0 &&
+              length <= static_cast<int64_t>(blocks_.size()) * kBlockTokens,
+          ErrorCode::kInvalidArgument, "[kv_cache] no {} tokens of layer {} of {} here", length, layer,
+          shape_.num_layers);
   ops::KeyValueView view;
   view.block_tokens = kBlockTokens;
   view.token_stride = shape_.head_dim;
@@ -80,6 +84,10 @@ ops::KeyValueView KvCache::view(int64_t layer, int64_t length) const {
   return view;
 }
 
-void KvCache::advance(int64_t count) { length_ += count; }
+void KvCache::advance(int64_t count) {
+  require(count >= 0 && length_ + count <= static_cast<int64_t>(blocks_.size()) * kBlockTokens,
+          ErrorCode::kInvalidArgument, "[kv_cache] {} tokens behind {} were not reserved", count, length_);
+  length_ += count;
+}
 
 }  // namespace vl3
