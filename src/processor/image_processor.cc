@@ -39,8 +39,6 @@ std::vector<std::string> PixelOptions::merge(const Json& json, std::string_view 
   do_normalize = view.boolean("do_normalize", do_normalize);
   do_convert_rgb = view.boolean("do_convert_rgb", do_convert_rgb);
   resample = view.integer("resample", resample, 0, 5);
-  require(resample == 3, ErrorCode::kUnsupported,
-          "[{}] \"resample\" is {}; only 3, bicubic, can be done exactly", origin, resample);
   rescale_factor = view.number("rescale_factor", rescale_factor);
   patch_size = view.integer("patch_size", patch_size, 1, 1024);
   temporal_patch_size = view.integer("temporal_patch_size", temporal_patch_size, 1, 64);

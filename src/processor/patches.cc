@@ -39,8 +39,8 @@ ResizedImage resize_for_patches(ThreadPool& threads, const Image& image, const P
   if (options.do_resize) {
     result.size = smart_resize(image.height, image.width, factor, options.shortest_edge, max_pixels);
     result.rgb.resize(static_cast<size_t>(result.size.height * result.size.width * 3));
-    resize_bicubic(threads, image.rgb.data(), {image.height, image.width}, result.rgb.data(), result.size,
-                   backend);
+    resize_rgb(threads, image.rgb.data(), {image.height, image.width}, result.rgb.data(), result.size,
+               options.resample, backend);
     return result;
   }
   require(image.height % factor == 0 && image.width % factor == 0 && image.height > 0 && image.width > 0,

@@ -1,145 +1,141 @@
 #include "processor/resize.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <vector>
 
+#include "base/check.h"
 #include "base/thread_pool.h"
+#include "processor/resize_kernels.h"
+#include "processor/resize_taps.h"
 
 namespace vl3 {
 namespace {
 
-// Keys' cubic with a = -0.5.
-double cubic(double x) {
-  constexpr double a = -0.5;
-  x = std::abs(x);
-  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
-  if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * a;
-  return 0.0;
+// Columns are weighed for this many rows at a time, interleaved in memory, so that both passes are sums of
+// rows of bytes.
+constexpr int64_t kRowsTogether = 16;
+constexpr int64_t kLanes = kRowsTogether * 3;
+
+WeightedRows weighted_rows(const Taps& taps, int64_t output, const uint8_t* source, int64_t stride,
+                           uint8_t* target) {
+  const size_t i = static_cast<size_t>(output);
+  return {source + taps.first[i] * stride,
+          stride,
+          taps.weights.data() + output * taps.per_output,
+          taps.count[i],
+          taps.precision,
+          target + output * stride,
+          stride};
 }
 
-// Which source positions make up each target position, and with what integer weights.
-struct Taps {
-  int64_t per_output = 0;        // room for each output's weights
-  int precision = 0;             // fractional bits of a weight
-  std::vector<int64_t> first;    // [outputs]
-  std::vector<int64_t> count;    // [outputs]
-  std::vector<int32_t> weights;  // [outputs, per_output]
-};
-
-Taps make_taps(int64_t in, int64_t out, ResizeBackend backend) {
-  const double scale = static_cast<double>(in) / static_cast<double>(out),
-               filter_scale = std::max(scale, 1.0);
-  const double support = 2.0 * filter_scale, inverse = 1.0 / filter_scale;
-  Taps taps;
-  taps.per_output = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
-  std::vector<double> exact(static_cast<size_t>(out * taps.per_output), 0.0);
-  double largest = 0;
-  for (int64_t i = 0; i < out; ++i) {
-    const double center = (static_cast<double>(i) + 0.5) * scale;
-    const int64_t first = std::max<int64_t>(static_cast<int64_t>(center - support + 0.5), 0);
-    const int64_t count = std::min(static_cast<int64_t>(center + support + 0.5), in) - first;
-    double* weights = exact.data() + i * taps.per_output;
-    double total = 0;
-    for (int64_t j = 0; j < count; ++j) {
-      weights[j] = cubic((static_cast<double>(j + first) - center + 0.5) * inverse);
-      total += weights[j];
-    }
-    for (int64_t j = 0; j < count; ++j) {
-      if (total != 0.0) weights[j] /= total;
-      largest = std::max(largest, weights[j]);
-    }
-    taps.first.push_back(first);
-    taps.count.push_back(count);
+// rows [count, width, 3] ↔ block [width, kRowsTogether, 3]. Pixels travel four bytes at a time where the byte
+// too many is written again later: a row's by its next pixel, a block's by the next row.
+void gather_rows(const uint8_t* rows, int64_t count, int64_t width, uint8_t* block) {
+  for (int64_t r = 0; r < count; ++r) {
+    const uint8_t* from = rows + r * width * 3;
+    uint8_t* to = block + r * 3;
+    const bool spare = r + 1 < kRowsTogether;
+    for (int64_t x = 0; x + 1 < width && spare; ++x) std::memcpy(to + x * kLanes, from + x * 3, 4);
+    for (int64_t x = spare ? width - 1 : 0; x < width; ++x) std::memcpy(to + x * kLanes, from + x * 3, 3);
   }
-  taps.precision = 22;
-  if (backend == ResizeBackend::kTorchvision) {
-    for (taps.precision = 0; taps.precision < 22; ++taps.precision) {
-      const int next = static_cast<int>(0.5 + largest * (1 << (taps.precision + 1)));
-      if (next >= (1 << 15)) break;
-    }
-  }
-  for (const double weight : exact) {
-    const double scaled = weight * (1 << taps.precision);
-    taps.weights.push_back(static_cast<int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5));
-  }
-  return taps;
 }
-
-uint8_t clip(int32_t sum, int precision) {
-  return static_cast<uint8_t>(std::clamp(sum >> precision, 0, 255));
-}
-
-// One row of columns: source [in, 3] → target [out, 3].
-void resize_row(const Taps& taps, const uint8_t* source, uint8_t* target) {
-  const int32_t half = 1 << (taps.precision - 1);
-  for (size_t i = 0; i < taps.first.size(); ++i) {
-    const uint8_t* pixel = source + taps.first[i] * 3;
-    const int32_t* weight = taps.weights.data() + static_cast<int64_t>(i) * taps.per_output;
-    int32_t r = half, g = half, b = half;
-    for (int64_t j = 0; j < taps.count[i]; ++j, pixel += 3) {
-      r += pixel[0] * weight[j];
-      g += pixel[1] * weight[j];
-      b += pixel[2] * weight[j];
-    }
-    target[i * 3] = clip(r, taps.precision);
-    target[i * 3 + 1] = clip(g, taps.precision);
-    target[i * 3 + 2] = clip(b, taps.precision);
+void scatter_rows(const uint8_t* block, int64_t count, int64_t width, uint8_t* rows) {
+  for (int64_t r = 0; r < count; ++r) {
+    const uint8_t* from = block + r * 3;
+    uint8_t* to = rows + r * width * 3;
+    const bool spare = r + 1 < kRowsTogether;
+    for (int64_t x = 0; x + 1 < width && spare; ++x) std::memcpy(to + x * 3, from + x * kLanes, 4);
+    for (int64_t x = spare ? width - 1 : 0; x < width; ++x) std::memcpy(to + x * 3, from + x * kLanes, 3);
   }
 }
 
-#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define VL3_CLONES __attribute__((target_clones("arch=skylake-avx512", "avx2", "default")))
-#else
-#define VL3_CLONES
-#endif
+// source [height, in, 3] → target [height, out, 3].
+void resize_columns(ThreadPool& threads, const uint8_t* source, int64_t height, int64_t in, int64_t out,
+                    const Taps& taps, uint8_t* target) {
+  const WeighFunction weigh = weigh_function(taps.precision < 22);
+  const int64_t blocks = (height + kRowsTogether - 1) / kRowsTogether;
+  threads.parallel_for(blocks, 1, [&](int64_t begin, int64_t end, int) {
+    // kRowsTogether rows of the source and of the target, interleaved; what a last block lacks of rows stays
+    // zero
+    std::vector<uint8_t> wide(static_cast<size_t>(in * kLanes)), narrow(static_cast<size_t>(out * kLanes));
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t y = block * kRowsTogether, count = std::min(kRowsTogether, height - y);
+      gather_rows(source + y * in * 3, count, in, wide.data());
+      for (int64_t x = 0; x < out; ++x) weigh(weighted_rows(taps, x, wide.data(), kLanes, narrow.data()));
+      scatter_rows(narrow.data(), count, out, target + y * out * 3);
+    }
+  });
+}
 
-// A weighted sum of rows of n bytes, stride bytes apart. sums: [n].
-VL3_CLONES void add_rows(const uint8_t* source, int64_t stride, const int32_t* weights, int64_t count,
-                         int64_t n, int precision, int32_t* sums, uint8_t* target) {
-  for (int64_t x = 0; x < n; ++x) sums[x] = 1 << (precision - 1);
-  for (int64_t j = 0; j < count; ++j) {
-    const uint8_t* row = source + j * stride;
-    const int32_t weight = weights[j];
-    for (int64_t x = 0; x < n; ++x) sums[x] += row[x] * weight;
-  }
-  for (int64_t x = 0; x < n; ++x) {
-    const int32_t value = sums[x] >> precision;
-    target[x] = static_cast<uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
-  }
+// source [in, row_bytes] → target [out, row_bytes].
+void resize_rows(ThreadPool& threads, const uint8_t* source, int64_t row_bytes, int64_t out, const Taps& taps,
+                 uint8_t* target) {
+  const WeighFunction weigh = weigh_function(taps.precision < 22);
+  threads.parallel_for(out, 8, [&](int64_t begin, int64_t end, int) {
+    for (int64_t y = begin; y < end; ++y) weigh(weighted_rows(taps, y, source, row_bytes, target));
+  });
+}
+
+void resize_nearest(ThreadPool& threads, const uint8_t* source, Size in, uint8_t* target, Size out,
+                    ResizeBackend backend) {
+  const auto rows = nearest_positions(in.height, out.height, backend);
+  const auto columns = nearest_positions(in.width, out.width, backend);
+  threads.parallel_for(out.height, 16, [&](int64_t begin, int64_t end, int) {
+    for (int64_t y = begin; y < end; ++y) {
+      const uint8_t* from = source + rows[static_cast<size_t>(y)] * in.width * 3;
+      uint8_t* to = target + y * out.width * 3;
+      for (const int64_t x : columns) {
+        std::memcpy(to, from + x * 3, 3);
+        to += 3;
+      }
+    }
+  });
+}
+
+// Since its release 13 Pillow begins with the pass that takes more away; which comes first shows in the
+// rounding between them.
+bool rows_first(Size in, Size out, ResizeBackend backend) {
+  const int64_t rows_gone = in.height - out.height, columns_gone = in.width - out.width;
+  return backend == ResizeBackend::kPil && rows_gone > 0 && rows_gone > 2 * columns_gone;
 }
 
 }  // namespace
 
-void resize_bicubic(ThreadPool& threads, const uint8_t* source, Size in, uint8_t* target, Size out,
-                    ResizeBackend backend) {
-  const int64_t row_bytes = out.width * 3;
-  std::vector<uint8_t> narrowed;
-  const uint8_t* columns = source;
-  if (in.width != out.width) {
-    const Taps taps = make_taps(in.width, out.width, backend);
-    narrowed.resize(static_cast<size_t>(in.height * row_bytes));
-    threads.parallel_for(in.height, 8, [&](int64_t begin, int64_t end, int) {
-      for (int64_t y = begin; y < end; ++y) {
-        resize_row(taps, source + y * in.width * 3, narrowed.data() + y * row_bytes);
-      }
-    });
-    columns = narrowed.data();
-  }
-  if (in.height == out.height) {
-    std::memcpy(target, columns, static_cast<size_t>(out.height * row_bytes));
+void require_filter(int64_t resample, ResizeBackend backend, std::string_view origin) {
+  constexpr const char* kNames[] = {"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"};
+  require(resample >= 0 && resample <= 5, ErrorCode::kFormat,
+          "[{}] \"resample\" is {}; filters have the numbers 0 to 5", origin, resample);
+  const bool able =
+      backend == ResizeBackend::kPil || resample == kNearest || resample == kBilinear || resample == kBicubic;
+  require(able, ErrorCode::kUnsupported,
+          "[{}] \"resample\" is {} ({}), which the torchvision backend does not do here: it does nearest "
+          "(0), bilinear (2) and "
+          "bicubic (3)",
+          origin, resample, kNames[resample]);
+}
+
+void resize_rgb(ThreadPool& threads, const uint8_t* source, Size in, uint8_t* target, Size out,
+                int64_t resample, ResizeBackend backend) {
+  if (in == out) {
+    std::memcpy(target, source, static_cast<size_t>(out.height * out.width * 3));
     return;
   }
-  const Taps taps = make_taps(in.height, out.height, backend);
-  threads.parallel_for(out.height, 8, [&](int64_t begin, int64_t end, int) {
-    std::vector<int32_t> sums(static_cast<size_t>(row_bytes));
-    for (int64_t y = begin; y < end; ++y) {
-      const size_t i = static_cast<size_t>(y);
-      add_rows(columns + taps.first[i] * row_bytes, row_bytes, taps.weights.data() + y * taps.per_output,
-               taps.count[i], row_bytes, taps.precision, sums.data(), target + y * row_bytes);
-    }
-  });
+  if (resample == kNearest) return resize_nearest(threads, source, in, target, out, backend);
+  const Taps across = make_taps(in.width, out.width, resample, backend);
+  const Taps down = make_taps(in.height, out.height, resample, backend);
+  if (in.height == out.height)
+    return resize_columns(threads, source, in.height, in.width, out.width, across, target);
+  if (in.width == out.width) return resize_rows(threads, source, out.width * 3, out.height, down, target);
+  std::vector<uint8_t> between;
+  if (rows_first(in, out, backend)) {
+    between.resize(static_cast<size_t>(out.height * in.width * 3));
+    resize_rows(threads, source, in.width * 3, out.height, down, between.data());
+    return resize_columns(threads, between.data(), out.height, in.width, out.width, across, target);
+  }
+  between.resize(static_cast<size_t>(in.height * out.width * 3));
+  resize_columns(threads, source, in.height, in.width, out.width, across, between.data());
+  resize_rows(threads, between.data(), out.width * 3, out.height, down, target);
 }
 
 }  // namespace vl3

@@ -108,7 +108,7 @@ TEST(PixelOptions, RefusesWhatItCannotDo) {
   };
   EXPECT_EQ(merged(R"({"image_processor_type": "x", "patch_size": 14})"),
             std::vector<std::string>{"image_processor_type"});
-  for (const char* bad : {R"({"patch_size": 0})", R"({"patch_size": "14"})", R"({"resample": 2})",
+  for (const char* bad : {R"({"patch_size": 0})", R"({"patch_size": "14"})", R"({"resample": 6})",
                           R"({"image_mean": [1, 2]})", R"({"image_std": 0})", R"({"size": 5})",
                           R"({"size": {"shortest_edge": -1}})", R"({"do_resize": 1})", "[]"}) {
     EXPECT_THROW(merged(bad), Error) << bad;
