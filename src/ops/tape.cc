@@ -47,18 +47,20 @@ void Tape::backward(Context& context, const Tensor& loss, float seed) {
     const Tensor gradient = found == gradients_.end() ? Tensor() : found->second;
     if (found != gradients_.end() && !watched_.contains(key(step.output))) gradients_.erase(found);
     if (--made->second == 0) made_.erase(made);
-    if (gradient.defined()) step.backward(context, *this, gradient);
+    // It may have arrived through a reshaped view.
+    if (gradient.defined()) step.backward(context, *this, gradient.reshape(step.output.shape()));
   }
 }
 
 Tensor Tape::gradient(const Tensor& parameter) const {
   const auto found = gradients_.find(key(parameter));
-  return found == gradients_.end() ? Tensor() : found->second;
+  return found == gradients_.end() ? Tensor() : found->second.reshape(parameter.shape());
 }
 
 void Tape::clear_steps() {
   steps_.clear();
   made_.clear();
+  std::erase_if(gradients_, [this](const auto& entry) { return !watched_.contains(entry.first); });
 }
 
 }  // namespace vl3

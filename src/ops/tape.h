@@ -38,10 +38,10 @@ class Tape {
   // steps are used up; watched parameters and their gradients stay.
   void backward(Context& context, const Tensor& loss, float seed = 1.0f);
 
-  // Undefined where no gradient arrived.
+  // In the shape asked with; undefined where no gradient arrived.
   Tensor gradient(const Tensor& parameter) const;
   void clear_gradients() { gradients_.clear(); }
-  // Forgets recorded steps without going back over them.
+  // Forgets recorded steps without going back over them, also after a backward that threw.
   void clear_steps();
 
  private:
