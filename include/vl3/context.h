@@ -27,7 +27,7 @@ using LogSink = std::function<void(LogLevel, std::string_view)>;
 struct ContextOptions {
   int num_threads = 0;  // 0: as many as the process may use
   Compute compute = Compute::kAuto;
-  std::string cpu;  // "" takes VL3_CPU, else the best path: "baseline", "avx2", "avx512", "neon"
+  std::string cpu;  // "" takes VL3_CPU, else the best path: "auto", "baseline", "avx2", "avx512"
   LogSink log;      // none: silent
 };
 

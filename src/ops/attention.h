@@ -34,8 +34,10 @@ struct AttentionSequence {
 
 // q [T, Hq, D] f32 → [T, Hq, D] f32. Query head h reads key head h / (Hq / num_kv_heads). Rows of a sequence
 // without keys, and rows of q in no sequence, are zero. D is a multiple of 4. Not differentiable. Numerics:
-// products and sums in f32; with Compute::kAuto on hardware with bf16 dot products q, k, v and the
-// probabilities are rounded to bf16.
+// products and sums in f32, whatever the context's Compute; a sequence's rows do not depend on the other
+// sequences, nor on how its keys are cut into blocks or on the number of threads, to the bit. Throws
+// kInvalidArgument for shapes that do not fit each other, borders outside q, and, when causal, fewer keys
+// than rows.
 Tensor attention(Context& context, const Tensor& q, std::span<const AttentionSequence> sequences,
                  int64_t num_kv_heads, float scale, bool causal);
 

@@ -24,8 +24,10 @@ struct Epilogue {
 };
 
 // x [T, K] f32, weight [N, K] f32, bf16 or f16, bias [N] of any of these or undefined → [T, N] f32.
-// Differentiable. Numerics: products and sums in f32. With Compute::kAuto, bf16 weights and hardware with
-// bf16 dot products, x is rounded to bf16; a row's result does not depend on the other rows.
+// Differentiable. Numerics: products and sums in f32. With Compute::kAuto, bf16 weights, hardware with bf16
+// dot products and more than 8 rows, x is rounded to bf16. A row's result does not depend on what the other
+// rows hold, nor on threads, to the bit; calls of up to 8 rows add in another order than longer ones. Throws
+// kInvalidArgument for shapes and dtypes other than these.
 Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               const Epilogue& epilogue = {});
 

@@ -1,6 +1,6 @@
 #pragma once
-// Normalisations over the last dimension. x [T, D] f32; weights [D] f32, bf16 or f16. Sums in f32 lanes,
-// finished in f64.
+// Normalisations over the last dimension. x [T, D] f32; weights [D] f32, bf16 or f16. Sums in f32,
+// one per lane. Throws kInvalidArgument for shapes other than these.
 
 #include "vl3/context.h"
 #include "vl3/tensor.h"
