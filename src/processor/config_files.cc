@@ -8,16 +8,25 @@ namespace {
 namespace fs = std::filesystem;
 constexpr uint64_t kMaxConfigBytes = 16u << 20;
 
-// Areas in tokens, as the original release writes them.
-Json in_pixels(Json json, const std::string& origin) {
+// Areas in tokens, as the original release writes them: of (patch_size · merge_size)² pixels each.
+Json in_pixels(Json json, const std::string& origin, int64_t merge_size) {
   const JsonView view(json, origin);
   if (!view.has("min_tokens") && !view.has("max_tokens")) return json;
-  const int64_t patch = view.integer("patch_size", 14, 1, 1024);
-  const int64_t low = view.integer("min_tokens", 16, 1, 1 << 24),
-                high = view.integer("max_tokens", 16384, 1, 1 << 24);
-  json["min_pixels"] = low * patch * patch;
-  json["max_pixels"] = high * patch * patch;
+  const int64_t side =
+      view.integer("patch_size", 14, 1, 1024) * view.integer("merge_size", merge_size, 1, 64);
+  json["min_pixels"] = view.integer("min_tokens", 16, 1, 1 << 16) * side * side;
+  json["max_pixels"] = view.integer("max_tokens", 16384, 1, 1 << 20) * side * side;
   return json;
+}
+
+// A file of the original release, which serves for pictures and clips.
+bool is_original(const Json& json) {
+  for (const char* key : {"image_processor_type", "processor_class"}) {
+    if (json.contains(key) && json[key].is_string() &&
+        json[key].get<std::string>().starts_with("Videollama3"))
+      return true;
+  }
+  return json.contains("min_tokens") || json.contains("max_tokens");
 }
 
 struct Found {
@@ -25,12 +34,24 @@ struct Found {
   std::string origin;
 };
 
-std::optional<Found> find_options(const fs::path& folder, const std::string& file,
-                                  const std::string& nested) {
-  if (auto json = read_config_file(folder, file)) return Found{*json, (folder / file).string()};
+// In the order of the reference: the newer nesting first.
+std::optional<Found> find_options(const fs::path& folder, const std::string& nested,
+                                  std::initializer_list<const char*> files) {
   const auto outer = read_config_file(folder, "processor_config.json");
-  if (!outer || !outer->is_object() || !outer->contains(nested)) return std::nullopt;
-  return Found{(*outer)[nested], (folder / "processor_config.json").string() + ": " + nested};
+  const std::string origin = (folder / "processor_config.json").string();
+  if (outer && JsonView(*outer, origin).has(nested)) {
+    Found found{(*outer)[nested], origin + ": " + nested};
+    const JsonView checked(found.json, found.origin);
+    return found;
+  }
+  for (const char* file : files) {
+    auto json = read_config_file(folder, file);
+    if (!json) continue;
+    Found found{std::move(*json), (folder / file).string()};
+    const JsonView checked(found.json, found.origin);
+    return found;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -43,22 +64,23 @@ std::optional<Json> read_config_file(const fs::path& folder, const std::string& 
 
 PixelOptions read_image_options(const fs::path& folder) {
   PixelOptions options;
-  options.image_mean = options.image_std = {0.5, 0.5, 0.5};
-  if (const auto found = find_options(folder, "preprocessor_config.json", "image_processor")) {
-    options.merge(in_pixels(found->json, found->origin), found->origin);
+  if (const auto found = find_options(folder, "image_processor", {"preprocessor_config.json"})) {
+    options.merge(in_pixels(found->json, found->origin, options.merge_size), found->origin);
   }
   return options;
 }
 
 VideoOptions read_video_options(const fs::path& folder) {
   VideoOptions options;
-  auto found = find_options(folder, "video_preprocessor_config.json", "video_processor");
-  if (!found) {  // the original release has one file for both
-    found = find_options(folder, "preprocessor_config.json", "image_processor");
-    if (!found) return options;
+  auto found =
+      find_options(folder, "video_processor", {"video_preprocessor_config.json", "preprocessor_config.json"});
+  if (!found) return options;
+  if (is_original(found->json)) {  // one file for both; clips are merged by 2 and looked at once a second
     found->json.erase("merge_size");
+    options.fps = 1.0;
+    options.do_sample_frames = true;
   }
-  options.merge(in_pixels(found->json, found->origin), found->origin, true);
+  options.merge(in_pixels(found->json, found->origin, options.merge_size), found->origin, true);
   return options;
 }
 

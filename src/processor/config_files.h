@@ -13,10 +13,12 @@ namespace vl3 {
 // A file of a checkpoint folder as JSON; nothing where it is absent.
 std::optional<Json> read_config_file(const std::filesystem::path& folder, const std::string& name);
 
-// preprocessor_config.json and video_preprocessor_config.json, or the objects "image_processor" and
-// "video_processor" of processor_config.json (the newer nesting). Files of the original release count areas
-// in tokens ("min_tokens", "max_tokens" of patch_size² pixels). Keys that are none of the processors' are
-// passed over: such files carry names of classes and settings of other programs.
+// The objects "image_processor" and "video_processor" of processor_config.json (the newer nesting), else
+// preprocessor_config.json and video_preprocessor_config.json; for clips, where that is absent too,
+// preprocessor_config.json, as the reference does. The reference's defaults where there is no file at all.
+// Files of the original release count areas in tokens ("min_tokens", "max_tokens") and serve for both. Keys
+// that are none of the processors' are passed over: such files carry names of classes and settings of other
+// programs.
 PixelOptions read_image_options(const std::filesystem::path& folder);
 VideoOptions read_video_options(const std::filesystem::path& folder);
 

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "processor/config_files.h"
 #include "processor/patches.h"
+#include "processor/resize.h"
 
 namespace vl3 {
 namespace {
@@ -29,6 +30,7 @@ std::array<double, 3> triple(const Json& value, const std::string& where) {
 }
 
 constexpr int64_t kMaxArea = int64_t{1} << 40;
+constexpr int64_t kMaxSide = int64_t{1} << 30, kMaxResizedArea = int64_t{1} << 28;  // 16384 x 16384 pixels
 
 }  // namespace
 
@@ -40,6 +42,8 @@ std::vector<std::string> PixelOptions::merge(const Json& json, std::string_view 
   do_convert_rgb = view.boolean("do_convert_rgb", do_convert_rgb);
   resample = view.integer("resample", resample, 0, 5);
   rescale_factor = view.number("rescale_factor", rescale_factor);
+  require(std::isfinite(rescale_factor) && rescale_factor != 0, ErrorCode::kFormat,
+          "[{}] \"rescale_factor\" is {}", origin, rescale_factor);
   patch_size = view.integer("patch_size", patch_size, 1, 1024);
   temporal_patch_size = view.integer("temporal_patch_size", temporal_patch_size, 1, 64);
   merge_size = view.integer("merge_size", merge_size, 1, 64);
@@ -58,13 +62,40 @@ std::vector<std::string> PixelOptions::merge(const Json& json, std::string_view 
     shortest_edge = from.integer("min_pixels", shortest_edge, 1, kMaxArea);
     longest_edge = from.integer("max_pixels", longest_edge, 1, kMaxArea);
   };
-  if (view.has("size")) areas(view.child("size"));
+  if (view.has("size")) {
+    const JsonView size = view.child("size");
+    for (const auto& [key, value] : size.json().items()) {
+      require(key == "shortest_edge" || key == "longest_edge" || key == "min_pixels" || key == "max_pixels",
+              ErrorCode::kInvalidArgument,
+              "[{}] \"size\" has the key \"{}\"; it should have \"shortest_edge\" and \"longest_edge\", "
+              "areas in pixels",
+              origin, key);
+    }
+    const bool low = size.has("shortest_edge") || size.has("min_pixels") || view.has("min_pixels") ||
+                     view.has("shortest_edge");
+    const bool high = size.has("longest_edge") || size.has("max_pixels") || view.has("max_pixels") ||
+                      view.has("longest_edge");
+    require(low && high, ErrorCode::kInvalidArgument,
+            "[{}] \"size\" should have both \"shortest_edge\" and \"longest_edge\", not {}", origin,
+            shown(size.json()));
+    areas(size);
+  }
   areas(view);
 
+  // The last ones say how the reference holds its data, which changes nothing here.
   constexpr std::string_view kKnown[] = {
-      "do_resize",     "do_rescale",          "do_normalize",   "do_convert_rgb", "resample",  "patch_size",
-      "merge_size",    "temporal_patch_size", "rescale_factor", "image_mean",     "image_std", "size",
-      "shortest_edge", "longest_edge",        "min_pixels",     "max_pixels"};
+      "do_resize",         "do_rescale",     "do_normalize",      "do_convert_rgb",
+      "resample",          "patch_size",     "merge_size",        "temporal_patch_size",
+      "rescale_factor",    "image_mean",     "image_std",         "size",
+      "shortest_edge",     "longest_edge",   "min_pixels",        "max_pixels",
+      "do_center_crop",    "do_pad",         "crop_size",         "pad_size",
+      "default_to_square", "data_format",    "input_data_format", "device",
+      "disable_grouping",  "return_tensors", "return_metadata"};
+  for (const char* key :
+       {"do_center_crop", "do_pad"}) {  // the reference's base classes have them, its model does not
+    require(!view.boolean(key, false), ErrorCode::kUnsupported,
+            "[{}] \"{}\" is not something this model's processor does", origin, key);
+  }
   std::vector<std::string> others;
   for (const auto& [key, value] : json.items()) {
     if (std::find(std::begin(kKnown), std::end(kKnown), key) == std::end(kKnown)) others.push_back(key);
@@ -73,6 +104,8 @@ std::vector<std::string> PixelOptions::merge(const Json& json, std::string_view 
 }
 
 Size smart_resize(int64_t height, int64_t width, int64_t factor, int64_t min_pixels, int64_t max_pixels) {
+  require(factor > 0 && min_pixels > 0 && max_pixels > 0, ErrorCode::kInvalidArgument,
+          "[resize] factor {}, from {} to {} pixels: each should be above 0", factor, min_pixels, max_pixels);
   require(height > 0 && width > 0, ErrorCode::kInvalidArgument, "[resize] {} x {} pixels are no picture",
           height, width);
   const double h = static_cast<double>(height), w = static_cast<double>(width),
@@ -90,6 +123,10 @@ Size smart_resize(int64_t height, int64_t width, int64_t factor, int64_t min_pix
     size.height = static_cast<int64_t>(std::ceil(h * beta / f)) * factor;
     size.width = static_cast<int64_t>(std::ceil(w * beta / f)) * factor;
   }
+  require(size.height <= kMaxSide && size.width <= kMaxSide && size.height * size.width <= kMaxResizedArea,
+          ErrorCode::kLimitExceeded,
+          "[resize] {} x {} pixels would become {} x {}: lower the area that is asked for", width, height,
+          size.width, size.height);
   return size;
 }
 
@@ -111,6 +148,7 @@ int64_t ImageProcessor::get_number_of_image_patches(int64_t height, int64_t widt
 
 ImageFeatures ImageProcessor::preprocess(ThreadPool& threads, std::span<const Image> images) const {
   require(!images.empty(), ErrorCode::kInvalidArgument, "[image_processor] no pictures");
+  require_filter(options_.resample, backend_, "image_processor");
   const int64_t p = options_.patch_size, words = 3 * options_.temporal_patch_size * p * p;
   const int64_t count = static_cast<int64_t>(images.size());
   std::vector<ResizedImage> resized;

@@ -35,6 +35,11 @@ std::vector<float> pixel_values_of(const PixelOptions& options, ResizeBackend ba
 ResizedImage resize_for_patches(ThreadPool& threads, const Image& image, const PixelOptions& options,
                                 ResizeBackend backend, int64_t max_pixels) {
   const int64_t factor = options.patch_size * options.merge_size;
+  require(image.height > 0 && image.width > 0 &&
+              static_cast<int64_t>(image.rgb.size()) ==
+                  checked_mul(checked_mul(image.height, image.width, "pixels"), 3, "bytes"),
+          ErrorCode::kInvalidArgument, "[processor] a picture of {} x {} pixels comes with {} bytes",
+          image.height, image.width, image.rgb.size());
   ResizedImage result{{image.height, image.width}, {}};
   if (options.do_resize) {
     result.size = smart_resize(image.height, image.width, factor, options.shortest_edge, max_pixels);

@@ -7,6 +7,7 @@
 #include "base/thread_pool.h"
 #include "processor/config_files.h"
 #include "processor/patches.h"
+#include "processor/pixel_difference.h"
 
 namespace vl3 {
 namespace {
@@ -17,7 +18,8 @@ struct ClipWork {
   const ClipInput& clip;
   ClipReport report;
   int64_t grid_t = 0, max_pixels = 0;
-  Size size;                               // of a resized frame
+  Size frame_size = {};                    // as decoded
+  Size size = {};                          // of a resized frame
   Tensor patches;                          // [t·h·w, words], made when the size of frames is known
   std::vector<ResizedImage> pending = {};  // frames of an unfinished temporal patch
   int64_t written = 0;                     // temporal patches so far
@@ -27,6 +29,11 @@ struct ClipWork {
     return (size.height / p) * (size.width / p);
   }
   void add(const Image& frame, const std::vector<float>& values) {
+    if (frame_size.height == 0) frame_size = {frame.height, frame.width};
+    require(Size{frame.height, frame.width} == frame_size, ErrorCode::kInvalidArgument,
+            "[{}] the frames of a clip should be of one size; one is {} x {} after others of {} x {}",
+            clip.name, frame.width, frame.height, frame_size.width, frame_size.height);
+    require(written < grid_t, ErrorCode::kInternal, "[{}] more frames came than were asked for", clip.name);
     pending.push_back(
         resize_for_patches(threads, frame, clip.options, ResizeBackend::kTorchvision, max_pixels));
     const int64_t depth = clip.options.temporal_patch_size, p = clip.options.patch_size;
@@ -53,6 +60,11 @@ struct ClipWork {
 
 // The kept tokens of each sampled frame, as the prompt counts them.
 std::vector<int64_t> kept_per_frame(const std::vector<uint8_t>& mask, size_t frames) {
+  require(
+      mask.size() % frames == 0, ErrorCode::kUnsupported,
+      "[video_processor] {} visual tokens do not divide among the {} frames that the prompt names: with a "
+      "temporal_patch_size above 1, take a multiple of it",
+      mask.size(), frames);
   const size_t chunk = mask.size() / frames;
   std::vector<int64_t> kept;
   for (size_t i = 0; i < frames; ++i) {
@@ -122,9 +134,7 @@ std::vector<uint8_t> compression_mask(const Tensor& patches, int64_t t, int64_t 
     for (int64_t token = 0; token < tokens; ++token) {
       const float* now = values + (frame * tokens + token) * words;
       const float* before = now - tokens * words;
-      double sum = 0;
-      for (int64_t i = 0; i < words; ++i) sum += std::abs(now[i] - before[i]);
-      const float difference = static_cast<float>(sum / static_cast<double>(words)) * 255.0f;
+      const float difference = mean_absolute_difference(now, before, words) * 255.0f;
       const bool keep = difference > static_cast<float>(threshold);
       mask[static_cast<size_t>(frame * tokens + token)] = keep ? 1 : 0;
       kept += keep;
@@ -170,6 +180,9 @@ VideoFeatures VideoProcessor::preprocess(ThreadPool& threads, std::span<const Cl
                   depth = options.temporal_patch_size;
     work.grid_t = (count + depth - 1) / depth;
     work.max_pixels = options.longest_edge / count;
+    require(!options.do_resize || work.max_pixels > 0, ErrorCode::kInvalidArgument,
+            "[{}] longest_edge, {} pixels, leaves none for each of {} frames", clip.name,
+            options.longest_edge, count);
     const std::vector<float> values = pixel_values_of(options, ResizeBackend::kTorchvision);
     clip.reader->read(
         work.report.frames.indices,
@@ -179,6 +192,8 @@ VideoFeatures VideoProcessor::preprocess(ThreadPool& threads, std::span<const Cl
         },
         hooks.cancelled);
     work.flush(values);
+    require(work.written == work.grid_t, ErrorCode::kFormat, "[{}] ended after {} of {} temporal patches",
+            clip.name, work.written, work.grid_t);
 
     const int64_t h = work.size.height / options.patch_size, w = work.size.width / options.patch_size;
     const int64_t tokens = (h / options.merge_size) * (w / options.merge_size);
