@@ -46,5 +46,47 @@ TEST(ThreadPool, NestedLoopsRunOnTheCallingThread) {
   EXPECT_EQ(count, 32);
 }
 
+TEST(ThreadPool, ManyShortLoopsAndPoolsLoseNothing) {
+  for (int pools = 0; pools < 20; ++pools) {
+    ThreadPool pool(1 + pools % 4);
+    int64_t plain = 0;  // written between loops only: the loop's end must be seen by the caller
+    std::vector<int64_t> sums(static_cast<size_t>(pool.size()), 0);
+    for (int loop = 0; loop < 200; ++loop) {
+      pool.parallel_for(8, 1, [&](int64_t begin, int64_t, int thread) {
+        sums[static_cast<size_t>(thread)] += begin + plain;
+      });
+      ++plain;
+    }
+    EXPECT_EQ(std::accumulate(sums.begin(), sums.end(), int64_t{0}), 200 * 28 + 8 * (199 * 200 / 2));
+  }
+}
+
+TEST(ThreadPool, CallersFromSeveralThreadsTakeTurns) {
+  ThreadPool pool(3);
+  std::vector<std::thread> callers;
+  std::vector<int64_t> totals(4, 0);
+  for (size_t caller = 0; caller < totals.size(); ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int loop = 0; loop < 100; ++loop) {
+        std::vector<int64_t> part(3, 0);
+        pool.parallel_for(30, 2, [&](int64_t begin, int64_t end, int thread) {
+          for (int64_t i = begin; i < end; ++i) part[static_cast<size_t>(thread)] += i;
+        });
+        totals[caller] += part[0] + part[1] + part[2];
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  for (const int64_t total : totals) EXPECT_EQ(total, 100 * 435);
+}
+
+TEST(ThreadPool, EveryThreadMayThrow) {
+  ThreadPool pool(4);
+  for (int loop = 0; loop < 100; ++loop) {
+    EXPECT_THROW(pool.parallel_for(40, 1, [](int64_t, int64_t, int) { throw std::runtime_error("all"); }),
+                 std::runtime_error);
+  }
+}
+
 }  // namespace
 }  // namespace vl3
