@@ -2,6 +2,7 @@
 // 8-bit pixels → normalised patches.
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "vl3/image_processor.h"
@@ -25,5 +26,10 @@ ResizedImage resize_for_patches(ThreadPool& threads, const Image& image, const P
 // at target.
 void write_patches(ThreadPool& threads, const std::vector<const uint8_t*>& frames, Size size,
                    const PixelOptions& options, const std::vector<float>& values, float* target);
+
+// ImageProcessor::preprocess of pictures that come one at a time: image(i) is asked for once, in order, and
+// looked at until the next one is asked for.
+ImageFeatures preprocess_images(ThreadPool& threads, const PixelOptions& options, ResizeBackend backend,
+                                size_t count, const std::function<const Image&(size_t)>& image);
 
 }  // namespace vl3

@@ -1,10 +1,13 @@
 #include "vl3/processor.h"
 
 #include <algorithm>
+#include <array>
+#include <fstream>
 
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "processor/config_files.h"
+#include "processor/patches.h"
 #include "processor/prompt.h"
 
 namespace vl3 {
@@ -30,9 +33,21 @@ void pad(const ProcessorRequest& request, int64_t pad_id, ProcessorOutput& out) 
   }
 }
 
+// A list of one picture is a clip of one frame. (A GIF may be animated: that is for the decoder of clips to
+// say.)
+bool is_still_picture(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, 64> head{};
+  file.read(head.data(), head.size());
+  const auto bytes = std::as_bytes(std::span(head.data(), static_cast<size_t>(file.gcount())));
+  ImageFormat format{};
+  return sniff_image(bytes, &format) && format != ImageFormat::kGif;
+}
+
 std::unique_ptr<VideoReader> open_clip(const MediaItem& item, const MediaLimits& limits) {
-  return item.paths.size() == 1 ? VideoReader::open(item.paths[0], limits)
-                                : VideoReader::open_pictures(item.paths, limits);
+  if (item.paths.size() > 1) return VideoReader::open_pictures(item.paths, limits);
+  if (is_still_picture(item.paths[0])) return VideoReader::open_pictures(item.paths, limits);
+  return VideoReader::open(item.paths[0], limits);
 }
 
 }  // namespace
@@ -72,7 +87,7 @@ ProcessorOutput Processor::process(ThreadPool& threads, const ProcessorRequest& 
                                    const MediaLimits& limits, const ProcessHooks& hooks) const {
   require(!request.conversations.empty(), ErrorCode::kInvalidArgument, "[processor] no conversations");
   ProcessorOutput out;
-  std::vector<Image> pictures;
+  std::vector<std::filesystem::path> pictures;
   std::vector<ClipInput> clips;
   std::vector<std::unique_ptr<VideoReader>> readers;
   std::vector<std::pair<size_t, size_t>> counts;  // of each conversation: pictures, clips
@@ -83,13 +98,20 @@ ProcessorOutput Processor::process(ThreadPool& threads, const ProcessorRequest& 
         readers.push_back(open_clip(item, limits));
         clips.push_back({item.name(), readers.back().get(), item.options});
       } else {
-        pictures.push_back(read_image(item.paths[0], limits));
+        pictures.push_back(item.paths[0]);
       }
     }
     counts.emplace_back(pictures.size() - pictures_before, clips.size() - clips_before);
   }
-  if (!pictures.empty())
-    out.images = ImageProcessor(request.images, request.backend).preprocess(threads, pictures);
+  if (!pictures.empty()) {
+    Image image;  // one decoded at a time
+    out.images = preprocess_images(threads, request.images, request.backend, pictures.size(),
+                                   [&](size_t i) -> const Image& {
+                                     require(!hooks.cancelled || !hooks.cancelled(), ErrorCode::kCancelled,
+                                             "[processor] cancelled before {}", pictures[i].string());
+                                     return image = read_image(pictures[i], limits);
+                                   });
+  }
   if (!clips.empty()) out.videos = videos_.preprocess(threads, clips, hooks);
 
   size_t picture = 0, clip = 0;

@@ -1,5 +1,7 @@
 #include "processor/prompt.h"
 
+#include <array>
+#include <charconv>
 #include <deque>
 
 #include "base/check.h"
@@ -25,6 +27,13 @@ std::string replaced(const std::string& text, const Placeholders& p, size_t& ima
   return result;
 }
 
+// As Python's format(t, ".1f"): the exact value, rounded, halves to even.
+std::string one_decimal(double value) {
+  std::array<char, 400> text{};  // the largest double has 309 digits
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, 1);
+  return {text.data(), end.ptr};
+}
+
 }  // namespace
 
 std::string clip_text(const std::vector<double>& timestamps, const std::vector<int64_t>& kept,
@@ -32,7 +41,7 @@ std::string clip_text(const std::vector<double>& timestamps, const std::vector<i
   std::string text;
   for (size_t i = 0; i < timestamps.size(); ++i) {
     if (i > 0) text += ",";
-    text += fmt::format("Time {:.1f}s:", timestamps[i]);
+    text += "Time " + one_decimal(timestamps[i]) + "s:";
     for (int64_t n = 0; n < kept[i]; ++n) text += video_token;
   }
   return text;

@@ -41,6 +41,82 @@ void refuse_unknown(const std::vector<std::string>& keys, const std::string& ori
           keys.empty() ? "" : keys[0]);
 }
 
+template <size_t n>
+bool is_one_of(std::string_view key, const std::string_view (&known)[n]) {
+  return std::find(std::begin(known), std::end(known), key) != std::end(known);
+}
+
+// Settings of the reference's tokenizer call; the last ones change nothing here.
+constexpr std::string_view kTextOptions[] = {"padding",
+                                             "padding_side",
+                                             "truncation",
+                                             "max_length",
+                                             "pad_to_multiple_of",
+                                             "add_special_tokens",
+                                             "return_attention_mask",
+                                             "return_tensors"};
+
+void read_padding(const JsonView& from, ProcessorRequest& request) {
+  if (const Json* padding = from.find("padding")) {
+    if (padding->is_boolean()) {
+      request.padding = padding->get<bool>();
+    } else {
+      require(*padding == "longest" || *padding == "do_not_pad", ErrorCode::kInvalidArgument,
+              "[{}] \"padding\" should be true or \"longest\", false or \"do_not_pad\", not {}",
+              from.origin(), shown(*padding));
+      request.padding = *padding == "longest";
+    }
+  }
+  const std::string side = from.string("padding_side", request.padding_left ? "left" : "right");
+  require(side == "left" || side == "right", ErrorCode::kInvalidArgument,
+          "[{}] \"padding_side\" should be left or right, not {}", from.origin(), side);
+  request.padding_left = side == "left";
+  // Cutting a prompt would leave placeholders without their features: the reference refuses the result, too.
+  require(!from.has("truncation") || *from.find("truncation") == false ||
+              *from.find("truncation") == "do_not_truncate",
+          ErrorCode::kUnsupported, "[{}] \"truncation\" is not done", from.origin());
+  for (const char* key : {"max_length", "pad_to_multiple_of"}) {
+    require(!from.has(key), ErrorCode::kUnsupported,
+            "[{}] \"{}\" is not done: rows are padded to the longest", from.origin(), key);
+  }
+}
+
+// Options that stand beside "images" and "videos" go to whichever of them has such an option, as in the
+// reference.
+void read_options_beside(const Json& json, const std::string& origin, const std::vector<std::string>& others,
+                         ProcessorRequest& request) {
+  constexpr std::string_view kKnown[] = {"conversations",
+                                         "images",
+                                         "images_kwargs",
+                                         "videos",
+                                         "videos_kwargs",
+                                         "text",
+                                         "text_kwargs",
+                                         "add_generation_prompt",
+                                         "special_tokens_in_messages",
+                                         "chat_template_kwargs"};
+  Json beside = Json::object();
+  for (const auto& [key, value] : json.items()) {
+    const bool known = is_one_of(key, kKnown) || is_one_of(key, kTextOptions) ||
+                       std::find(others.begin(), others.end(), key) != others.end();
+    if (known) continue;
+    for (const char* group : {"images", "images_kwargs", "videos", "videos_kwargs"}) {
+      require(!json.contains(group) || !json[group].is_object() || !json[group].contains(key),
+              ErrorCode::kInvalidArgument, "[{}] \"{}\" is given twice: beside \"{}\" and in it", origin, key,
+              group);
+    }
+    beside[key] = value;
+  }
+  if (beside.empty()) return;
+  const std::vector<std::string> not_images = request.images.merge(beside, origin);
+  const std::vector<std::string> not_videos = request.videos.merge(beside, origin);
+  for (const std::string& key : not_images) {
+    require(std::find(not_videos.begin(), not_videos.end(), key) == not_videos.end(),
+            ErrorCode::kInvalidArgument, "[{}] \"{}\" is not a part of a request, nor an option", origin,
+            key);
+  }
+}
+
 }  // namespace
 
 std::string MediaItem::name() const {
@@ -114,36 +190,21 @@ ProcessorRequest Processor::parse_request(const Json& json, const std::string& o
     if (view.has(key))
       refuse_unknown(request.videos.merge(json[key], origin + ": " + key), origin + ": " + key);
   }
-  const auto text = [&](const JsonView& from) {
-    request.padding = from.boolean("padding", request.padding);
-    const std::string side = from.string("padding_side", request.padding_left ? "left" : "right");
-    require(side == "left" || side == "right", ErrorCode::kInvalidArgument,
-            "[{}] \"padding_side\" should be left or right, not {}", origin, side);
-    request.padding_left = side == "left";
-  };
-  text(view);
-  if (view.has("text_kwargs")) text(view.child("text_kwargs"));
+  read_padding(view, request);
+  for (const char* key : {"text", "text_kwargs"}) {
+    if (!view.has(key)) continue;
+    const JsonView inner = view.child(key);
+    read_padding(inner, request);
+    for (const auto& [name, value] : inner.json().items()) {
+      if (!is_one_of(name, kTextOptions)) refuse_unknown({name}, origin + ": " + key);
+    }
+  }
   request.add_generation_prompt = view.boolean("add_generation_prompt", request.add_generation_prompt);
   request.special_tokens_in_messages =
       view.boolean("special_tokens_in_messages", request.special_tokens_in_messages);
   if (view.has("chat_template_kwargs"))
     request.template_arguments = view.child("chat_template_kwargs").json();
-  constexpr std::string_view kKnown[] = {"conversations",
-                                         "images",
-                                         "images_kwargs",
-                                         "videos",
-                                         "videos_kwargs",
-                                         "text_kwargs",
-                                         "padding",
-                                         "padding_side",
-                                         "add_generation_prompt",
-                                         "special_tokens_in_messages",
-                                         "chat_template_kwargs"};
-  for (const auto& [key, value] : json.items()) {
-    const bool known = std::find(std::begin(kKnown), std::end(kKnown), key) != std::end(kKnown) ||
-                       std::find(others.begin(), others.end(), key) != others.end();
-    require(known, ErrorCode::kInvalidArgument, "[{}] \"{}\" is not a part of a request", origin, key);
-  }
+  read_options_beside(json, origin, others, request);
   return request;
 }
 
