@@ -1,0 +1,174 @@
+// Every option of the picture processors, and masks on the edge of the threshold, against the project's own
+// goldens.
+
+#include <cmath>
+#include <cstdio>
+
+#include "base/json.h"
+#include "base/thread_pool.h"
+#include "processor/resize_kernels.h"
+#include "support/support.h"
+#include "vl3/image_processor.h"
+#include "vl3/safetensors.h"
+#include "vl3/video_processor.h"
+
+namespace vl3 {
+namespace {
+
+Image picture_of(const Json& golden) {
+  Image image{golden["size"][0], golden["size"][1], {}, "RGB"};
+  const std::string hex = golden["pixels"];
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    image.rgb.push_back(static_cast<uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  }
+  return image;
+}
+
+TEST(ImageProcessor, EveryOptionGivesWhatTheReferenceGives) {
+  const Json golden = parse_json(test::read_text(test::data_path("processor/options.json")), "options.json");
+  const Image image = picture_of(golden);
+  ThreadPool threads(2);
+  int settings = 0;
+  for (const Json& row : golden["rows"]) {
+    for (const auto& [backend, name] :
+         {std::pair(ResizeBackend::kPil, "pil"), {ResizeBackend::kTorchvision, "torchvision"}}) {
+      PixelOptions options;
+      options.shortest_edge = 784;
+      options.longest_edge = 2500;
+      EXPECT_TRUE(options.merge(row["options"], "golden").empty());
+      const ImageProcessor processor(options, backend);
+      if (!row.contains(name)) {
+        EXPECT_THROW(processor.preprocess(threads, std::span(&image, 1)), Error) << row["options"].dump();
+        continue;
+      }
+      const Json& wanted = row[name];
+      const ImageFeatures got = processor.preprocess(threads, std::span(&image, 1));
+      ASSERT_EQ(got.pixel_values.shape(), wanted["shape"].get<Shape>()) << row["options"].dump();
+      for (size_t i = 0; i < 3; ++i)
+        EXPECT_EQ(got.image_grid_thw.data<int64_t>()[i], wanted["grid_thw"][i].get<int64_t>());
+      double sum = 0, abs_sum = 0, weighted = 0;
+      int64_t index = 0;
+      for (const float value : got.pixel_values.span<float>()) {
+        sum += value;
+        abs_sum += std::abs(value);
+        weighted += value * static_cast<double>(index++ % 97);
+      }
+      const double scale = wanted["abs_sum"];
+      EXPECT_NEAR(sum, wanted["sum"].get<double>(), 1e-7 * scale) << row["options"].dump() << name;
+      EXPECT_NEAR(abs_sum, scale, 1e-7 * scale) << row["options"].dump() << name;
+      EXPECT_NEAR(weighted, wanted["weighted"].get<double>(), 1e-7 * 97 * scale)
+          << row["options"].dump() << name;
+      ++settings;
+    }
+  }
+  std::printf("%d settings equal\n", settings);
+}
+
+// A clip whose frames lie in memory.
+class FramesInMemory final : public VideoReader {
+ public:
+  explicit FramesInMemory(std::vector<Image> frames) : frames_(std::move(frames)) {
+    info_.height = frames_[0].height;
+    info_.width = frames_[0].width;
+    info_.total_frames = static_cast<int64_t>(frames_.size());
+  }
+  void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
+            const std::function<bool()>&) override {
+    for (size_t i = 0; i < indices.size(); ++i) sink(i, frames_[static_cast<size_t>(indices[i])]);
+  }
+
+ private:
+  std::vector<Image> frames_;
+};
+
+TEST(VideoProcessor, MasksOnTheEdgeOfTheThresholdEqualTheReference) {
+  const auto tensors = SafetensorsFile::open(test::data_path("processor/masks.safetensors"));
+  const Json rows = parse_json(test::read_text(test::data_path("processor/masks.json")), "masks.json");
+  ThreadPool threads(2);
+  int64_t tokens = 0;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const Tensor frames = tensors.get(std::to_string(r) + ".frames"),
+                 mask = tensors.get(std::to_string(r) + ".mask");
+    std::vector<Image> images;
+    for (int64_t i = 0; i < frames.dim(0); ++i) {
+      const auto pixels = frames.rows(i, i + 1).span<uint8_t>();
+      images.push_back({frames.dim(1), frames.dim(2), {pixels.begin(), pixels.end()}, "RGB"});
+    }
+    FramesInMemory reader(std::move(images));
+    VideoOptions options;
+    options.do_resize = false;
+    options.merge_size = rows[r]["merge_size"];
+    options.image_std.fill(rows[r]["image_std"]);
+    const ClipInput clip{"frames", &reader, options};
+    const VideoFeatures got = VideoProcessor().preprocess(threads, std::span(&clip, 1));
+    const auto ours = got.video_compression_mask.span<uint8_t>(), theirs = mask.span<uint8_t>();
+    EXPECT_EQ(std::vector<uint8_t>(ours.begin(), ours.end()),
+              std::vector<uint8_t>(theirs.begin(), theirs.end()))
+        << r;
+    tokens += mask.numel();
+  }
+  std::printf("%lld tokens on the edge equal\n", static_cast<long long>(tokens));
+}
+
+TEST(VideoProcessor, FramesOfDifferentSizesAreRefused) {
+  const auto grey = [](int64_t height, int64_t width) {
+    return Image{height, width, std::vector<uint8_t>(static_cast<size_t>(height * width * 3), 100), "RGB"};
+  };
+  ThreadPool threads(1);
+  for (const Image& second : {grey(56, 84), grey(84, 56), grey(560, 560)}) {
+    FramesInMemory reader({grey(56, 56), second});
+    const ClipInput clip{"frames", &reader, {}};
+    EXPECT_THROW(VideoProcessor().preprocess(threads, std::span(&clip, 1)), Error);
+  }
+}
+
+TEST(VideoProcessor, PatchesOfTwoFramesEachHoldBoth) {
+  std::vector<Image> frames;
+  for (const uint8_t value : {10, 20, 30, 40})
+    frames.push_back({56, 56, std::vector<uint8_t>(56 * 56 * 3, value), "RGB"});
+  ThreadPool threads(1);
+  VideoOptions options;
+  options.temporal_patch_size = 2;
+  options.shortest_edge = 784;
+  FramesInMemory reader(frames);
+  const ClipInput clip{"frames", &reader, options};
+  const VideoFeatures got = VideoProcessor().preprocess(threads, std::span(&clip, 1));
+  ASSERT_EQ(got.pixel_values_videos.shape(), (Shape{32, 1176}));
+  EXPECT_EQ(VideoProcessor::get_num_of_video_patches(options, 4, 56, 56), 32);
+  EXPECT_EQ(VideoProcessor::get_num_of_video_patches(options, 3, 56, 56), 32);
+  const float* last = got.pixel_values_videos.rows(31, 32).data<float>();
+  EXPECT_NEAR(last[0], 30 / 127.5 - 1, 1e-6);
+  EXPECT_NEAR(last[196], 40 / 127.5 - 1, 1e-6);
+  frames.pop_back();  // the prompt cannot share 8 visual tokens out among 3 frames
+  FramesInMemory three(frames);
+  const ClipInput odd{"frames", &three, options};
+  EXPECT_THROW(VideoProcessor().preprocess(threads, std::span(&odd, 1)), Error);
+}
+
+TEST(ResizeKernels, EveryPathGivesTheSameBytes) {
+  std::vector<uint8_t> source(40 * 211);
+  for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
+  int cases = 0;
+  for (const int64_t n : {1, 15, 16, 17, 48, 63, 64, 65, 113, 211}) {
+    for (const int64_t count : {1, 2, 3, 8, 40}) {
+      for (const bool narrow : {true, false}) {
+        const int precision = narrow ? 14 : 22;
+        std::vector<int32_t> weights;
+        for (int64_t j = 0; j < count; ++j)
+          weights.push_back(static_cast<int32_t>(((j % 3 == 1 ? -1.0 : 1.9) / static_cast<double>(count)) *
+                                                 (1 << precision)));
+        std::vector<uint8_t> one(static_cast<size_t>(n)), other(static_cast<size_t>(n));
+        WeightedRows rows{source.data(), 211, weights.data(), count, precision, one.data(), n};
+        weigh_function(narrow)(rows);
+        rows.target = other.data();
+        portable_weigh_function()(rows);
+        EXPECT_EQ(one, other) << n << " bytes, " << count << " rows";
+        ++cases;
+      }
+    }
+  }
+  std::printf("%d cases equal\n", cases);
+}
+
+}  // namespace
+}  // namespace vl3
