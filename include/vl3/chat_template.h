@@ -19,7 +19,7 @@ namespace vl3 {
 // rendering throws kLimitExceeded and names the template, the line and the limit.
 struct TemplateLimits {
   int64_t max_source_bytes = int64_t{4} << 20;    // of the template itself
-  int64_t max_steps = 50'000'000;                 // statements and expressions evaluated, items visited
+  int64_t max_steps = 5'000'000;                  // statements and expressions evaluated, items visited
   int64_t max_output_bytes = int64_t{256} << 20;  // of the prompt, and of any one string made on the way
   int64_t max_memory_bytes = int64_t{1} << 30;    // of all strings and containers made, together
   int max_depth = 100;                            // nesting of the source, of calls, and of values

@@ -1,0 +1,132 @@
+#include "vl3/chat_template.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "text/jinja_interpreter.h"
+
+namespace vl3 {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr uint64_t kMaxFileBytes = 16u << 20;
+
+std::optional<std::string> read_optional(const fs::path& path) {
+  if (!fs::exists(path)) return std::nullopt;
+  return read_file(resolve_link_stub(path), kMaxFileBytes);
+}
+
+// The "chat_template" of a JSON file: a text, or a list of named ones with a default.
+std::optional<std::string> template_in(const Json& json, const std::string& origin) {
+  const Json* value = JsonView(json, origin).find("chat_template");
+  if (value == nullptr) return std::nullopt;
+  if (value->is_string()) return value->get<std::string>();
+  require(value->is_array(), ErrorCode::kFormat,
+          "[{}] \"chat_template\" should be a string or a list, not {}", origin, shown(*value));
+  for (const Json& entry : *value) {
+    const JsonView view(entry, origin + ": chat_template");
+    if (view.string("name", "") == "default") return view.string("template", "");
+  }
+  fail(ErrorCode::kFormat, "[{}] \"chat_template\" has none that is called \"default\"", origin);
+}
+
+// bos_token, eos_token, …: strings, or objects with the string as "content".
+Json special_tokens_in(const Json& config) {
+  Json tokens = Json::object();
+  for (const auto& [key, value] : config.items()) {
+    if (!key.ends_with("_token")) continue;
+    if (value.is_string())
+      tokens[key] = value;
+    else if (value.is_object() && value.contains("content") && value["content"].is_string())
+      tokens[key] = value["content"];
+  }
+  return tokens;
+}
+
+}  // namespace
+
+struct ChatTemplate::Parts {
+  std::string source, name;
+  Json special_tokens;
+  TemplateLimits limits;
+  jinja::NodePtr tree;
+};
+
+ChatTemplate::ChatTemplate(std::string source, const Json& special_tokens, std::string name,
+                           const TemplateLimits& limits) {
+  require(static_cast<int64_t>(source.size()) <= limits.max_source_bytes, ErrorCode::kLimitExceeded,
+          "[{}] {} bytes are above max_source_bytes, {}", name, source.size(), limits.max_source_bytes);
+  auto parts = std::make_shared<Parts>();
+  parts->source = std::move(source);
+  parts->name = std::move(name);
+  parts->special_tokens = special_tokens;
+  parts->limits = limits;
+  parts->tree = jinja::parse(parts->source, parts->name, limits.max_depth);
+  parts_ = std::move(parts);
+}
+
+ChatTemplate ChatTemplate::from_pretrained(const fs::path& folder, const TemplateLimits& limits) {
+  Json tokens = Json::object();
+  std::optional<std::string> fallback;
+  const fs::path config_path = folder / "tokenizer_config.json", json_path = folder / "chat_template.json";
+  if (const auto text = read_optional(config_path)) {
+    const Json config = parse_json(*text, config_path.string());
+    require(config.is_object(), ErrorCode::kFormat, "[{}] should be a JSON object", config_path.string());
+    tokens = special_tokens_in(config);
+    fallback = template_in(config, config_path.string());
+  }
+  if (auto source = read_optional(folder / "chat_template.jinja")) {
+    return ChatTemplate(std::move(*source), tokens, (folder / "chat_template.jinja").string(), limits);
+  }
+  if (const auto text = read_optional(json_path)) {
+    if (auto source = template_in(parse_json(*text, json_path.string()), json_path.string())) {
+      return ChatTemplate(std::move(*source), tokens, json_path.string(), limits);
+    }
+  }
+  require(fallback.has_value(), ErrorCode::kNotFound,
+          "[{}] has no chat template: neither chat_template.jinja nor chat_template.json nor one in "
+          "tokenizer_config.json",
+          folder.string());
+  return ChatTemplate(std::move(*fallback), tokens, config_path.string(), limits);
+}
+
+std::vector<ChatTemplate::Piece> ChatTemplate::render_pieces(const Json& messages, bool add_generation_prompt,
+                                                             const Json& extra) const {
+  require(messages.is_array(), ErrorCode::kInvalidArgument, "[{}] messages should be a list, not {}", name(),
+          shown(messages));
+  for (size_t i = 0; i < messages.size(); ++i) {
+    require(messages[i].is_object(), ErrorCode::kInvalidArgument,
+            "[{}] messages[{}] should be an object, not {}", name(), i, shown(messages[i]));
+  }
+  using jinja::Value;
+  jinja::Dict variables;
+  for (const auto& [key, value] : parts_->special_tokens.items())
+    variables.emplace_back(jinja::Text(key), Value::from_json(value, false));
+  variables.emplace_back("tools", Value::none());
+  variables.emplace_back("documents", Value::none());
+  if (extra.is_object()) {
+    for (const auto& [key, value] : extra.items())
+      variables.emplace_back(jinja::Text(key), Value::from_json(value, true));
+  }
+  variables.emplace_back("messages", Value::from_json(messages, true));
+  variables.emplace_back("add_generation_prompt", Value(add_generation_prompt));
+  const jinja::Text text = jinja::render(*parts_->tree, std::move(variables), name(), parts_->limits);
+  std::vector<Piece> pieces;
+  for (size_t i = 0; i < text.bytes.size();) {
+    size_t end = i + 1;
+    while (end < text.bytes.size() && text.tainted[end] == text.tainted[i]) ++end;
+    pieces.push_back({text.bytes.substr(i, end - i), text.tainted[i] != 0});
+    i = end;
+  }
+  return pieces;
+}
+
+std::string ChatTemplate::render(const Json& messages, bool add_generation_prompt, const Json& extra) const {
+  std::string text;
+  for (const Piece& piece : render_pieces(messages, add_generation_prompt, extra)) text += piece.text;
+  return text;
+}
+
+const std::string& ChatTemplate::source() const { return parts_->source; }
+const std::string& ChatTemplate::name() const { return parts_->name; }
+
+}  // namespace vl3
