@@ -17,6 +17,7 @@ extern "C" {
 #include <system_error>
 
 #include "base/check.h"
+#include "media/deep_colour.h"
 #include "vl3/video.h"
 
 namespace vl3 {
@@ -136,6 +137,7 @@ class VideoFile final : public VideoReader {
   int64_t decoded_ = 0;  // frames that came out of the decoder so far
   bool draining_ = false;
   bool used_ = false;  // the stream is no longer at its start
+  NarrowFrame narrow_;
   Image image_;
 };
 
@@ -272,7 +274,14 @@ void VideoFile::convert() {
     broken("frame {} has {} x {} pixels; the clip says {} x {}", decoded_ - 1, width, height, info_.width,
            info_.height);
   }
-  converter_ = sws_getCachedContext(converter_, width, height, static_cast<AVPixelFormat>(frame_->format),
+  const bool deep = is_deep_420(frame_->format);
+  if (deep) narrow(*frame_, narrow_);
+  const uint8_t* narrow_planes[4] = {narrow_.y.data(), narrow_.u.data(), narrow_.v.data(), nullptr};
+  const int narrow_strides[4] = {static_cast<int>(narrow_.luma_stride),
+                                 static_cast<int>(narrow_.chroma_stride),
+                                 static_cast<int>(narrow_.chroma_stride), 0};
+  converter_ = sws_getCachedContext(converter_, width, height,
+                                    deep ? AV_PIX_FMT_YUV422P : static_cast<AVPixelFormat>(frame_->format),
                                     width, height, AV_PIX_FMT_RGB24, SWS_BILINEAR, nullptr, nullptr, nullptr);
   require(converter_ != nullptr, ErrorCode::kUnsupported,
           "[{}] frames of pixel format {} cannot be converted", path_.string(), frame_->format);
@@ -288,7 +297,8 @@ void VideoFile::convert() {
   std::vector<uint8_t> padded(static_cast<size_t>(stride) * static_cast<size_t>(height) + 64);
   uint8_t* planes[4] = {padded.data(), nullptr, nullptr, nullptr};
   const int strides[4] = {stride, 0, 0, 0};
-  const int rows = sws_scale(converter_, frame_->data, frame_->linesize, 0, height, planes, strides);
+  const int rows = sws_scale(converter_, deep ? narrow_planes : frame_->data,
+                             deep ? narrow_strides : frame_->linesize, 0, height, planes, strides);
   if (rows != height) broken("frame {} cannot be converted: {}", decoded_ - 1, av_words(rows));
   image_.rgb.resize(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
   for (int y = 0; y < height; ++y) {
