@@ -280,9 +280,10 @@ void VideoFile::convert() {
   const int narrow_strides[4] = {static_cast<int>(narrow_.luma_stride),
                                  static_cast<int>(narrow_.chroma_stride),
                                  static_cast<int>(narrow_.chroma_stride), 0};
-  converter_ = sws_getCachedContext(converter_, width, height,
-                                    deep ? AV_PIX_FMT_YUV422P : static_cast<AVPixelFormat>(frame_->format),
-                                    width, height, AV_PIX_FMT_RGB24, SWS_BILINEAR, nullptr, nullptr, nullptr);
+  converter_ = sws_getCachedContext(
+      converter_, width, height, deep ? AV_PIX_FMT_YUV422P : static_cast<AVPixelFormat>(frame_->format),
+      width, height, AV_PIX_FMT_RGB24, deep ? SWS_BILINEAR | SWS_ACCURATE_RND : SWS_BILINEAR, nullptr,
+      nullptr, nullptr);
   require(converter_ != nullptr, ErrorCode::kUnsupported,
           "[{}] frames of pixel format {} cannot be converted", path_.string(), frame_->format);
   const int* matrix =

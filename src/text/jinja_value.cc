@@ -264,7 +264,9 @@ Text to_json_text(const Value& value, int indent, bool sort_keys, const std::str
                   const std::string& key_separator, bool ensure_ascii, int depth) {
   using Kind = Value::Kind;
   const auto line = [&](int level) {
-    return indent < 0 ? std::string() : "\n" + std::string(static_cast<size_t>(indent * level), ' ');
+    std::string text;
+    if (indent >= 0) text.append(1, '\n').append(static_cast<size_t>(indent * level), ' ');
+    return text;
   };
   if (value.is(Kind::kNone)) return "null";
   if (value.is(Kind::kBool)) return value.truth() ? "true" : "false";
