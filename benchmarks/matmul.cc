@@ -1,4 +1,5 @@
-// How fast linear layers run, beside what the machine can do: benchmark_matmul [threads]. Prints one line per shape.
+// How fast linear layers run, beside what the machine can do: benchmark_matmul [threads]. Prints one line per
+// shape.
 
 #include <fmt/format.h>
 
@@ -8,8 +9,8 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "ops/ops.h"
 #include "ops/cpu/kernels.h"
+#include "ops/ops.h"
 
 namespace {
 
@@ -25,8 +26,10 @@ Tensor filled(Shape shape, DType dtype) {
   for (int64_t i = 0; i < tensor.numel(); ++i) {
     state = state * 1664525u + 1013904223u;
     const float value = static_cast<float>(state >> 8) / 8388608.0f - 1.0f;
-    if (dtype == DType::kF32) tensor.data<float>()[i] = value;
-    else tensor.data<bf16>()[i].bits = static_cast<uint16_t>(__builtin_bit_cast(uint32_t, value) >> 16);
+    if (dtype == DType::kF32)
+      tensor.data<float>()[i] = value;
+    else
+      tensor.data<bf16>()[i].bits = static_cast<uint16_t>(__builtin_bit_cast(uint32_t, value) >> 16);
   }
   return tensor;
 }
@@ -39,7 +42,8 @@ int main(int argc, char** argv) {
     Context context(ContextOptions{.num_threads = threads, .compute = compute});
     fmt::print("path {}, {} threads, compute {}\n", context.kernels().name, context.threads().size(),
                compute == Compute::kF32 ? "f32" : "auto");
-    const int64_t shapes[][2] = {{1152, 1152}, {4304, 1152}, {1152, 4304}, {1536, 1536}, {8960, 1536}, {1536, 8960}};
+    const int64_t shapes[][2] = {{1152, 1152}, {4304, 1152}, {1152, 4304},
+                                 {1536, 1536}, {8960, 1536}, {1536, 8960}};
     for (const auto& [n, k] : shapes) {
       const Tensor w = filled({n, k}, DType::kBF16);
       for (const int64_t m : {1, 4, 16, 256, 1024}) {

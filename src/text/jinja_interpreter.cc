@@ -318,7 +318,7 @@ class Interpreter {
 
   Value filtered(const Node& node, const Value& input) {
     const Node* inner = node.children[0].get();  // null at the head of a filter block
-    const Value value = inner == nullptr                    ? input
+    const Value value = inner == nullptr                   ? input
                         : inner->kind == NodeKind::kFilter ? filtered(*inner, input)
                                                            : evaluate(*inner);
     step(node);
