@@ -16,7 +16,7 @@ enum CharacterClass : uint8_t {
   kSpace = 4,       // \s
   kWord = 8,        // \w, beside which an added token with single_word is not recognised
   kNfcUnsafe = 16,  // NFC may change it, move it, or join it to what is before
-  kNfcFirst = 32,   // NFC may join it to what follows
+  kNfcFirst = 32,   // NFC may join it to what follows, or take it apart for that
 };
 
 class CharacterTable {

@@ -118,6 +118,9 @@ TEST(Nfc, LeavesPlainTextWhereItIs) {
   EXPECT_EQ(to_nfc("\u1112\u1161\u11ab", storage), "\ud55c");
   EXPECT_EQ(to_nfc("\u2126\u212b", storage), "\u03a9\u00c5");
   EXPECT_EQ(to_nfc("\u0958", storage), "\u0915\u093c");
+  // A composed character comes apart for a mark that belongs between its parts.
+  EXPECT_EQ(to_nfc("\u0143\u0323\u0307", storage), "\u1e46\u0301\u0307");
+  EXPECT_EQ(to_nfc("\u0117\u0323", storage), "\u1eb9\u0307");
   // Of Unicode 13: the reference's older tables neither join nor move them.
   EXPECT_EQ(to_nfc("\U00011935\U00011930", storage), "\U00011935\U00011930");
   EXPECT_EQ(to_nfc("a\u1abf\u0334", storage), "a\u1abf\u0334");

@@ -4,6 +4,7 @@
     python text.py small OUT                            a small tokenizer in both forms and its goldens, for tests/data/text
     python text.py rows TOKENIZER_FOLDER OUT.jsonl [--seed 1] [--count 20000]
                                                         many rows through a real tokenizer, hostile text among them
+    python text.py every TOKENIZER_FOLDER OUT.jsonl     every code point in several contexts (large)
 
 The classes come from asking the reference about every code point, because its parts follow different versions of Unicode:
 its regular expressions a recent one, its NFC that of Unicode 9.
@@ -42,7 +43,7 @@ def word_characters():
 
 
 def nfc_classes():
-    """Code points that NFC may change, reorder or join to what is before them; and those that can begin such a join."""
+    """Code points that NFC may change, reorder or join to what is before them; and those that such a one can join or come apart with."""
     nfc, nfd = normalizers.NFC().normalize_str, normalizers.NFD().normalize_str
     unsafe, first = set(), set(range(0xAC00, 0xD7A4)) | set(range(0x1100, 0x1113))
     for c in CODE_POINTS:
@@ -56,6 +57,7 @@ def nfc_classes():
         if len(d) > 1 and nfc(d) == s:
             unsafe.add(ord(d[-1]))
             first.add(ord(nfc(d[:-1])))
+            first.add(c)   # a mark that follows may go between its parts
     unsafe |= set(range(0x1161, 0x1176)) | set(range(0x11A8, 0x11C3))
     return unsafe, first
 
@@ -171,6 +173,17 @@ def write_rows(tokenizer, path, seed, count, long_texts=True):
                 put(row(tokenizer, random_text(rng), plain))
 
 
+def write_every(tokenizer, path):
+    """Every code point: between letters, before and behind marks, beside digits, spaces and an apostrophe."""
+    plain = plain_encoder(tokenizer)
+    with open(path, "w", encoding="utf-8") as file:
+        for i in range(0, len(CODE_POINTS), 64):
+            block = [chr(c) for c in CODE_POINTS[i:i + 64]]
+            for context in ("a%sb ", "a\u0301%s\u0334\u0323", "e%s\u0345\u0301 ", " %s\n", "1%s2'%ss  "):
+                text = "".join(context.replace("%s", c) for c in block)
+                file.write(json.dumps(row(tokenizer, text, plain)) + "\n")
+
+
 # ---------------------------------------------------------------- the small tokenizer
 def byte_alphabet():
     return sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -254,11 +267,16 @@ def main():
     rows.add_argument("out", type=pathlib.Path)
     rows.add_argument("--seed", type=int, default=1)
     rows.add_argument("--count", type=int, default=20000)
+    every = commands.add_parser("every")
+    every.add_argument("tokenizer", type=pathlib.Path)
+    every.add_argument("out", type=pathlib.Path)
     args = parser.parse_args()
     if args.command == "classes":
         classes()
     elif args.command == "small":
         small(args.out)
+    elif args.command == "every":
+        write_every(Tokenizer.from_file(str(args.tokenizer / "tokenizer.json")), args.out)
     else:
         write_rows(Tokenizer.from_file(str(args.tokenizer / "tokenizer.json")), args.out, args.seed, args.count)
 
