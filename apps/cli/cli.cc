@@ -70,8 +70,10 @@ void print_json(const Json& value) {
 }
 
 void finish_stdout() {
-  require(std::fflush(stdout) == 0 && std::ferror(stdout) == 0, ErrorCode::kIo,
-          "[stdout] cannot write the output: {}", std::generic_category().message(errno));
+  errno = 0;
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  require(written, ErrorCode::kIo, "[stdout] cannot write the output: {}",
+          errno == 0 ? "an earlier write failed" : std::generic_category().message(errno));
 }
 
 double now_s() {

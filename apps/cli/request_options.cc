@@ -8,8 +8,9 @@ void RequestOptions::add_to(CLI::App& command) {
   command.add_option("model", model, "checkpoint folder")->required();
   command.add_option("prompt", prompt, "the question");
   command.add_option("--image", images, "picture file; may be given several times")->allow_extra_args(false);
-  command.add_option("--video", videos,
-                     "clip file, or folder of pictures that are its frames; several times");
+  command
+      .add_option("--video", videos, "clip file, or folder of pictures that are its frames; several times")
+      ->allow_extra_args(false);
   command.add_option("--system", system, "system message");
   command.add_option("--request", request_file,
                      "request as JSON (docs/tools.md) in place of a prompt; - for standard input");

@@ -1,0 +1,177 @@
+// The program as a user meets it: commands, exit statuses, what goes to stdout and what to stderr.
+
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/json.h"
+#include "support/support.h"
+#include "vl3/safetensors.h"
+
+namespace vl3 {
+namespace {
+
+struct Outcome {
+  int status = -1;
+  std::string out, err;
+};
+
+// Runs the program with these words of a shell; in: standard input.
+Outcome run(const std::string& words, const std::string& in = "") {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "in", in);
+  const std::string command = std::string(VL3_PROGRAM) + " " + words + " <" + (folder / "in").string() +
+                              " >" + (folder / "out").string() + " 2>" + (folder / "err").string();
+  const int status = std::system(command.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), test::read_text(folder / "out"),
+          test::read_text(folder / "err")};
+}
+
+std::string model() { return test::data_path("../../models/tiny").string(); }
+std::string picture() { return test::data_path("../../examples/media/shapes.png").string(); }
+std::string clip() { return test::data_path("../../examples/media/moving.mp4").string(); }
+
+TEST(Program, AnswersOnStdoutAlone) {
+  const Outcome got = run("run " + model() + " --image " + picture() + " --max-new-tokens 5 'What is this?'");
+  EXPECT_EQ(got.status, 0) << got.err;
+  EXPECT_FALSE(got.out.empty());
+  EXPECT_EQ(got.err, "");
+}
+
+TEST(Program, JsonHasIdsAndText) {
+  const Outcome got =
+      run("run " + model() + " --video " + clip() + " --json --max-new-tokens 5 --compute f32 hi");
+  ASSERT_EQ(got.status, 0) << got.err;
+  const Json answer = parse_json(got.out, "stdout");
+  EXPECT_LE(answer["new_ids"].size(), 5U);
+  EXPECT_GT(answer["ids"].size(), 50U);
+  EXPECT_TRUE(answer["text"].is_string());
+  EXPECT_EQ(answer["videos"][0]["kept"].size(), 4U);
+}
+
+TEST(Program, ARequestGivesALinePerConversationWhateverElseIsInTheBatch) {
+  const test::TemporaryFolder folder;
+  const Json text = {{{"role", "user"}, {"content", "hello"}}};
+  const Json seen = {
+      {{"role", "user"},
+       {"content", {{{"type", "image"}, {"image", picture()}}, {{"type", "text"}, {"text", "?"}}}}}};
+  const auto answers = [&](const Json& conversations) {
+    const Json request = {{"conversations", conversations}, {"generate", {{"max_new_tokens", 6}}}};
+    test::write_text(folder / "r.json", request.dump());
+    const Outcome got =
+        run("run " + model() + " --request " + (folder / "r.json").string() + " --json --compute f32");
+    EXPECT_EQ(got.status, 0) << got.err;
+    return got.out;
+  };
+  EXPECT_EQ(answers(Json::array({text, seen})), answers(Json::array({text})) + answers(Json::array({seen})));
+}
+
+TEST(Program, ChatKeepsTheConversationAndSavesIt) {
+  const test::TemporaryFolder folder;
+  const std::string saved = (folder / "talk.json").string();
+  const Outcome got = run("run " + model() + " --max-new-tokens 4",
+                          "/help\n/image " + picture() +
+                              "\nfirst\nsecond\n/nonsense\n/image absent.png\n/save " + saved + "\n/quit\n");
+  ASSERT_EQ(got.status, 0) << got.err;
+  EXPECT_NE(got.err.find("/clear"), std::string::npos);
+  EXPECT_NE(got.err.find("no command /nonsense"), std::string::npos);
+  EXPECT_NE(got.err.find("absent.png"), std::string::npos);
+  const Json talk = parse_json(test::read_text(saved), saved);
+  ASSERT_EQ(talk.size(), 4U);
+  EXPECT_EQ(talk[0]["content"][0]["type"], "image");
+  EXPECT_EQ(talk[3]["role"], "assistant");
+}
+
+TEST(Program, StagesReadAndWriteFiles) {
+  const test::TemporaryFolder folder;
+  const std::string forward = (folder / "forward.safetensors").string(),
+                    inputs = (folder / "inputs.safetensors").string();
+  const std::string golden = test::data_path("model/forward.safetensors").string();
+  Outcome got = run("forward " + model() + " --in " + golden + " --out " + forward);
+  ASSERT_EQ(got.status, 0) << got.err;
+  EXPECT_TRUE(SafetensorsFile::open(forward).contains("out.vision.layer1.1"));
+  got = run("generate " + model() + " --in " + golden + " --prefix in --settings '{\"max_new_tokens\": 3}'");
+  ASSERT_EQ(got.status, 0) << got.err;  // labels play no part
+  test::write_text(folder / "r.json",
+                   Json{{"conversations", {{{{"role", "user"}, {"content", "a b c"}}}}}}.dump());
+  got = run("process " + model() + " --request " + (folder / "r.json").string() + " --out " + inputs);
+  ASSERT_EQ(got.status, 0) << got.err;
+  EXPECT_EQ(SafetensorsFile::open(inputs).names().size(), 2U);
+  got = run("generate " + model() + " --in " + inputs + " --prefix '' --settings '{\"max_new_tokens\": 3}'");
+  ASSERT_EQ(got.status, 0) << got.err;
+  EXPECT_EQ(parse_json(got.out, "stdout")["new_ids"][0].size(), 3U);
+}
+
+TEST(Program, TokenizesLineByLine) {
+  const Outcome got = run(
+      "tokenize " + model(),
+      "{\"text\": \"red<|im_end|>\"}\n{\"text\": \"red<|im_end|>\", \"specials\": false}\n{\"ids\": [433]}\n"
+      "{\"messages\": [{\"role\": \"user\", \"content\": \"red\"}], \"add_generation_prompt\": true}\n");
+  ASSERT_EQ(got.status, 0) << got.err;
+  std::istringstream lines(got.out);
+  std::vector<Json> rows;
+  for (std::string line; std::getline(lines, line);) rows.push_back(parse_json(line, "stdout"));
+  ASSERT_EQ(rows.size(), 4U);
+  EXPECT_LT(rows[0]["ids"].size(), rows[1]["ids"].size());
+  EXPECT_EQ(rows[2], (Json{{"text", "<|im_end|>"}, {"text_skip_special", ""}}));
+  EXPECT_EQ(rows[3]["prompt"], "<|im_start|>user\nred<|im_end|>\n<|im_start|>assistant\n");
+}
+
+TEST(Program, PlansAndRefusesWhatDoesNotFit) {
+  Outcome got = run("plan " + model() + " --video " + clip() + " --json hi");
+  ASSERT_EQ(got.status, 0) << got.err;
+  const Json plan = parse_json(got.out, "stdout");
+  EXPECT_EQ(plan["media"][0]["frames"], 4);
+  EXPECT_TRUE(plan["fits"].get<bool>());
+  got = run("run " + model() + " --image " + picture() + " --max-memory 0.0001 hi");
+  EXPECT_EQ(got.status, 1);
+  EXPECT_NE(got.err.find("GiB are needed"), std::string::npos) << got.err;
+  got = run("run " + model() + " --max-new-tokens 40000 hi");
+  EXPECT_EQ(got.status, 1);
+  EXPECT_NE(got.err.find("context holds"), std::string::npos) << got.err;
+}
+
+TEST(Program, SaysWhatIsWrongAndExitsAccordingly) {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "broken.png", "\x89PNG\r\n\x1a\nbroken");
+  test::write_text(folder / "r.json", "{\"conversations\": [], \"imges\": 1}");
+  const std::string broken = (folder / "broken.png").string(), request = (folder / "r.json").string();
+  const std::tuple<std::string, int, std::string> cases[] = {
+      {"", 2, ""},
+      {"fly " + model(), 2, "subcommand"},
+      {"run", 2, "model"},
+      {"run " + model() + " --compute f17 hi", 2, "f17"},
+      {"run " + model() + " --threads -1 hi", 2, "threads"},
+      {"run " + model() + " --temperature hot hi", 1, "temperature"},
+      {"run " + model() + " --cpu pentium hi", 1, "pentium"},
+      {"run /nowhere hi", 1, "/nowhere"},
+      {"run " + model() + " --image /nowhere.png hi", 1, "/nowhere.png"},
+      {"run " + model() + " --image " + broken + " hi", 1, "broken.png"},
+      {"run " + model() + " --video " + broken + " hi", 1, "broken.png"},
+      {"run " + model() + " --video " + clip() + " --fps 1 --num-frames 3 hi", 1, "exclude"},
+      {"run " + model() + " --video " + clip() + " --start-time 90 hi", 1, "no frame"},
+      {"run " + model() + " --limit-pixels 10 --image " + picture() + " hi", 1, "max_pixels"},
+      {"run " + model() + " --request " + request + " --json", 1, "conversations"},
+      {"process " + model() + " --request " + broken + " --out /dev/null", 1, "JSON"},
+      {"forward " + model() + " --in " + broken + " --out /dev/null", 1, "broken.png"},
+      {"tokenize /nowhere", 1, "/nowhere"},
+      {"inspect /nowhere", 1, "/nowhere"},
+      {"generate " + model() + " --in " + picture() + " --settings '{'", 1, "--settings"},
+  };
+  for (const auto& [words, status, named] : cases) {
+    const Outcome got = run(words);
+    EXPECT_EQ(got.status, status) << words << ": " << got.err;
+    EXPECT_NE((got.err + got.out).find(named), std::string::npos) << words << ": " << got.err;
+  }
+  EXPECT_EQ(run("--help").status, 0);
+  EXPECT_EQ(run("run --help").status, 0);
+}
+
+TEST(Program, AFullDiskIsAnErrorAndLeavesNothingBehind) {
+  const Outcome got = run("run " + model() + " --max-new-tokens 2 hi >/dev/full; echo status $?");
+  EXPECT_NE((got.out + got.err).find("status 1"), std::string::npos) << got.out << got.err;
+}
+
+}  // namespace
+}  // namespace vl3
