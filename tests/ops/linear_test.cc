@@ -172,8 +172,8 @@ TEST_P(Linear, ElementwiseMatchesTheOracle) {
 TEST_P(Linear, ExtremesOfActivations) {
   Context context(options(1));
   const float inf = INFINITY;
-  const std::vector<float> x = {0,   -0.0f, 88,    89,     120,     1e4f, 3e38f, -88,
-                                -89, -104,  -1e4f, 1e-38f, -1e-40f, inf,  NAN};
+  const std::vector<float> x = {0,    -0.0f, 88,     89,     120,    1e4f,    3e38f, -88, -89,
+                                -104, -1e4f, -1e35f, -3e38f, 1e-38f, -1e-40f, inf,   NAN};
   const Tensor t = Tensor::from<float>({static_cast<int64_t>(x.size())}, x);
   for (const Activation kind : {Activation::kGeluTanh, Activation::kGelu, Activation::kSilu}) {
     const Tensor y = ops::activation(context, t, kind);

@@ -6,6 +6,7 @@
 
 #define VL3_SIMD_BYTES 32
 #define VL3_TILE_ROWS 6
+#include "ops/cpu/has_f16c.h"
 #include "ops/cpu/kernels_inl.h"
 
 namespace vl3 {
@@ -14,8 +15,7 @@ const KernelSet* avx2_kernels() noexcept {
   static const KernelSet set = {"avx2",     kWidth,   kTileRows, kTileColumns, widen,    pack,     tile,
                                 dots,       nullptr,  nullptr,   nullptr,      activate, swiglu,   add,
                                 layer_norm, rms_norm, rope,      softmax_step, scale,    transpose};
-  const bool runs =
-      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  const bool runs = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   return runs ? &set : nullptr;
 }
 

@@ -6,6 +6,7 @@
 
 #define VL3_SIMD_BYTES 64
 #define VL3_TILE_ROWS 14
+#include "ops/cpu/has_f16c.h"
 #include "ops/cpu/kernels_inl.h"
 #include "ops/cpu/pairs_avx512bf16.h"
 
@@ -37,7 +38,7 @@ const KernelSet* avx512_kernels() noexcept {
                                        transpose};
   const bool runs = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                    __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+                    __builtin_cpu_supports("fma") && has_f16c();
   if (!runs) return nullptr;
   return __builtin_cpu_supports("avx512bf16") ? &with_pairs : &plain;
 }

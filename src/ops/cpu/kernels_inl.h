@@ -233,7 +233,8 @@ inline float sum_of(const float* x, int64_t n, F&& f) {
   return total;
 }
 
-inline F32 sigmoid(F32 x) { return 1.0f / (1.0f + exp(min(-x, set1(88.0f)))); }
+// Beyond 88.4 exp is infinite and this is 0: x · sigmoid(x) of a huge negative x must vanish.
+inline F32 sigmoid(F32 x) { return 1.0f / (1.0f + exp(min(-x, set1(89.0f)))); }
 
 void activate(float* x, int64_t n, Elementwise kind) {
   if (kind == Elementwise::kSilu) return map2(x, x, n, x, [](F32 v, F32) { return v * sigmoid(v); });

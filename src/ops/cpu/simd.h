@@ -78,7 +78,8 @@ inline F32 load_f16(const uint16_t* p) {
 #endif
 }
 
-// exp(x) for x ≤ 88, relative error as in docs/numerics.md; 0 below -87.3, NaN for NaN.
+// exp(x) for x ≤ 88, relative error as in docs/numerics.md; infinite from 88.4 to 89, 0 below -87.3, NaN for
+// NaN.
 inline F32 exp(F32 x) {
   const F32 clamped = max(set1(-87.33654f), x);  // in this order: max gives its second operand for a NaN
   const F32 shifted = fma(clamped, set1(1.44269504f), set1(12582912.0f));  // 1.5 · 2^23: rounds to an integer
