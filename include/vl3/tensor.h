@@ -13,9 +13,11 @@
 
 namespace vl3 {
 
-enum class DType : uint8_t { kF32, kBF16, kF16, kF64, kI64, kI32, kU8, kBool };
+// kInt8 and kInt4 are matrices of quantised weights, stored in blocks of rows: src/tensor/quantized.h.
+enum class DType : uint8_t { kF32, kBF16, kF16, kF64, kI64, kI32, kU8, kBool, kInt8, kInt4 };
 
-size_t size_of(DType dtype) noexcept;         // bytes per element
+size_t size_of(DType dtype) noexcept;         // bytes per element; 0 where blocks have no such number
+bool is_quantized(DType dtype) noexcept;      // stored in blocks
 const char* to_string(DType dtype) noexcept;  // "f32", "bf16", …
 DType dtype_from_string(
     const std::string& name);  // also safetensors' spelling ("F32", "BF16"); throws kUnsupported
@@ -78,6 +80,7 @@ using Shape = std::vector<int64_t>;
 std::string to_string(const Shape& shape);  // "[2, 3]"
 int64_t num_elements(
     const Shape& shape);  // throws kInvalidArgument for a negative extent, kLimitExceeded on overflow
+int64_t bytes_of(DType dtype, const Shape& shape);  // of a tensor; throws as num_elements does
 
 // Dense and row-major, always: a tensor is its first element's address, a shape and a dtype. Copies share the
 // memory. Views are made by rows (a range of the first dimension) and by reshape, both of which stay dense.
@@ -100,7 +103,7 @@ class Tensor {
   int64_t dim(int axis) const;  // negative axes count from the end
   int rank() const noexcept { return static_cast<int>(shape_.size()); }
   int64_t numel() const noexcept { return numel_; }
-  size_t bytes() const noexcept { return static_cast<size_t>(numel_) * size_of(dtype_); }
+  size_t bytes() const { return static_cast<size_t>(bytes_of(dtype_, shape_)); }
   DType dtype() const noexcept { return dtype_; }
   const std::shared_ptr<Storage>& storage() const noexcept { return storage_; }
 
@@ -113,10 +116,11 @@ class Tensor {
     return {data<T>(), static_cast<size_t>(numel_)};
   }
 
-  Tensor reshape(Shape shape) const;  // same memory; one extent may be -1
-  Tensor rows(int64_t begin,
-              int64_t end) const;  // same memory; the range [begin, end) of the first dimension
-  Tensor clone() const;            // own memory, same bytes
+  // Same memory; one extent may be -1. Quantised tensors keep their first extent.
+  Tensor reshape(Shape shape) const;
+  // Same memory; the range [begin, end) of the first dimension. Quantised tensors are cut between blocks.
+  Tensor rows(int64_t begin, int64_t end) const;
+  Tensor clone() const;  // own memory, same bytes
 
  private:
   void check_type(DType wanted) const;

@@ -111,8 +111,7 @@ Context::Context(ContextOptions options)
 Context::~Context() = default;
 
 Tensor Context::empty(Shape shape, DType dtype) {
-  const int64_t bytes =
-      checked_mul(num_elements(shape), static_cast<int64_t>(size_of(dtype)), "[context] bytes");
+  const int64_t bytes = bytes_of(dtype, shape);
   return {pool_->take(static_cast<size_t>(bytes)), 0, std::move(shape), dtype};
 }
 

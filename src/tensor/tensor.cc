@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "tensor/quantized.h"
 
 namespace vl3 {
 
@@ -21,9 +22,14 @@ size_t size_of(DType dtype) noexcept {
     case DType::kU8:
     case DType::kBool:
       return 1;
+    case DType::kInt8:
+    case DType::kInt4:
+      return 0;
   }
   return 0;
 }
+
+bool is_quantized(DType dtype) noexcept { return dtype == DType::kInt8 || dtype == DType::kInt4; }
 
 namespace {
 struct DTypeName {
@@ -32,9 +38,10 @@ struct DTypeName {
   const char* safetensors;
 };
 constexpr DTypeName kDTypeNames[] = {
-    {DType::kF32, "f32", "F32"}, {DType::kBF16, "bf16", "BF16"}, {DType::kF16, "f16", "F16"},
-    {DType::kF64, "f64", "F64"}, {DType::kI64, "i64", "I64"},    {DType::kI32, "i32", "I32"},
-    {DType::kU8, "u8", "U8"},    {DType::kBool, "bool", "BOOL"},
+    {DType::kF32, "f32", "F32"},     {DType::kBF16, "bf16", "BF16"}, {DType::kF16, "f16", "F16"},
+    {DType::kF64, "f64", "F64"},     {DType::kI64, "i64", "I64"},    {DType::kI32, "i32", "I32"},
+    {DType::kU8, "u8", "U8"},        {DType::kBool, "bool", "BOOL"}, {DType::kInt8, "int8", nullptr},
+    {DType::kInt4, "int4", nullptr},
 };
 }  // namespace
 
@@ -47,9 +54,10 @@ const char* to_string(DType dtype) noexcept {
 
 DType dtype_from_string(const std::string& name) {
   for (const auto& entry : kDTypeNames) {
-    if (name == entry.name || name == entry.safetensors) return entry.dtype;
+    if (name == entry.name || (entry.safetensors != nullptr && name == entry.safetensors)) return entry.dtype;
   }
-  fail(ErrorCode::kUnsupported, "dtype \"{}\" is not one of f32, bf16, f16, f64, i64, i32, u8, bool", name);
+  fail(ErrorCode::kUnsupported,
+       "dtype \"{}\" is not one of f32, bf16, f16, f64, i64, i32, u8, bool, int8, int4", name);
 }
 
 std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
@@ -62,6 +70,16 @@ int64_t num_elements(const Shape& shape) {
     count = checked_mul(count, extent, "[tensor] elements of a shape");
   }
   return count;
+}
+
+int64_t bytes_of(DType dtype, const Shape& shape) {
+  const int64_t elements = num_elements(shape);
+  if (!is_quantized(dtype)) {
+    return checked_mul(elements, static_cast<int64_t>(size_of(dtype)), "[tensor] bytes");
+  }
+  if (elements == 0) return 0;
+  return checked_mul((shape[0] + kBlockRows - 1) / kBlockRows, block_bytes(dtype, elements / shape[0]),
+                     "[tensor] bytes");
 }
 
 Storage::Storage(void* data, size_t bytes, bool read_only, std::function<void()> release)
@@ -89,8 +107,7 @@ std::shared_ptr<Storage> Storage::wrap(void* data, size_t bytes, bool read_only,
 
 Tensor::Tensor(std::shared_ptr<Storage> storage, size_t byte_offset, Shape shape, DType dtype)
     : storage_(std::move(storage)), shape_(std::move(shape)), numel_(num_elements(shape_)), dtype_(dtype) {
-  const size_t needed =
-      static_cast<size_t>(checked_mul(numel_, static_cast<int64_t>(size_of(dtype)), "[tensor] bytes"));
+  const size_t needed = static_cast<size_t>(bytes_of(dtype, shape_));
   require(
       storage_ != nullptr && byte_offset <= storage_->bytes() && needed <= storage_->bytes() - byte_offset,
       ErrorCode::kInvalidArgument, "[tensor] {} of {} at byte {} does not fit a storage of {} bytes",
@@ -99,8 +116,7 @@ Tensor::Tensor(std::shared_ptr<Storage> storage, size_t byte_offset, Shape shape
 }
 
 Tensor Tensor::empty(Shape shape, DType dtype) {
-  const int64_t bytes =
-      checked_mul(num_elements(shape), static_cast<int64_t>(size_of(dtype)), "[tensor] bytes");
+  const int64_t bytes = bytes_of(dtype, shape);
   return {Storage::allocate(static_cast<size_t>(bytes)), 0, std::move(shape), dtype};
 }
 
@@ -151,6 +167,9 @@ Tensor Tensor::reshape(Shape shape) const {
   if (open != nullptr) *open = known > 0 ? numel_ / known : 0;
   require(num_elements(shape) == numel_, ErrorCode::kInvalidArgument, "[tensor] cannot reshape {} to {}",
           to_string(shape_), to_string(shape));
+  require(!is_quantized(dtype_) || (!shape.empty() && shape[0] == shape_[0]), ErrorCode::kInvalidArgument,
+          "[tensor] a reshape of {} weights {} to {} would cut rows", to_string(dtype_), to_string(shape_),
+          to_string(shape));
   Tensor result = *this;
   result.shape_ = std::move(shape);
   return result;
@@ -163,7 +182,14 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
   Tensor result = *this;
   result.shape_[0] = end - begin;
   result.numel_ = row * (end - begin);
-  result.data_ = data_ + static_cast<size_t>(row * begin) * size_of(dtype_);
+  if (is_quantized(dtype_)) {
+    require(begin % kBlockRows == 0 && (end % kBlockRows == 0 || end == shape_[0]),
+            ErrorCode::kInvalidArgument, "[tensor] rows {} to {} cut blocks of {} rows", begin, end,
+            kBlockRows);
+    result.data_ = data_ + begin / kBlockRows * block_bytes(dtype_, row);
+  } else {
+    result.data_ = data_ + static_cast<size_t>(row * begin) * size_of(dtype_);
+  }
   return result;
 }
 
