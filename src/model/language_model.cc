@@ -54,33 +54,34 @@ Tensor attend(const Step& step, int64_t layer, const Tensor& q, const Tensor& k,
   return ops::attention(step.context, q, views, step.config.num_key_value_heads, scale, true);
 }
 
-Tensor self_attention(const Step& step, int64_t layer, const TextLayerWeights& l, const Tensor& x,
-                      const Tensor& residual) {
+ops::Prologue rms_norm(const Tensor& weight, const TextConfig& config) {
+  return {ops::Prologue::Norm::kRmsNorm, &weight, nullptr, static_cast<float>(config.rms_norm_eps)};
+}
+
+Tensor self_attention(const Step& step, int64_t layer, const TextLayerWeights& l, const Tensor& x) {
+  Context& context = step.context;
   const TextConfig& config = step.config;
-  const int64_t rows = x.dim(0), width = config.head_dim;
-  const auto project = [&](const LinearWeights& w, int64_t heads) {
-    return ops::linear(step.context, x, w.weight, w.bias).reshape({rows, heads, width});  // [T, heads, width]
+  const int64_t rows = x.dim(0), width = config.head_dim, heads = config.num_attention_heads;
+  const ops::LinearOperand projections[] = {
+      {l.q_proj.weight, l.q_proj.bias}, {l.k_proj.weight, l.k_proj.bias}, {l.v_proj.weight, l.v_proj.bias}};
+  const std::vector<Tensor> qkv =
+      ops::linears(context, x, projections, rms_norm(l.input_layernorm, config));  // [T, heads · width] each
+  const auto rotated = [&](const Tensor& t, int64_t h) {
+    return ops::rope(context, t.reshape({rows, h, width}), step.rotary.cos, step.rotary.sin);
   };
-  const Tensor q = ops::rope(step.context, project(l.q_proj, config.num_attention_heads), step.rotary.cos,
-                             step.rotary.sin);
-  const Tensor k = ops::rope(step.context, project(l.k_proj, config.num_key_value_heads), step.rotary.cos,
-                             step.rotary.sin);
-  const Tensor v = project(l.v_proj, config.num_key_value_heads);
-  const Tensor y = attend(step, layer, q, k, v);
-  return ops::linear(step.context, y.reshape({rows, config.num_attention_heads * width}), l.o_proj.weight, {},
-                     {ops::Activation::kNone, &residual});
+  const int64_t kv_heads = config.num_key_value_heads;
+  const Tensor y = attend(step, layer, rotated(qkv[0], heads), rotated(qkv[1], kv_heads),
+                          qkv[2].reshape({rows, kv_heads, width}));
+  return ops::linear(context, y.reshape({rows, heads * width}), l.o_proj.weight, {},
+                     {ops::Activation::kNone, &x});
 }
 
 Tensor decoder_layer(const Step& step, int64_t layer, const TextLayerWeights& l, const Tensor& x) {
   Context& context = step.context;
-  const float eps = static_cast<float>(step.config.rms_norm_eps);
-  const Tensor normed = ops::rms_norm(context, x, l.input_layernorm, eps);
-  const Tensor attended = self_attention(step, layer, l, normed, x);
-  const Tensor normed2 = ops::rms_norm(context, attended, l.post_attention_layernorm, eps);
-  const Tensor gate = ops::linear(context, normed2, l.gate_proj.weight);  // [T, F]
-  const Tensor up = ops::linear(context, normed2, l.up_proj.weight);      // [T, F]
-  return ops::linear(context, ops::swiglu(context, gate, up), l.down_proj.weight, {},
-                     {ops::Activation::kNone, &attended});
+  const Tensor attended = self_attention(step, layer, l, x);
+  const Tensor gated = ops::gated_linear(context, attended, l.gate_proj.weight, l.up_proj.weight,
+                                         rms_norm(l.post_attention_layernorm, step.config));  // [T, F]
+  return ops::linear(context, gated, l.down_proj.weight, {}, {ops::Activation::kNone, &attended});
 }
 
 }  // namespace

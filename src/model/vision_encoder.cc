@@ -13,28 +13,30 @@ namespace {
 // speed, few enough for the activations of a layer to stay in the last-level cache.
 constexpr int64_t kPatchesAtOnce = 1024;
 
-Tensor attention(Context& context, const VisionLayerWeights& l, const VisionConfig& config, const Tensor& x,
-                 const Tensor& residual, const RotaryTable& rotary, std::span<const int64_t> cu_seqlens) {
+ops::Prologue layer_norm(const LayerNormWeights& w, const VisionConfig& config) {
+  return {ops::Prologue::Norm::kLayerNorm, &w.weight, &w.bias, static_cast<float>(config.layer_norm_eps)};
+}
+
+Tensor self_attention(Context& context, const VisionLayerWeights& l, const VisionConfig& config,
+                      const Tensor& x, const RotaryTable& rotary, std::span<const int64_t> cu_seqlens) {
   const int64_t patches = x.dim(0), heads = config.num_attention_heads, width = config.head_dim();
-  const auto project = [&](const LinearWeights& w) {
-    return ops::linear(context, x, w.weight, w.bias).reshape({patches, heads, width});  // [P, heads, width]
-  };
-  const Tensor q = ops::rope(context, project(l.q_proj), rotary.cos, rotary.sin);
-  const Tensor k = ops::rope(context, project(l.k_proj), rotary.cos, rotary.sin);
+  const ops::LinearOperand projections[] = {
+      {l.q_proj.weight, l.q_proj.bias}, {l.k_proj.weight, l.k_proj.bias}, {l.v_proj.weight, l.v_proj.bias}};
+  std::vector<Tensor> qkv = ops::linears(context, x, projections, layer_norm(l.layer_norm1, config));
+  for (Tensor& t : qkv) t = t.reshape({patches, heads, width});
+  const Tensor q = ops::rope(context, qkv[0], rotary.cos, rotary.sin);
+  const Tensor k = ops::rope(context, qkv[1], rotary.cos, rotary.sin);
   const float scale = 1.0f / std::sqrt(static_cast<float>(width));
-  const Tensor y = ops::attention(context, q, k, project(l.v_proj), cu_seqlens, cu_seqlens, scale, false);
+  const Tensor y = ops::attention(context, q, k, qkv[2], cu_seqlens, cu_seqlens, scale, false);
   return ops::linear(context, y.reshape({patches, config.hidden_size}), l.out_proj.weight, l.out_proj.bias,
-                     {ops::Activation::kNone, &residual});
+                     {ops::Activation::kNone, &x});
 }
 
 Tensor encoder_layer(Context& context, const VisionLayerWeights& l, const VisionConfig& config,
                      const Tensor& x, const RotaryTable& rotary, std::span<const int64_t> cu_seqlens) {
-  const float eps = static_cast<float>(config.layer_norm_eps);
-  const Tensor normed1 = ops::layer_norm(context, x, l.layer_norm1.weight, l.layer_norm1.bias, eps);
-  const Tensor attended = attention(context, l, config, normed1, x, rotary, cu_seqlens);
-  const Tensor normed2 = ops::layer_norm(context, attended, l.layer_norm2.weight, l.layer_norm2.bias, eps);
-  const Tensor up =
-      ops::linear(context, normed2, l.fc1.weight, l.fc1.bias, {ops::activation_from(config.hidden_act)});
+  const Tensor attended = self_attention(context, l, config, x, rotary, cu_seqlens);
+  const Tensor up = ops::linear(context, attended, l.fc1.weight, l.fc1.bias,
+                                {ops::activation_from(config.hidden_act)}, layer_norm(l.layer_norm2, config));
   return ops::linear(context, up, l.fc2.weight, l.fc2.bias, {ops::Activation::kNone, &attended});
 }
 

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/thread_pool.h"
 #include "ops/matmul.h"
+#include "ops/norm.h"
 #include "ops/tape.h"
 
 namespace vl3::ops {
@@ -97,6 +98,44 @@ void record_linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tens
   });
 }
 
+const Tensor kAbsent;  // undefined
+const Tensor* weight_of(const Prologue& p) { return p.weight == nullptr ? &kAbsent : p.weight; }
+const Tensor* bias_of(const Prologue& p) { return p.bias == nullptr ? &kAbsent : p.bias; }
+
+// The norm as an operation of its own, for a tape.
+Tensor normed(Context& context, const Tensor& x, const Prologue& p) {
+  if (p.norm == Prologue::Norm::kNone) return x;
+  return p.norm == Prologue::Norm::kLayerNorm ? layer_norm(context, x, *p.weight, *p.bias, p.eps)
+                                              : rms_norm(context, x, *p.weight, p.eps);
+}
+
+// The norm row by row, as matmul asks for it.
+class RowNorm {
+ public:
+  RowNorm(Context& context, const Tensor& x, const Prologue& p)
+      : x_(x), weight_(widened(context, *weight_of(p))), bias_(widened(context, *bias_of(p))) {
+    require(p.norm == Prologue::Norm::kNone || weight_.numel() == x.dim(1), ErrorCode::kInvalidArgument,
+            "[linear] a norm {} of rows {}", to_string(weight_.shape()), to_string(x.shape()));
+    rows_ = {x.data<float>(), x.dim(0), x.dim(1), {}};
+    const float* source = rows_.data;
+    const auto row = [&kernels = context.kernels(), source,
+                      w = p.weight == nullptr ? nullptr : weight_.data<float>(),
+                      b = p.bias == nullptr ? nullptr : bias_.data<float>(), eps = p.eps, k = x.dim(1),
+                      norm = p.norm](int64_t i, float* target) {
+      if (norm == Prologue::Norm::kLayerNorm)
+        kernels.layer_norm(source + i * k, w, b, eps, k, target);
+      else
+        kernels.rms_norm(source + i * k, w, eps, k, target);
+    };
+    if (p.norm != Prologue::Norm::kNone) rows_.prologue = row;
+  }
+  const MatmulRows& rows() const { return rows_; }
+
+ private:
+  Tensor x_, weight_, bias_;
+  MatmulRows rows_;
+};
+
 }  // namespace
 
 Activation activation_from(std::string_view name) {
@@ -107,14 +146,15 @@ Activation activation_from(std::string_view name) {
 }
 
 Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias,
-              const Epilogue& epilogue) {
+              const Epilogue& epilogue, const Prologue& prologue) {
   check_linear(x, weight, bias, epilogue.residual);
   const Tensor none;
   const Tensor& residual = epilogue.residual == nullptr ? none : *epilogue.residual;
-  if (tape_for(context, {&x, &weight, &bias, &residual}) != nullptr &&
-      (epilogue.activation != Activation::kNone ||
-       residual.defined())) {  // a tape records one step at a time
-    const Tensor y = activation(context, linear(context, x, weight, bias), epilogue.activation);
+  if (tape_for(context, {&x, &weight, &bias, &residual, weight_of(prologue), bias_of(prologue)}) != nullptr &&
+      (epilogue.activation != Activation::kNone || residual.defined() ||
+       prologue.norm != Prologue::Norm::kNone)) {  // a tape records one step at a time
+    const Tensor y =
+        activation(context, linear(context, normed(context, x, prologue), weight, bias), epilogue.activation);
     return residual.defined() ? add(context, y, residual) : y;
   }
   const KernelSet& kernels = context.kernels();
@@ -123,17 +163,70 @@ Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Ten
   const float* b = wide_bias.defined() ? wide_bias.data<float>() : nullptr;
   const float* r = residual.defined() ? residual.data<float>() : nullptr;
   const int64_t n = weight.dim(0);
-  RowFinish finish;
+  MatmulColumns product{&weight, y.data<float>(), {}, nullptr, nullptr};
   if (b != nullptr || r != nullptr || epilogue.activation != Activation::kNone) {
-    finish = [&kernels, b, r, n, kind = epilogue.activation](int64_t row, int64_t column, int64_t count,
-                                                             float* values) {
+    product.finish = [&kernels, b, r, n, kind = epilogue.activation](int64_t row, int64_t column,
+                                                                     int64_t count, float* values) {
       if (b != nullptr) kernels.add(values, b + column, count, values);
       activate(kernels, values, count, kind);
       if (r != nullptr) kernels.add(values, r + row * n + column, count, values);
     };
   }
-  matmul(context, x.data<float>(), x.dim(0), x.dim(1), weight, y.data<float>(), finish);
+  const RowNorm norm(context, x, prologue);
+  matmul(context, norm.rows(), std::span(&product, 1));
   if (Tape* tape = tape_for(context, {&x, &weight, &bias})) record_linear(*tape, x, weight, bias, y);
+  return y;
+}
+
+std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const LinearOperand> operands,
+                            const Prologue& prologue) {
+  std::vector<Tensor> results;
+  if (context.tape() != nullptr) {
+    const Tensor input = normed(context, x, prologue);
+    for (const LinearOperand& o : operands) results.push_back(linear(context, input, o.weight, o.bias));
+    return results;
+  }
+  std::vector<MatmulColumns> products;
+  std::vector<Tensor> biases;
+  for (const LinearOperand& o : operands) {
+    check_linear(x, o.weight, o.bias, nullptr);
+    results.push_back(context.empty({x.dim(0), o.weight.dim(0)}));
+    biases.push_back(widened(context, o.bias));
+    MatmulColumns product{&o.weight, results.back().data<float>(), {}, nullptr, nullptr};
+    if (o.bias.defined()) {
+      product.finish = [&kernels = context.kernels(), b = biases.back().data<float>()](
+                           int64_t, int64_t column, int64_t count, float* values) {
+        kernels.add(values, b + column, count, values);
+      };
+    }
+    products.push_back(std::move(product));
+  }
+  const RowNorm norm(context, x, prologue);
+  matmul(context, norm.rows(), products);
+  return results;
+}
+
+Tensor gated_linear(Context& context, const Tensor& x, const Tensor& gate, const Tensor& up,
+                    const Prologue& prologue) {
+  if (context.tape() != nullptr) {
+    const Tensor input = normed(context, x, prologue);
+    return swiglu(context, linear(context, input, gate), linear(context, input, up));
+  }
+  check_linear(x, gate, {}, nullptr);
+  check_linear(x, up, {}, nullptr);
+  require(gate.shape() == up.shape() && gate.dtype() == up.dtype(), ErrorCode::kInvalidArgument,
+          "[gated_linear] gate {} {} and up {} {} differ", to_string(gate.dtype()), to_string(gate.shape()),
+          to_string(up.dtype()), to_string(up.shape()));
+  const int64_t n = gate.dim(0);
+  Tensor y = context.empty({x.dim(0), n});
+  const Tensor ups = context.empty({x.dim(0), n});
+  MatmulColumns product{&gate, y.data<float>(), {}, &up, ups.data<float>()};
+  product.finish = [&kernels = context.kernels(), u = ups.data<float>(), n](int64_t row, int64_t column,
+                                                                            int64_t count, float* values) {
+    kernels.swiglu(values, u + row * n + column, count, values);
+  };
+  const RowNorm norm(context, x, prologue);
+  matmul(context, norm.rows(), std::span(&product, 1));
   return y;
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 // Linear layers, the bulk of the work.
 
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "vl3/context.h"
 #include "vl3/tensor.h"
@@ -23,13 +25,38 @@ struct Epilogue {
   const Tensor* residual = nullptr;  // [T, N] f32
 };
 
-// x [T, K] f32, weight [N, K] f32, bf16 or f16, bias [N] of any of these or undefined → [T, N] f32.
-// Differentiable. Numerics: products and sums in f32. With Compute::kAuto, bf16 weights, hardware with bf16
-// dot products and more than 8 rows, x is rounded to bf16. A row's result does not depend on what the other
-// rows hold, nor on threads, to the bit; calls of up to 8 rows add in another order than longer ones. Throws
-// kInvalidArgument for shapes and dtypes other than these.
+// A norm over each row of x on its way into a product.
+struct Prologue {
+  enum class Norm { kNone, kLayerNorm, kRmsNorm };
+  Norm norm = Norm::kNone;
+  const Tensor* weight = nullptr;  // [K]
+  const Tensor* bias = nullptr;    // [K], of a layer norm
+  float eps = 0;
+};
+
+struct LinearOperand {
+  const Tensor& weight;  // [N, K] f32, bf16, f16, int8 or int4
+  const Tensor& bias;    // [N] f32, bf16 or f16, or undefined
+};
+
+// x [T, K] f32 → [T, N] f32. Differentiable in f32 weights. Throws kInvalidArgument for shapes and dtypes
+// other than these.
+//
+// Numerics: sums in f32. With Compute::kF32 so are the products. With Compute::kAuto x is rounded: to bf16
+// for bf16 weights on hardware with bf16 dot products; to int8, one scale a row, for int8 weights; to int8,
+// one scale for 32 numbers, for int4 weights (their sums of products are exact integers). A row's result does
+// not depend on what the other rows hold, nor on threads, to the bit; calls of up to 16 rows may add in
+// another order than longer ones.
 Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias = {},
-              const Epilogue& epilogue = {});
+              const Epilogue& epilogue = {}, const Prologue& prologue = {});
+
+// Several of the same x: the norm and the rounding are done once.
+std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const LinearOperand> operands,
+                            const Prologue& prologue = {});
+
+// silu(x Gᵀ) · (x Uᵀ), gate and up [N, K] → [T, N].
+Tensor gated_linear(Context& context, const Tensor& x, const Tensor& gate, const Tensor& up,
+                    const Prologue& prologue = {});
 
 // x of any shape, elementwise. Differentiable.
 Tensor activation(Context& context, const Tensor& x, Activation kind);

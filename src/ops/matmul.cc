@@ -1,126 +1,290 @@
 #include "ops/matmul.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "tensor/quantized.h"
 
 namespace vl3::ops {
 namespace {
 
-// Up to this many rows the weights are streamed past the rows; beyond, packing them pays.
-constexpr int64_t kFewRows = 8;
-// A tile of A (tile_rows × kDepth words) stays in the first-level cache while kPanels panels of W, packed in
-// the second-level cache, pass by.
-constexpr int64_t kDepth = 384;
-constexpr int64_t kPanels = 4;
+// Panels of W are packed as deep as this, so that a few of them stay in the second-level cache while all rows
+// of A pass by.
+constexpr int64_t kDepth = 768;              // words
+constexpr int64_t kPanels = 4;               // of a task
+constexpr int64_t kColumnBytes = 384 << 10;  // of quantised weights in a task, likewise
 
-struct Product {
-  Context& context;
-  const KernelSet& kernels;
-  const float* a;
-  int64_t m, k, n;
-  const Tensor& w;
-  WeightType type;
-  float* c;
-  const RowFinish& finish;
+// What a row of A is turned into.
+enum class Form { kF32, kPairs, kQuads, kGroups };
 
-  const std::byte* weights(int64_t row, int64_t column) const {
-    return w.raw() + (row * k + column) * static_cast<int64_t>(size_of(w.dtype()));
-  }
-  void finish_rows(int64_t row, int64_t rows, int64_t column, int64_t count) const {
-    if (!finish) return;
-    for (int64_t i = row; i < row + rows; ++i) finish(i, column, count, c + i * n + column);
-  }
-};
-
-void few_rows(const Product& p) {
-  const int64_t threads = p.context.threads().size();
-  const int64_t grain = std::clamp<int64_t>(p.n / (threads * 8) / 4 * 4, 4, 256);
-  p.context.threads().parallel_for(p.n, grain, [&](int64_t begin, int64_t end, int) {
-    p.kernels.dots(p.weights(begin, 0), p.type, p.k, end - begin, p.a, p.k, p.m, p.k, p.c + begin, p.n);
-    p.finish_rows(0, p.m, begin, end - begin);
-  });
+Form form_of(const Context& context, const Tensor& w) {
+  if (context.compute() != Compute::kAuto) return Form::kF32;
+  if (w.dtype() == DType::kInt8) return Form::kQuads;
+  if (w.dtype() == DType::kInt4) return Form::kGroups;
+  if (w.dtype() == DType::kBF16 && context.kernels().tile_pairs != nullptr) return Form::kPairs;
+  return Form::kF32;
 }
 
-// How the columns and rows of C are cut into tasks: enough of them for the threads, tall ones first, since
-// every task packs the weights of its columns.
-struct Tasks {
-  int64_t columns, rows;  // of one task
-  int64_t across, down;   // numbers of tasks
+int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
-  Tasks(const Product& p, int64_t threads) {
-    columns = kPanels * p.kernels.tile_columns;
-    while (columns > p.kernels.tile_columns && (p.n + columns - 1) / columns < 4 * threads) columns /= 2;
-    across = (p.n + columns - 1) / columns;
-    const int64_t wanted = across >= 2 * threads ? 1 : (2 * threads + across - 1) / across;
-    const int64_t tile = p.kernels.tile_rows;
-    rows = std::max(tile, ((p.m + wanted - 1) / wanted + tile - 1) / tile * tile);
-    down = (p.m + rows - 1) / rows;
-  }
+// The rows of A in every form that the products of a call need.
+class Operand {
+ public:
+  Operand(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products);
+
+  int64_t m, k, pairs, quad_bytes, groups;  // quad_bytes: of a row of quads; groups: of a row
+  const float* f32 = nullptr;
+  const uint32_t* bf16 = nullptr;
+  const uint8_t *quads = nullptr, *group_bytes = nullptr;
+  const float *quad_scales = nullptr, *group_scales = nullptr, *group_sums = nullptr;
+
+ private:
+  Tensor f32_, bf16_, quads_, quad_scales_, group_bytes_, group_scales_, group_sums_;
 };
 
-// pack(n0, count, k0, depth, target) fills one panel, tile(row, rows, panel, count, k0, depth, column,
-// accumulate) multiplies.
-template <class Pack, class Tile>
-void many_rows(const Product& p, int64_t depth_total, Pack&& pack, Tile&& multiply) {
-  const KernelSet& kernels = p.kernels;
-  const int64_t threads = p.context.threads().size();
-  const Tasks tasks(p, threads);
-  const int64_t panel_words = kDepth * kernels.tile_columns;
-  const Tensor scratch = p.context.empty({threads, kPanels * panel_words});
-  p.context.threads().parallel_for(tasks.across * tasks.down, 1, [&](int64_t task, int64_t, int thread) {
-    float* panels = scratch.data<float>() + thread * kPanels * panel_words;
-    const int64_t n0 = task / tasks.down * tasks.columns, n1 = std::min(n0 + tasks.columns, p.n);
-    const int64_t m0 = task % tasks.down * tasks.rows, m1 = std::min(m0 + tasks.rows, p.m);
-    for (int64_t k0 = 0; k0 < depth_total; k0 += kDepth) {
-      const int64_t depth = std::min(kDepth, depth_total - k0);
-      for (int64_t n = n0; n < n1; n += kernels.tile_columns) {
-        pack(n, std::min(kernels.tile_columns, n1 - n), k0, depth,
-             panels + (n - n0) / kernels.tile_columns * panel_words);
+Operand::Operand(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products)
+    : m(rows.m),
+      k(rows.k),
+      pairs((k + 1) / 2),
+      quad_bytes(round_up(k, 4)),
+      groups((k + kInt4Group - 1) / kInt4Group),
+      f32(rows.data) {
+  bool needs[4] = {};
+  for (const MatmulColumns& p : products) needs[static_cast<int>(form_of(context, *p.w))] = true;
+  const auto needed = [&](Form form) { return needs[static_cast<int>(form)]; };
+  float* wide = nullptr;
+  if (rows.prologue && needed(Form::kF32)) {
+    f32_ = context.empty({m, k});
+    f32 = wide = f32_.data<float>();
+  }
+  if (needed(Form::kPairs)) bf16_ = context.empty({m, pairs}, DType::kI32);
+  if (needed(Form::kQuads)) {
+    quads_ = context.empty({m, quad_bytes}, DType::kU8);
+    quad_scales_ = context.empty({m});
+  }
+  if (needed(Form::kGroups)) {
+    group_bytes_ = context.empty({m, groups * kInt4Group}, DType::kU8);
+    group_scales_ = context.empty({m, groups});
+    group_sums_ = context.empty({m, groups});
+  }
+  auto* words = bf16_.defined() ? reinterpret_cast<uint32_t*>(bf16_.data<int32_t>()) : nullptr;
+  bf16 = words;
+  quads = quads_.defined() ? quads_.data<uint8_t>() : nullptr;
+  quad_scales = quads_.defined() ? quad_scales_.data<float>() : nullptr;
+  group_bytes = group_bytes_.defined() ? group_bytes_.data<uint8_t>() : nullptr;
+  group_scales = group_bytes_.defined() ? group_scales_.data<float>() : nullptr;
+  group_sums = group_bytes_.defined() ? group_sums_.data<float>() : nullptr;
+  if (!rows.prologue && words == nullptr && quads == nullptr && group_bytes == nullptr) return;
+
+  const KernelSet& kernels = context.kernels();
+  const Tensor scratch =
+      rows.prologue && wide == nullptr ? context.empty({context.threads().size(), k}) : Tensor();
+  context.threads().parallel_for(m, 4, [&](int64_t begin, int64_t end, int thread) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* row = rows.data + i * k;
+      if (rows.prologue) {
+        float* target = wide != nullptr ? wide + i * k : scratch.data<float>() + thread * k;
+        rows.prologue(i, target);
+        row = target;
       }
-      for (int64_t row = m0; row < m1; row += kernels.tile_rows) {
-        const int64_t rows = std::min(kernels.tile_rows, m1 - row);
-        for (int64_t n = n0; n < n1; n += kernels.tile_columns) {
-          multiply(row, rows, panels + (n - n0) / kernels.tile_columns * panel_words,
-                   std::min(kernels.tile_columns, n1 - n), k0, depth, p.c + row * p.n + n);
-        }
-        if (k0 + depth == depth_total) p.finish_rows(row, rows, n0, n1 - n0);
+      if (words != nullptr) kernels.round_pairs(row, k, words + i * pairs);
+      if (quads != nullptr) {
+        quad_scales_.data<float>()[i] = kernels.quantize_row(row, k, quads_.data<uint8_t>() + i * quad_bytes);
+      }
+      if (group_bytes != nullptr) {
+        kernels.quantize_groups(row, k, group_bytes_.data<uint8_t>() + i * groups * kInt4Group,
+                                group_scales_.data<float>() + i * groups,
+                                group_sums_.data<float>() + i * groups);
       }
     }
   });
 }
 
-void many_rows_f32(const Product& p) {
-  many_rows(
-      p, p.k,
-      [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* target) {
-        p.kernels.pack(p.weights(n, k0), p.type, p.k, count, depth, target);
-      },
-      [&](int64_t row, int64_t rows, const float* panel, int64_t count, int64_t k0, int64_t depth, float* c) {
-        p.kernels.tile(p.a + row * p.k + k0, p.k, panel, p.kernels.tile_columns, rows, count, depth, c, p.n,
-                       k0 > 0);
-      });
+// A part of one product: columns [n0, n1) for rows [m0, m1).
+struct Task {
+  const MatmulColumns* product;
+  Form form;
+  int64_t n0, n1, m0, m1;
+};
+
+struct Multiply {
+  const KernelSet& kernels;
+  const Operand& a;
+  float* scratch;  // one thread's
+
+  void run(const Task& task) const {
+    const MatmulColumns& p = *task.product;
+    const bool pair = p.partner_w != nullptr;
+    const auto finish = [&](int64_t row, int64_t rows) {
+      const int64_t n = p.w->dim(0);
+      for (int64_t i = row; p.finish && i < row + rows; ++i)
+        p.finish(i, task.n0, task.n1 - task.n0, p.c + i * n + task.n0);
+    };
+    if (pair) product(task, *p.partner_w, p.partner_c, [](int64_t, int64_t) {});
+    product(task, *p.w, p.c, finish);
+  }
+
+ private:
+  template <class Finish>
+  void product(const Task& task, const Tensor& w, float* c, Finish&& finish) const {
+    if (a.k == 0) {
+      for (int64_t i = task.m0; i < task.m1; ++i)
+        std::fill(c + i * w.dim(0) + task.n0, c + i * w.dim(0) + task.n1, 0.0f);
+      finish(task.m0, task.m1 - task.m0);
+    } else if (task.form == Form::kQuads || task.form == Form::kGroups) {
+      quantized_tiles(task, w, c, finish);
+    } else if (a.m <= kFewRows) {
+      few_rows(task, w, c);
+      finish(task.m0, task.m1 - task.m0);
+    } else if (task.form == Form::kPairs) {
+      packed_tiles_bf16(task, w, c, finish);
+    } else {
+      packed_tiles_f32(task, w, c, finish);
+    }
+  }
+
+  template <class Finish>
+  void quantized_tiles(const Task& task, const Tensor& w, float* c, Finish&& finish) const {
+    const int64_t n_total = w.dim(0), bytes = block_bytes(w.dtype(), a.k);
+    const auto* blocks = reinterpret_cast<const uint8_t*>(w.raw());
+    for (int64_t row = task.m0; row < task.m1; row += kernels.quad_rows) {
+      const int64_t m = std::min(kernels.quad_rows, task.m1 - row);
+      for (int64_t n = task.n0; n < task.n1; n += kernels.quad_columns) {
+        const int64_t columns = std::min(kernels.quad_columns, task.n1 - n);
+        const uint8_t* first = blocks + n / kBlockRows * bytes;
+        float* target = c + row * n_total + n;
+        if (task.form == Form::kQuads) {
+          kernels.tile_int8(a.quads + row * a.quad_bytes, a.quad_bytes, a.quad_scales + row, first, bytes, m,
+                            columns, a.quad_bytes / 4, target, n_total);
+        } else {
+          kernels.tile_int4(a.group_bytes + row * a.groups * kInt4Group, a.groups * kInt4Group,
+                            a.group_scales + row * a.groups, a.group_sums + row * a.groups, first, bytes, m,
+                            columns, a.groups, target, n_total);
+        }
+      }
+      finish(row, m);
+    }
+  }
+
+  void few_rows(const Task& task, const Tensor& w, float* c) const {
+    const int64_t n_total = w.dim(0);
+    if (task.form == Form::kPairs) {
+      const auto* rows = reinterpret_cast<const uint16_t*>(w.raw());
+      kernels.dots_pairs(rows + task.n0 * a.k, a.k, task.n1 - task.n0, a.bf16, a.pairs, a.m, a.k, c + task.n0,
+                         n_total);
+    } else if (is_quantized(w.dtype())) {
+      for (int64_t n = task.n0; n < task.n1; ++n) {
+        dequantize_row(w, n, scratch);
+        kernels.dots(scratch, WeightType::kF32, a.k, 1, a.f32, a.k, a.m, a.k, c + n, n_total);
+      }
+    } else {
+      const std::byte* rows = w.raw() + task.n0 * a.k * static_cast<int64_t>(size_of(w.dtype()));
+      kernels.dots(rows, weight_type(w), a.k, task.n1 - task.n0, a.f32, a.k, a.m, a.k, c + task.n0, n_total);
+    }
+  }
+
+  // pack(n, count, k0, depth, panel) fills a panel, tile(row, m, panel, count, k0, depth, target, accumulate)
+  // multiplies; both count k in words of the form.
+  template <class Finish, class Pack, class Tile>
+  void packed_tiles(const Task& task, int64_t words, float* c, int64_t n_total, Finish&& finish, Pack&& pack,
+                    Tile&& tile) const {
+    const int64_t step = kernels.tile_columns, deepest = std::min(kDepth, words);
+    for (int64_t k0 = 0; k0 < words; k0 += deepest) {
+      const int64_t depth = std::min(deepest, words - k0);
+      const auto panel = [&](int64_t n) { return scratch + (n - task.n0) * deepest; };
+      for (int64_t n = task.n0; n < task.n1; n += step)
+        pack(n, std::min(step, task.n1 - n), k0, depth, panel(n));
+      for (int64_t row = task.m0; row < task.m1; row += kernels.tile_rows) {
+        const int64_t m = std::min(kernels.tile_rows, task.m1 - row);
+        for (int64_t n = task.n0; n < task.n1; n += step) {
+          tile(row, m, panel(n), std::min(step, task.n1 - n), k0, depth, c + row * n_total + n, k0 > 0);
+        }
+        if (k0 + depth == words) finish(row, m);
+      }
+    }
+  }
+
+  template <class Finish>
+  void packed_tiles_f32(const Task& task, const Tensor& w, float* c, Finish&& finish) const {
+    const int64_t n_total = w.dim(0), step = kernels.tile_columns;
+    const bool dequantize = is_quantized(w.dtype());
+    float* rows = scratch + kPanels * step * std::min(kDepth, a.k);  // dequantised ones
+    packed_tiles(
+        task, a.k, c, n_total, finish,
+        [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* panel) {
+          if (dequantize) {
+            for (int64_t i = 0; i < count; ++i) dequantize_row(w, n + i, rows + i * a.k);
+            kernels.pack(rows + k0, WeightType::kF32, a.k, count, depth, panel);
+          } else {
+            const std::byte* first = w.raw() + (n * a.k + k0) * static_cast<int64_t>(size_of(w.dtype()));
+            kernels.pack(first, weight_type(w), a.k, count, depth, panel);
+          }
+        },
+        [&](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0, int64_t depth,
+            float* target, bool accumulate) {
+          kernels.tile(a.f32 + row * a.k + k0, a.k, panel, step, m, count, depth, target, n_total,
+                       accumulate);
+        });
+  }
+
+  template <class Finish>
+  void packed_tiles_bf16(const Task& task, const Tensor& w, float* c, Finish&& finish) const {
+    const int64_t n_total = w.dim(0), step = kernels.tile_columns;
+    const auto* rows = reinterpret_cast<const uint16_t*>(w.raw());
+    packed_tiles(
+        task, a.pairs, c, n_total, finish,
+        [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* panel) {
+          const bool odd = a.k % 2 != 0 && k0 + depth == a.pairs;
+          kernels.pack_pairs(rows + n * a.k + 2 * k0, a.k, count, depth, odd,
+                             reinterpret_cast<uint32_t*>(panel));
+        },
+        [&](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0, int64_t depth,
+            float* target, bool accumulate) {
+          kernels.tile_pairs(a.bf16 + row * a.pairs + k0, a.pairs, reinterpret_cast<const uint32_t*>(panel),
+                             step, m, count, depth, target, n_total, accumulate);
+        });
+  }
+};
+
+// How the columns and rows of a product are cut into tasks: enough of them for the threads, tall ones first,
+// since every task packs the weights of its columns or has them in cache.
+void cut(const Context& context, const Operand& a, const MatmulColumns& product, std::vector<Task>& tasks) {
+  const KernelSet& kernels = context.kernels();
+  const Form form = form_of(context, *product.w);
+  const int64_t n = product.w->dim(0), threads = context.threads().size();
+  const bool quantized = form == Form::kQuads || form == Form::kGroups;
+  const int64_t step = quantized ? kernels.quad_columns : a.m <= kFewRows ? 4 : kernels.tile_columns;
+  int64_t columns = kPanels * kernels.tile_columns;
+  if (a.m <= kFewRows) {
+    columns = 256;
+  } else if (quantized) {
+    columns =
+        std::max<int64_t>(1, kColumnBytes / (block_bytes(product.w->dtype(), a.k) / kBlockRows * step)) *
+        step;
+  }
+  const int64_t enough = (a.m <= kFewRows ? 8 : 4) * threads;
+  while (columns > step && (n + columns - 1) / columns < enough) columns = round_up(columns / 2, step);
+  const int64_t across = (n + columns - 1) / columns;
+  const int64_t wanted = a.m <= kFewRows || across >= 2 * threads ? 1 : (2 * threads + across - 1) / across;
+  const int64_t tile = quantized ? kernels.quad_rows : kernels.tile_rows;
+  const int64_t rows = a.m <= kFewRows ? a.m : std::max(tile, round_up((a.m + wanted - 1) / wanted, tile));
+  for (int64_t n0 = 0; n0 < n; n0 += columns) {
+    for (int64_t m0 = 0; m0 < a.m; m0 += rows) {
+      tasks.push_back({&product, form, n0, std::min(n0 + columns, n), m0, std::min(m0 + rows, a.m)});
+    }
+  }
 }
 
-void many_rows_bf16(const Product& p) {
-  const int64_t pairs = (p.k + 1) / 2;
-  const Tensor rounded = p.context.empty({p.m, pairs}, DType::kI32);
-  uint32_t* a = reinterpret_cast<uint32_t*>(rounded.data<int32_t>());
-  p.context.threads().parallel_for(p.m, 16, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) p.kernels.round_pairs(p.a + i * p.k, p.k, a + i * pairs);
-  });
-  many_rows(
-      p, pairs,
-      [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* target) {
-        const bool odd = p.k % 2 != 0 && k0 + depth == pairs;
-        p.kernels.pack_pairs(reinterpret_cast<const uint16_t*>(p.weights(n, 2 * k0)), p.k, count, depth, odd,
-                             reinterpret_cast<uint32_t*>(target));
-      },
-      [&](int64_t row, int64_t rows, const float* panel, int64_t count, int64_t k0, int64_t depth, float* c) {
-        p.kernels.tile_pairs(a + row * pairs + k0, pairs, reinterpret_cast<const uint32_t*>(panel),
-                             p.kernels.tile_columns, rows, count, depth, c, p.n, k0 > 0);
-      });
+// f32 of scratch that a thread needs.
+int64_t scratch_words(const Context& context, const Operand& a, std::span<const MatmulColumns> products) {
+  const int64_t step = context.kernels().tile_columns;
+  int64_t words = kPanels * step * std::min(kDepth, a.k);
+  for (const MatmulColumns& p : products) {
+    if (is_quantized(p.w->dtype()) && form_of(context, *p.w) == Form::kF32) return words + step * a.k;
+  }
+  return a.m <= kFewRows ? 0 : words;
 }
 
 }  // namespace
@@ -142,25 +306,33 @@ WeightType weight_type(const Tensor& tensor) {
 Tensor widened(Context& context, const Tensor& tensor) {
   if (!tensor.defined() || tensor.dtype() == DType::kF32) return tensor;
   Tensor result = context.empty(tensor.shape());
-  context.kernels().widen(tensor.raw(), weight_type(tensor), tensor.numel(), result.data<float>());
+  if (is_quantized(tensor.dtype())) {
+    const int64_t k = tensor.numel() / std::max<int64_t>(tensor.dim(0), 1);
+    for (int64_t n = 0; n < tensor.dim(0); ++n) dequantize_row(tensor, n, result.data<float>() + n * k);
+  } else {
+    context.kernels().widen(tensor.raw(), weight_type(tensor), tensor.numel(), result.data<float>());
+  }
   return result;
 }
 
-void matmul(Context& context, const float* a, int64_t m, int64_t k, const Tensor& w, float* c,
-            const RowFinish& finish) {
-  const Product product{context, context.kernels(), a, m, k, w.dim(0), w, weight_type(w), c, finish};
-  if (m == 0 || product.n == 0) return;
-  if (k == 0) {
-    std::fill_n(c, m * product.n, 0.0f);
-    product.finish_rows(0, m, 0, product.n);
-  } else if (m <= kFewRows) {
-    few_rows(product);
-  } else if (context.compute() == Compute::kAuto && product.type == WeightType::kBF16 &&
-             context.kernels().tile_pairs != nullptr) {
-    many_rows_bf16(product);
-  } else {
-    many_rows_f32(product);
+void matmul(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products) {
+  if (rows.m == 0) return;
+  for (const MatmulColumns& p : products) {
+    if (!is_quantized(p.w->dtype())) weight_type(*p.w);
   }
+  const Operand a(context, rows, products);
+  std::vector<Task> tasks;
+  for (const MatmulColumns& p : products) cut(context, a, p, tasks);
+  const int64_t words = round_up(scratch_words(context, a, products), 16);
+  const Tensor scratch = context.empty({context.threads().size(), words});
+  context.threads().parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t i, int64_t, int thread) {
+    Multiply{context.kernels(), a, scratch.data<float>() + thread * words}.run(tasks[static_cast<size_t>(i)]);
+  });
+}
+
+void matmul(Context& context, const float* a, int64_t m, int64_t k, const Tensor& w, float* c) {
+  const MatmulColumns product{&w, c, {}, nullptr, nullptr};
+  matmul(context, MatmulRows{a, m, k, {}}, std::span(&product, 1));
 }
 
 Tensor transposed(Context& context, const Tensor& x) {

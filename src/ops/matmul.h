@@ -1,9 +1,10 @@
 #pragma once
-// The product behind linear and its backward: C [m, n] = A [m, k] · W [n, k]ᵀ, with what happens to a row on
-// its way out.
+// The product behind linear and its backward: C [m, n] = A [m, k] · W [n, k]ᵀ, with what happens to a row of
+// A on its way in and to a row of C on its way out.
 
 #include <cstdint>
 #include <functional>
+#include <span>
 
 #include "ops/cpu/kernels.h"
 #include "vl3/context.h"
@@ -13,15 +14,37 @@ namespace vl3::ops {
 
 // Throws kInvalidArgument for a dtype that is not f32, bf16 or f16.
 WeightType weight_type(const Tensor& tensor);
-// f32 copy of a tensor of any weight type, or the tensor itself where it is f32.
+// f32 copy of a tensor of any weight type, quantised ones included, or the tensor itself where it is f32.
 Tensor widened(Context& context, const Tensor& tensor);
 
-// finish(row, column, count, values): called once for every piece of a finished row, while it is in cache.
-using RowFinish = std::function<void(int64_t row, int64_t column, int64_t count, float* values)>;
+// The left side. Rows are brought once into the form that the weights want (f32, bf16, int8), for all
+// products of a call.
+struct MatmulRows {
+  const float* data = nullptr;  // [m, k] dense
+  int64_t m = 0, k = 0;
+  // Writes what row i shall be [k] into target, in place of data.
+  std::function<void(int64_t row, float* target)> prologue;
+};
 
-// a [m, k] f32 dense, w [n, k] dense of weight type → c [m, n] f32 dense. c must not overlap a.
-void matmul(Context& context, const float* a, int64_t m, int64_t k, const Tensor& w, float* c,
-            const RowFinish& finish = {});
+// One product. w: [n, k] dense or quantised. c: [m, n] f32 dense, which must not overlap the rows.
+struct MatmulColumns {
+  const Tensor* w = nullptr;
+  float* c = nullptr;
+  // Called once for every piece of a finished row, while it is in cache: values = c + row · n + column.
+  std::function<void(int64_t row, int64_t column, int64_t count, float* values)> finish;
+  // A second product of the same shape, computed before the piece is finished: a gate and what it gates.
+  const Tensor* partner_w = nullptr;
+  float* partner_c = nullptr;
+};
+
+// Any number of products of the same rows, together. With Compute::kAuto rows are rounded to bf16 for bf16
+// weights where the hardware multiplies those, to int8 for int8 weights and to int8 in groups of 32 for int4
+// weights. A row's result depends on nothing but the row, and on whether there are more than kFewRows.
+inline constexpr int64_t kFewRows = 16;
+void matmul(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products);
+
+// a [m, k] f32 dense, w [n, k] → c [m, n].
+void matmul(Context& context, const float* a, int64_t m, int64_t k, const Tensor& w, float* c);
 
 // x [R, C] f32 → [C, R].
 Tensor transposed(Context& context, const Tensor& x);

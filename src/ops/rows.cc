@@ -7,6 +7,7 @@
 #include "base/thread_pool.h"
 #include "ops/matmul.h"
 #include "ops/tape.h"
+#include "tensor/quantized.h"
 
 namespace vl3::ops {
 namespace {
@@ -38,11 +39,13 @@ Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t>
   check_rows("embedding", table, ids);
   const int64_t width = table.dim(1);
   const int64_t row_bytes = width * static_cast<int64_t>(size_of(table.dtype()));
-  const WeightType type = weight_type(table);
   Tensor y = context.empty({static_cast<int64_t>(ids.size()), width});
   for (size_t i = 0; i < ids.size(); ++i) {
-    context.kernels().widen(table.raw() + ids[i] * row_bytes, type, width,
-                            y.data<float>() + static_cast<int64_t>(i) * width);
+    float* row = y.data<float>() + static_cast<int64_t>(i) * width;
+    if (is_quantized(table.dtype()))
+      dequantize_row(table, ids[i], row);
+    else
+      context.kernels().widen(table.raw() + ids[i] * row_bytes, weight_type(table), width, row);
   }
   if (Tape* tape = tape_for(context, {&table})) {
     tape->record(y, [table, rows = copied(ids)](Context&, Tape& t, const Tensor& dy) {

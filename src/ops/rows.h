@@ -8,8 +8,8 @@
 
 namespace vl3::ops {
 
-// Rows of table [V, D] (f32, bf16 or f16) → [ids, D] f32. Throws kInvalidArgument, with the id, outside [0,
-// V).
+// Rows of table [V, D] (f32, bf16, f16, int8 or int4) → [ids, D] f32. Throws kInvalidArgument, with the id,
+// outside [0, V).
 Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t> ids);
 
 // Rows of x [T, D] f32 → [rows, D]. Throws kInvalidArgument outside [0, T).

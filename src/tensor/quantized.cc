@@ -156,6 +156,7 @@ Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype) {
           ErrorCode::kInvalidArgument, "[quantized] {} weights {} to {}", to_string(w.dtype()),
           to_string(w.shape()), to_string(dtype));
   Tensor result = Tensor::zeros(w.shape(), dtype);
+  if (w.numel() == 0) return result;
   const int64_t rows = w.dim(0), k = rows == 0 ? 0 : w.numel() / rows, bytes = block_bytes(dtype, k);
   threads.parallel_for((rows + kBlockRows - 1) / kBlockRows, 1, [&](int64_t block, int64_t, int) {
     std::byte* target = result.raw() + block * bytes;

@@ -36,6 +36,10 @@ struct KernelSet {
   void (*dots)(const void* w, WeightType type, int64_t ldw, int64_t n, const float* x, int64_t ldx, int64_t m,
                int64_t k, float* y, int64_t ldy);
 
+  // y[i · ldy + d] += Σ_j p[i · ldp + j] · v[j · ldv + d] for m rows of p, count rows of v and d < n.
+  void (*weigh)(const float* p, int64_t ldp, const float* v, int64_t ldv, int64_t m, int64_t count, int64_t n,
+                float* y, int64_t ldy);
+
   // Products of bf16 pairs with f32 sums, null where the hardware has none. Like pack and tile with k counted
   // in pairs; a pair is one 32-bit word, the earlier element in its low half. odd: the last pair of a row has
   // one element.
@@ -44,6 +48,32 @@ struct KernelSet {
                      int64_t pairs, float* c, int64_t ldc, bool accumulate);
   // n f32 → bf16, to nearest even; an odd n is filled up with a zero.
   void (*round_pairs)(const float* source, int64_t n, uint32_t* target);
+  // Two rows of n f32 as one row of n pairs; second may be null, for zeros.
+  void (*interleave_pairs)(const float* first, const float* second, int64_t n, uint32_t* target);
+  // Like dots, for x of bf16 with a row stride of ldx pairs; k is counted in elements.
+  void (*dots_pairs)(const uint16_t* w, int64_t ldw, int64_t n, const uint32_t* x, int64_t ldx, int64_t m,
+                     int64_t k, float* y, int64_t ldy);
+  // Like softmax_step; the probabilities go to target as bf16, filled up with zeros to whole vectors of
+  // pairs.
+  float (*softmax_pairs)(const float* scores, int64_t n, float scale, float* maximum, float* sum,
+                         uint32_t* target);
+
+  // Products of quantised weights (tensor/quantized.h) with rows of int8 and integer sums.
+  int64_t quad_rows;     // rows of a tile
+  int64_t quad_columns;  // columns of a tile, a multiple of the rows of a block
+  // k f32 → i8, filled up to whole quads; returns the scale of the row. What the bytes mean is the set's own
+  // affair.
+  float (*quantize_row)(const float* x, int64_t k, uint8_t* target);
+  // c [m, n] = A · Wᵀ for m ≤ quad_rows rows of A with a stride of lda bytes and n ≤ quad_columns rows of W
+  // in the int8 blocks from blocks on.
+  void (*tile_int8)(const uint8_t* a, int64_t lda, const float* scales, const uint8_t* blocks,
+                    int64_t block_bytes, int64_t m, int64_t n, int64_t quads, float* c, int64_t ldc);
+  // The same in groups of 32: target [groups][32], and a scale and a sum for each group. scales and sums of
+  // tile_int4 have a row stride of groups.
+  void (*quantize_groups)(const float* x, int64_t k, uint8_t* target, float* scales, float* sums);
+  void (*tile_int4)(const uint8_t* a, int64_t lda, const float* scales, const float* sums,
+                    const uint8_t* blocks, int64_t block_bytes, int64_t m, int64_t n, int64_t groups,
+                    float* c, int64_t ldc);
 
   // In place, elementwise.
   void (*activate)(float* x, int64_t n, Elementwise kind);

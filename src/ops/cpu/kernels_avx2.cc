@@ -7,14 +7,12 @@
 #define VL3_SIMD_BYTES 32
 #define VL3_TILE_ROWS 6
 #include "ops/cpu/has_f16c.h"
-#include "ops/cpu/kernels_inl.h"
+#include "ops/cpu/kernel_set_inl.h"
 
 namespace vl3 {
 
 const KernelSet* avx2_kernels() noexcept {
-  static const KernelSet set = {"avx2",     kWidth,   kTileRows, kTileColumns, widen,    pack,     tile,
-                                dots,       nullptr,  nullptr,   nullptr,      activate, swiglu,   add,
-                                layer_norm, rms_norm, rope,      softmax_step, scale,    transpose};
+  static constexpr KernelSet set = kernel_set("avx2");
   const bool runs = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   return runs ? &set : nullptr;
 }

@@ -2,14 +2,12 @@
 
 #define VL3_SIMD_BYTES 16
 #define VL3_TILE_ROWS 6
-#include "ops/cpu/kernels_inl.h"
+#include "ops/cpu/kernel_set_inl.h"
 
 namespace vl3 {
 
 const KernelSet* baseline_kernels() noexcept {
-  static const KernelSet set = {"baseline", kWidth,   kTileRows, kTileColumns, widen,    pack,     tile,
-                                dots,       nullptr,  nullptr,   nullptr,      activate, swiglu,   add,
-                                layer_norm, rms_norm, rope,      softmax_step, scale,    transpose};
+  static constexpr KernelSet set = kernel_set("baseline");
   return &set;
 }
 

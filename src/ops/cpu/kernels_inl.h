@@ -199,6 +199,52 @@ void dots(const void* w, WeightType type, int64_t ldw, int64_t n, const float* x
   });
 }
 
+// kRows rows of p against kVectors vectors of every row of v.
+template <int kRows, int kVectors>
+inline void weigh_block(const float* p, int64_t ldp, const float* v, int64_t ldv, int64_t count, float* y,
+                        int64_t ldy) {
+  F32 sum[kRows][kVectors];
+#pragma GCC unroll 4
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (int d = 0; d < kVectors; ++d) sum[i][d] = load(y + i * ldy + d * kWidth);
+  }
+  for (int64_t j = 0; j < count; ++j) {
+#pragma GCC unroll 4
+    for (int d = 0; d < kVectors; ++d) {
+      const F32 value = load(v + j * ldv + d * kWidth);
+#pragma GCC unroll 4
+      for (int i = 0; i < kRows; ++i) sum[i][d] = fma(set1(p[i * ldp + j]), value, sum[i][d]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (int d = 0; d < kVectors; ++d) store(y + i * ldy + d * kWidth, sum[i][d]);
+  }
+}
+
+template <int kRows>
+inline void weigh_rows(const float* p, int64_t ldp, const float* v, int64_t ldv, int64_t count, int64_t n,
+                       float* y, int64_t ldy) {
+  int64_t d = 0;
+  for (; d + 4 * kWidth <= n; d += 4 * kWidth) weigh_block<kRows, 4>(p, ldp, v + d, ldv, count, y + d, ldy);
+  for (; d + kWidth <= n; d += kWidth) weigh_block<kRows, 1>(p, ldp, v + d, ldv, count, y + d, ldy);
+  for (int i = 0; d < n && i < kRows; ++i) {
+    for (int64_t j = 0; j < count; ++j) {
+      for (int64_t e = d; e < n; ++e) y[i * ldy + e] += p[i * ldp + j] * v[j * ldv + e];
+    }
+  }
+}
+
+void weigh(const float* p, int64_t ldp, const float* v, int64_t ldv, int64_t m, int64_t count, int64_t n,
+           float* y, int64_t ldy) {
+  constexpr int kRows = kWidth == 16 ? 4 : 2;  // as the registers allow
+  int64_t i = 0;
+  for (; i + kRows <= m; i += kRows) weigh_rows<kRows>(p + i * ldp, ldp, v, ldv, count, n, y + i * ldy, ldy);
+  for (; i < m; ++i) weigh_rows<1>(p + i * ldp, ldp, v, ldv, count, n, y + i * ldy, ldy);
+}
+
 // ---- rows. A row's tail that does not fill a vector goes through a vector of its own, filled up with zeros.
 
 struct Tail {

@@ -1,4 +1,6 @@
-#include "ops/cpu/pairs_avx512bf16.h"
+// Products of bf16 pairs, for processors with AVX512_BF16.
+
+#include "ops/cpu/extensions.h"
 
 #if defined(__AVX512BF16__)
 
@@ -49,12 +51,8 @@ void pairs_tile_rows(const uint32_t* a, int64_t lda, const float* b, int64_t ldb
   if constexpr (kRows > 1) pairs_tile_rows<kRows - 1, kVectors>(a, lda, b, ldb, m, pairs, c, ldc, accumulate);
 }
 
-}  // namespace
-
-namespace vl3 {
-
 // A pair is moved like an f32: the words are never computed with.
-void avx512bf16_pack(const uint16_t* w, int64_t ldw, int64_t n, int64_t pairs, bool odd, uint32_t* target) {
+void pack_pairs(const uint16_t* w, int64_t ldw, int64_t n, int64_t pairs, bool odd, uint32_t* target) {
   const int64_t whole = pairs - (odd ? 1 : 0);
   for (int64_t group = 0; group < kTileVectors; ++group) {
     const int64_t first = group * kWidth, real = n - first < kWidth ? n - first : kWidth;
@@ -81,8 +79,8 @@ void avx512bf16_pack(const uint16_t* w, int64_t ldw, int64_t n, int64_t pairs, b
   }
 }
 
-void avx512bf16_tile(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ldb, int64_t m, int64_t n,
-                     int64_t pairs, float* c, int64_t ldc, bool accumulate) {
+void tile_pairs(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ldb, int64_t m, int64_t n,
+                int64_t pairs, float* c, int64_t ldc, bool accumulate) {
   const float* words = reinterpret_cast<const float*>(b);
   if (n == kTileColumns) {
     return pairs_tile_rows<kTileRows, kTileVectors>(a, lda, words, ldb, m, pairs, c, ldc, accumulate);
@@ -98,7 +96,7 @@ void avx512bf16_tile(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t 
   }
 }
 
-void avx512bf16_round(const float* source, int64_t n, uint32_t* target) {
+void round_pairs(const float* source, int64_t n, uint32_t* target) {
   uint16_t* halves = reinterpret_cast<uint16_t*>(target);
   int64_t i = 0;
   for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
@@ -111,6 +109,130 @@ void avx512bf16_round(const float* source, int64_t n, uint32_t* target) {
     __builtin_memcpy(halves + i, &one, 2);
   }
   if (n % 2 != 0) halves[n] = 0;
+}
+
+// Lane d: bf16 of first[d] below bf16 of second[d].
+inline __m512i interleaved(__m512 first, __m512 second) {
+  const __m512i low = _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(first)));
+  const __m512i high = _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(second)));
+  return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+}
+
+void interleave_pairs(const float* first, const float* second, int64_t n, uint32_t* target) {
+  for (int64_t d = 0; d < n; d += kWidth) {
+    const __mmask16 real = n - d >= kWidth ? 0xffff : static_cast<__mmask16>((1u << (n - d)) - 1);
+    const __m512 a = _mm512_maskz_loadu_ps(real, first + d);
+    const __m512 b = second == nullptr ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(real, second + d);
+    _mm512_mask_storeu_epi32(target + d, real, interleaved(a, b));
+  }
+}
+
+// The sums of sixteen vectors' lanes would be one transposition; most calls have fewer.
+template <int kRows, int kInputs>
+inline void dots_of(const uint16_t* w, int64_t ldw, const uint16_t* x, int64_t ldx, int64_t k, float* y,
+                    int64_t ldy) {
+  __m512 sum[kRows][kInputs];
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kInputs; ++i) sum[r][i] = _mm512_setzero_ps();
+  }
+  const auto step = [&](int64_t p, __mmask32 real) __attribute__((always_inline)) {
+    __m512bh weight[kRows];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r)
+      weight[r] = reinterpret_cast<__m512bh>(_mm512_maskz_loadu_epi16(real, w + r * ldw + p));
+#pragma GCC unroll 8
+    for (int i = 0; i < kInputs; ++i) {
+      const __m512bh input = reinterpret_cast<__m512bh>(_mm512_maskz_loadu_epi16(real, x + i * ldx + p));
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) sum[r][i] = _mm512_dpbf16_ps(sum[r][i], weight[r], input);
+    }
+  };
+  int64_t p = 0;
+  for (; p + 2 * kWidth <= k; p += 2 * kWidth) step(p, 0xffffffffu);
+  if (p < k) step(p, static_cast<__mmask32>((1ull << (k - p)) - 1));
+  for (int r = 0; r < kRows; ++r) {
+    for (int i = 0; i < kInputs; ++i) y[i * ldy + r] = _mm512_reduce_add_ps(sum[r][i]);
+  }
+}
+
+template <int kRows>
+inline void dots_inputs(const uint16_t* w, int64_t ldw, const uint16_t* x, int64_t ldx, int64_t m, int64_t k,
+                        float* y, int64_t ldy) {
+  int64_t i = 0;
+  for (; i + 8 <= m; i += 8) dots_of<kRows, 8>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
+  if (i + 4 <= m) {
+    dots_of<kRows, 4>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
+    i += 4;
+  }
+  for (; i < m; ++i) dots_of<kRows, 1>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
+}
+
+void dots_pairs(const uint16_t* w, int64_t ldw, int64_t n, const uint32_t* x, int64_t ldx, int64_t m,
+                int64_t k, float* y, int64_t ldy) {
+  const auto* inputs = reinterpret_cast<const uint16_t*>(x);
+  int64_t r = 0;
+  if (m == 1) {
+    for (; r + 4 <= n; r += 4) dots_inputs<4>(w + r * ldw, ldw, inputs, 2 * ldx, m, k, y + r, ldy);
+  }
+  for (; r + 2 <= n; r += 2) dots_inputs<2>(w + r * ldw, ldw, inputs, 2 * ldx, m, k, y + r, ldy);
+  for (; r < n; ++r) dots_inputs<1>(w + r * ldw, ldw, inputs, 2 * ldx, m, k, y + r, ldy);
+}
+
+// 2^t for t ≤ 0, within 4e-6: what is rounded to bf16 needs no more.
+inline __m512 exp2_of(__m512 t) {
+  const __m512 n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m512 f = _mm512_sub_ps(t, n);
+  __m512 p = _mm512_set1_ps(9.6702557e-3f);
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.5826318e-2f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.4022651e-1f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.9314718e-1f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
+  return _mm512_scalef_ps(p, n);
+}
+
+float softmax_pairs(const float* scores, int64_t n, float factor, float* maximum, float* sum,
+                    uint32_t* target) {
+  __m512 lanes = _mm512_set1_ps(-__builtin_inff());
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const __mmask16 real = n - i >= kWidth ? 0xffff : static_cast<__mmask16>((1u << (n - i)) - 1);
+    lanes = _mm512_mask_max_ps(lanes, real, lanes, _mm512_maskz_loadu_ps(real, scores + i));
+  }
+  const float largest = _mm512_reduce_max_ps(lanes) * factor;
+  const float updated = largest > *maximum ? largest : *maximum;
+  constexpr float kLog2e = 1.4426950408889634f;
+  const __m512 slope = _mm512_set1_ps(factor * kLog2e), shift = _mm512_set1_ps(-updated * kLog2e);
+  __m512 total = _mm512_setzero_ps();
+  const auto probabilities = [&](int64_t i) __attribute__((always_inline)) {
+    const int64_t left = n - i;
+    const __mmask16 real = left >= kWidth ? 0xffff : left <= 0 ? 0 : static_cast<__mmask16>((1u << left) - 1);
+    const __m512 s = _mm512_maskz_loadu_ps(real, scores + i);
+    const __m512 p = _mm512_maskz_mov_ps(real, exp2_of(_mm512_fmadd_ps(s, slope, shift)));
+    total = _mm512_add_ps(total, p);
+    return p;
+  };
+  for (int64_t i = 0; i < n; i += 2 * kWidth) {
+    const __m512 low = probabilities(i), high = probabilities(i + kWidth);
+    _mm512_storeu_si512(target + i / 2, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+  }
+  const float correction = _mm512_cvtss_f32(exp2_of(_mm512_set1_ps((*maximum - updated) * kLog2e)));
+  *sum = *sum * correction + _mm512_reduce_add_ps(total);
+  *maximum = updated;
+  return correction;
+}
+
+}  // namespace
+
+namespace vl3 {
+
+void use_avx512bf16(KernelSet& set) noexcept {
+  set.pack_pairs = pack_pairs;
+  set.tile_pairs = tile_pairs;
+  set.round_pairs = round_pairs;
+  set.interleave_pairs = interleave_pairs;
+  set.dots_pairs = dots_pairs;
+  set.softmax_pairs = softmax_pairs;
 }
 
 }  // namespace vl3

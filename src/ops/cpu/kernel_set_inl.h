@@ -1,0 +1,42 @@
+#pragma once
+// The table of what kernels_inl.h and quads_inl.h define for the instruction set of the including file.
+
+#include "ops/cpu/kernels_inl.h"
+#include "ops/cpu/quads_inl.h"
+
+namespace {
+
+constexpr vl3::KernelSet kernel_set(const char* name) {
+  return {.name = name,
+          .width = kWidth,
+          .tile_rows = kTileRows,
+          .tile_columns = kTileColumns,
+          .widen = widen,
+          .pack = pack,
+          .tile = tile,
+          .dots = dots,
+          .weigh = weigh,
+          .pack_pairs = nullptr,
+          .tile_pairs = nullptr,
+          .round_pairs = nullptr,
+          .interleave_pairs = nullptr,
+          .dots_pairs = nullptr,
+          .softmax_pairs = nullptr,
+          .quad_rows = kQuadRows,
+          .quad_columns = kQuadColumns,
+          .quantize_row = quantize_row,
+          .tile_int8 = tile_int8,
+          .quantize_groups = quantize_groups,
+          .tile_int4 = tile_int4,
+          .activate = activate,
+          .swiglu = swiglu,
+          .add = add,
+          .layer_norm = layer_norm,
+          .rms_norm = rms_norm,
+          .rope = rope,
+          .softmax_step = softmax_step,
+          .scale = scale,
+          .transpose = transpose};
+}
+
+}  // namespace
