@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,12 +22,16 @@ struct KernelSet;  // ops/cpu/kernels.h: the functions of one instruction set
 // within the bound that docs/numerics.md states.
 enum class Compute { kF32, kAuto };
 
+// How keys and values of earlier tokens are kept.
+enum class CacheType : uint8_t { kF32, kF16, kInt8 };
+
 enum class LogLevel { kDebug, kInfo, kWarning };
 using LogSink = std::function<void(LogLevel, std::string_view)>;
 
 struct ContextOptions {
   int num_threads = 0;  // 0: as many as the process may use
   Compute compute = Compute::kAuto;
+  std::optional<CacheType> cache;  // none: f32 for f32 weights and Compute::kF32, else f16
   std::string cpu;  // "" takes VL3_CPU, else the best path: "auto", "baseline", "avx2", "avx512"
   LogSink log;      // none: silent
 };
@@ -42,6 +47,7 @@ class Context {
   const KernelSet& kernels() const noexcept { return *kernels_; }
   Compute compute() const noexcept { return compute_; }
   void set_compute(Compute compute) noexcept { compute_ = compute; }
+  std::optional<CacheType> cache() const noexcept { return cache_; }
 
   // The tape that operations record on, or null. Set by training only.
   Tape* tape() const noexcept { return tape_; }
@@ -68,6 +74,7 @@ class Context {
   std::unique_ptr<ThreadPool> threads_;
   const KernelSet* kernels_;
   Compute compute_;
+  std::optional<CacheType> cache_;
   Tape* tape_ = nullptr;
   std::shared_ptr<Pool> pool_;
   std::atomic<bool> cancelled_{false};

@@ -118,8 +118,8 @@ class ForConditionalGeneration {
   // Throws kInvalidArgument when the counts of placeholders and features disagree, and for shapes that do.
   ForwardOutput forward(Context& context, const ForwardInput& input) const;
 
-  KvCache new_cache() const;
-  DType weights_dtype() const;  // of the embedding, which stands for the rest
+  KvCache new_cache(const Context& context) const;  // of the type that the context asks for
+  DType weights_dtype() const;                      // of the embedding, which stands for the rest
 
   // Answers for every sequence of the batch, each as if it were alone. Of input: ids or embeddings, the mask,
   // pictures and clips. Results are in the order of the batch, num_return_sequences of them for each.

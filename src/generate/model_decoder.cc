@@ -48,7 +48,7 @@ std::vector<Prompt> prefill(Context& context, const ForConditionalGeneration& mo
     const int64_t begin = packed.sequences.cu_seqlens_q[static_cast<size_t>(b)];
     const int64_t end = packed.sequences.cu_seqlens_q[static_cast<size_t>(b) + 1];
     require(end > begin, ErrorCode::kInvalidArgument, "[generate] sequence {} of the batch has no tokens", b);
-    Prompt prompt{{}, model.new_cache(), {}};
+    Prompt prompt{{}, model.new_cache(context), {}};
     if (!packed.ids.empty()) prompt.ids.assign(packed.ids.begin() + begin, packed.ids.begin() + end);
     Tensor hidden;
     for (int64_t from = begin; from < end; from += kPrefillTokens) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/thread_pool.h"
 
 namespace vl3 {
 
@@ -14,7 +15,7 @@ size_t KvCache::bytes() const noexcept {
 }
 
 KvCache KvCache::fork() const {
-  KvCache copy(shape_);
+  KvCache copy(shape_, type_);
   copy.blocks_ = blocks_;
   copy.length_ = length_;
   return copy;
@@ -29,7 +30,7 @@ void KvCache::truncate(int64_t length) {
 
 void KvCache::reserve(int64_t count) {
   require(count >= 0, ErrorCode::kInvalidArgument, "[kv_cache] cannot reserve {} tokens", count);
-  const size_t block_bytes = static_cast<size_t>(shape_.num_layers * 2 * plane()) * sizeof(float);
+  const size_t block_bytes = static_cast<size_t>(shape_.num_layers * 2 * plane_bytes());
   // Blocks that this step writes to must not be seen by a fork.
   for (size_t i = static_cast<size_t>(length_ / kBlockTokens); count > 0 && i < blocks_.size(); ++i) {
     if (blocks_[i].use_count() == 1) continue;
@@ -41,12 +42,11 @@ void KvCache::reserve(int64_t count) {
   while (blocks_.size() < needed) blocks_.push_back(Storage::allocate(block_bytes));
 }
 
-float* KvCache::block(int64_t index, int64_t layer, bool value) const {
-  float* base = reinterpret_cast<float*>(blocks_[static_cast<size_t>(index)]->data());
-  return base + (layer * 2 + (value ? 1 : 0)) * plane();
+std::byte* KvCache::block(int64_t index, int64_t layer, bool value) const {
+  return blocks_[static_cast<size_t>(index)]->data() + (layer * 2 + (value ? 1 : 0)) * plane_bytes();
 }
 
-void KvCache::append(int64_t layer, const Tensor& k, const Tensor& v) {
+void KvCache::append(Context& context, int64_t layer, const Tensor& k, const Tensor& v) {
   const int64_t count = k.dim(0), heads = shape_.num_kv_heads, width = shape_.head_dim;
   require(k.rank() == 3 && k.dim(1) == heads && k.dim(2) == width && v.shape() == k.shape() && layer >= 0 &&
               layer < shape_.num_layers &&
@@ -54,16 +54,21 @@ void KvCache::append(int64_t layer, const Tensor& k, const Tensor& v) {
           ErrorCode::kInvalidArgument,
           "[kv_cache] keys {} and values {} for layer {} of {} layers x {} heads x {}", to_string(k.shape()),
           to_string(v.shape()), layer, shape_.num_layers, heads, width);
-  for (const bool value : {false, true}) {
-    const float* source = (value ? v : k).data<float>();
-    for (int64_t token = 0; token < count; ++token) {
-      const int64_t position = length_ + token;
-      float* target = block(position / kBlockTokens, layer, value) + position % kBlockTokens * width;
-      for (int64_t head = 0; head < heads; ++head) {
-        std::copy_n(source + (token * heads + head) * width, width, target + head * kBlockTokens * width);
-      }
+  const auto store = [&](int64_t token, bool value) {
+    const float* source = (value ? v : k).data<float>() + token * heads * width;
+    const int64_t position = length_ + token;
+    std::byte* target = block(position / kBlockTokens, layer, value) + position % kBlockTokens * row_bytes();
+    for (int64_t head = 0; head < heads; ++head) {
+      ops::store_row(context.kernels(), type_, source + head * width, width,
+                     target + head * kBlockTokens * row_bytes());
     }
-  }
+  };
+  context.threads().parallel_for(count, 32, [&](int64_t begin, int64_t end, int) {
+    for (int64_t token = begin; token < end; ++token) {
+      store(token, false);
+      store(token, true);
+    }
+  });
 }
 
 ops::KeyValueView KvCache::view(int64_t layer, int64_t length) const {
@@ -73,8 +78,9 @@ ops::KeyValueView KvCache::view(int64_t layer, int64_t length) const {
           shape_.num_layers);
   ops::KeyValueView view;
   view.block_tokens = kBlockTokens;
-  view.token_stride = shape_.head_dim;
-  view.head_stride = kBlockTokens * shape_.head_dim;
+  view.type = type_;
+  view.token_stride = row_bytes();
+  view.head_stride = kBlockTokens * row_bytes();
   view.length = length;
   const int64_t count = (length + kBlockTokens - 1) / kBlockTokens;
   for (int64_t i = 0; i < count; ++i) {

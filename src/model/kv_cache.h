@@ -25,12 +25,13 @@ class KvCache {
   static constexpr int64_t kBlockTokens = 64;
 
   KvCache() = default;  // no layers; holds nothing
-  explicit KvCache(KvShape shape) : shape_(shape) {}
+  explicit KvCache(KvShape shape, CacheType type = CacheType::kF32) : shape_(shape), type_(type) {}
   KvCache(KvCache&&) = default;
   KvCache& operator=(KvCache&&) = default;
 
   int64_t length() const noexcept { return length_; }  // tokens held
   const KvShape& shape() const noexcept { return shape_; }
+  CacheType type() const noexcept { return type_; }
   size_t bytes() const noexcept;  // of the blocks, shared ones counted in full
 
   KvCache fork() const;  // the same tokens; blocks are shared until one side writes to them
@@ -42,16 +43,18 @@ class KvCache {
   // appended.
   void reserve(int64_t count);
   // k, v: [count, Hkv, D] f32, rotated; written behind the length() tokens held.
-  void append(int64_t layer, const Tensor& k, const Tensor& v);
+  void append(Context& context, int64_t layer, const Tensor& k, const Tensor& v);
   ops::KeyValueView view(int64_t layer, int64_t length) const;
   void advance(int64_t count);
 
  private:
-  // One block holds [layer][k, v][Hkv][kBlockTokens][D].
-  int64_t plane() const noexcept { return shape_.num_kv_heads * kBlockTokens * shape_.head_dim; }
-  float* block(int64_t index, int64_t layer, bool value) const;
+  // One block holds [layer][k, v][Hkv][kBlockTokens] rows of ops::cache_row_bytes.
+  int64_t row_bytes() const noexcept { return ops::cache_row_bytes(type_, shape_.head_dim); }
+  int64_t plane_bytes() const noexcept { return shape_.num_kv_heads * kBlockTokens * row_bytes(); }
+  std::byte* block(int64_t index, int64_t layer, bool value) const;
 
   KvShape shape_;
+  CacheType type_ = CacheType::kF32;
   std::vector<std::shared_ptr<Storage>> blocks_;
   int64_t length_ = 0;
 };

@@ -27,7 +27,7 @@ std::vector<ops::AttentionSequence> key_values(const Step& step, int64_t layer, 
     const int64_t begin = s.cu_seqlens_q[n], end = s.cu_seqlens_q[n + 1];
     if (!s.caches.empty()) {
       KvCache& cache = *s.caches[n];
-      cache.append(layer, k.rows(begin, end), v.rows(begin, end));
+      cache.append(step.context, layer, k.rows(begin, end), v.rows(begin, end));
       result.push_back({begin, end, cache.view(layer, cache.length() + end - begin)});
     } else {
       result.push_back({begin, end,
@@ -38,12 +38,13 @@ std::vector<ops::AttentionSequence> key_values(const Step& step, int64_t layer, 
   return result;
 }
 
-Tensor attend(const Step& step, int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v) {
+Tensor attend(const Step& step, int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v,
+              ops::Products products) {
   const PackedSequences& s = step.sequences;
   const float scale = 1.0f / std::sqrt(static_cast<float>(step.config.head_dim));
   const bool shows = step.probe != nullptr && step.probe->attentions && step.probe->stage;
   if (step.context.tape() != nullptr && s.caches.empty()) {
-    return ops::attention(step.context, q, k, v, s.cu_seqlens_q, s.cu_seqlens_k, scale, true);
+    return ops::attention(step.context, q, k, v, s.cu_seqlens_q, s.cu_seqlens_k, scale, true, products);
   }
   const auto views = key_values(step, layer, k, v);
   for (size_t i = 0; shows && i < views.size(); ++i) {
@@ -51,7 +52,7 @@ Tensor attend(const Step& step, int64_t layer, const Tensor& q, const Tensor& k,
         "text.attention" + std::to_string(layer) + "." + std::to_string(i),
         ops::attention_weights(step.context, q, views[i], step.config.num_key_value_heads, scale, true));
   }
-  return ops::attention(step.context, q, views, step.config.num_key_value_heads, scale, true);
+  return ops::attention(step.context, q, views, step.config.num_key_value_heads, scale, true, products);
 }
 
 ops::Prologue rms_norm(const Tensor& weight, const TextConfig& config) {
@@ -71,7 +72,7 @@ Tensor self_attention(const Step& step, int64_t layer, const TextLayerWeights& l
   };
   const int64_t kv_heads = config.num_key_value_heads;
   const Tensor y = attend(step, layer, rotated(qkv[0], heads), rotated(qkv[1], kv_heads),
-                          qkv[2].reshape({rows, kv_heads, width}));
+                          qkv[2].reshape({rows, kv_heads, width}), products_for(l.q_proj.weight));
   return ops::linear(context, y.reshape({rows, heads * width}), l.o_proj.weight, {},
                      {ops::Activation::kNone, &x});
 }

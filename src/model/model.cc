@@ -195,9 +195,11 @@ ForConditionalGeneration ForConditionalGeneration::from_pretrained(const std::fi
 
 DType ForConditionalGeneration::weights_dtype() const { return weights().text.embed_tokens.dtype(); }
 
-KvCache ForConditionalGeneration::new_cache() const {
+KvCache ForConditionalGeneration::new_cache(const Context& context) const {
   const TextConfig& text = config().text;
-  return KvCache({text.num_hidden_layers, text.num_key_value_heads, text.head_dim});
+  const bool exact = context.compute() == Compute::kF32 || weights_dtype() == DType::kF32;
+  return KvCache({text.num_hidden_layers, text.num_key_value_heads, text.head_dim},
+                 context.cache().value_or(exact ? CacheType::kF32 : CacheType::kF16));
 }
 
 ForwardOutput ForConditionalGeneration::forward(Context& context, const ForwardInput& input) const {

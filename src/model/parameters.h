@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/attention.h"
 #include "vl3/config.h"
 #include "vl3/tensor.h"
 
@@ -62,6 +63,12 @@ struct ModelWeights {
   ProjectorWeights projector;
   TextWeights text;
 };
+
+// Attention between layers of these weights may round as their products do: f32 and f16 weights keep f32.
+inline ops::Products products_for(const Tensor& weight) {
+  const DType dtype = weight.dtype();
+  return dtype == DType::kF32 || dtype == DType::kF16 ? ops::Products::kF32 : ops::Products::kBF16;
+}
 
 namespace detail {
 

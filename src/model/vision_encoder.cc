@@ -27,7 +27,8 @@ Tensor self_attention(Context& context, const VisionLayerWeights& l, const Visio
   const Tensor q = ops::rope(context, qkv[0], rotary.cos, rotary.sin);
   const Tensor k = ops::rope(context, qkv[1], rotary.cos, rotary.sin);
   const float scale = 1.0f / std::sqrt(static_cast<float>(width));
-  const Tensor y = ops::attention(context, q, k, qkv[2], cu_seqlens, cu_seqlens, scale, false);
+  const Tensor y = ops::attention(context, q, k, qkv[2], cu_seqlens, cu_seqlens, scale, false,
+                                  products_for(l.q_proj.weight));
   return ops::linear(context, y.reshape({patches, config.hidden_size}), l.out_proj.weight, l.out_proj.bias,
                      {ops::Activation::kNone, &x});
 }

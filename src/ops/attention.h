@@ -1,24 +1,26 @@
 #pragma once
 // Attention: softmax(scale · q kᵀ) v, one contract for frames of the vision encoder, packed training batches,
-// prefill and decode. Rows are handled in tiles with a running maximum and sum ("flash"), so memory grows
+// prefill and decode. Keys are handled in tiles with a running maximum and sum ("flash"), so memory grows
 // with tokens, not their square.
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "ops/cache_row.h"
 #include "vl3/context.h"
 #include "vl3/tensor.h"
 
 namespace vl3::ops {
 
-// Keys and values of one sequence, f32, in blocks of block_tokens tokens (the last one may be shorter).
-// Within a block token j of head h begins at j · token_stride + h · head_stride; strides count elements, a
-// head's D numbers are dense.
+// Keys and values of one sequence, in blocks of block_tokens tokens (the last one may be shorter). Within a
+// block token j of head h begins at byte j · token_stride + h · head_stride.
 struct KeyValueView {
-  std::vector<const float*> k_blocks, v_blocks;
+  std::vector<const std::byte*> k_blocks, v_blocks;
+  CacheType type = CacheType::kF32;
   int64_t block_tokens = 0;
-  int64_t token_stride = 0, head_stride = 0;
+  int64_t token_stride = 0, head_stride = 0;  // bytes
   int64_t length = 0;
 };
 
@@ -32,23 +34,28 @@ struct AttentionSequence {
   KeyValueView kv;
 };
 
+// What queries, keys, values and probabilities may be rounded to where the hardware is faster with that.
+enum class Products { kF32, kBF16 };
+
 // q [T, Hq, D] f32 → [T, Hq, D] f32. Query head h reads key head h / (Hq / num_kv_heads). Rows of a sequence
 // without keys, and rows of q in no sequence, are zero. D is a multiple of 4. Not differentiable. Numerics:
-// products and sums in f32, whatever the context's Compute; a sequence's rows do not depend on the other
-// sequences, nor on how its keys are cut into blocks or on the number of threads, to the bit. Throws
-// kInvalidArgument for shapes that do not fit each other, borders outside q, and, when causal, fewer keys
-// than rows.
+// sums in f32; products in f32, unless Products::kBF16, Compute::kAuto, hardware with bf16 dot products and
+// more than kFewAttentionRows queries times heads of a group come together. A sequence's rows do not depend
+// on the other sequences, nor on how its keys are cut into blocks or on the number of threads, to the bit.
+// Throws kInvalidArgument for shapes that do not fit each other, borders outside q, and, when causal, fewer
+// keys than rows.
+inline constexpr int64_t kFewAttentionRows = 16;
 Tensor attention(Context& context, const Tensor& q, std::span<const AttentionSequence> sequences,
-                 int64_t num_kv_heads, float scale, bool causal);
+                 int64_t num_kv_heads, float scale, bool causal, Products products = Products::kF32);
 
 // The same with keys and values [S, Hkv, D] of this batch: sequence s has the rows [cu_seqlens_q[s],
 // cu_seqlens_q[s + 1]) of q and [cu_seqlens_k[s], cu_seqlens_k[s + 1]) of k and v. Differentiable in q, k and
 // v.
 Tensor attention(Context& context, const Tensor& q, const Tensor& k, const Tensor& v,
                  std::span<const int64_t> cu_seqlens_q, std::span<const int64_t> cu_seqlens_k, float scale,
-                 bool causal);
+                 bool causal, Products products = Products::kF32);
 
-// The probabilities themselves, for people who want to look: [Hq, rows, kv.length] of one sequence.
+// The probabilities themselves, for people who want to look: [Hq, rows, kv.length] of one sequence, in f32.
 Tensor attention_weights(Context& context, const Tensor& q, const AttentionSequence& sequence,
                          int64_t num_kv_heads, float scale, bool causal);
 

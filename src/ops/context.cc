@@ -99,6 +99,7 @@ struct Context::Pool : std::enable_shared_from_this<Context::Pool> {
 Context::Context(ContextOptions options)
     : threads_(std::make_unique<ThreadPool>(options.num_threads)),
       compute_(options.compute),
+      cache_(options.cache),
       pool_(std::make_shared<Pool>()),
       log_(std::move(options.log)) {
   if (options.cpu.empty()) {

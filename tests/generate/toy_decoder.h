@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -55,12 +56,14 @@ struct Toy {
 
 // One layer, one head, one number: the key of a token is its id.
 inline void remember(KvCache& cache, std::span<const int64_t> ids) {
+  Context context(
+      ContextOptions{.num_threads = 1, .compute = Compute::kF32, .cache = {}, .cpu = {}, .log = {}});
   const auto count = static_cast<int64_t>(ids.size());
   if (count == 0) return;
   cache.reserve(count);
   const Tensor keys = Tensor::empty({count, 1, 1}, DType::kF32);
   std::copy(ids.begin(), ids.end(), keys.data<float>());
-  cache.append(0, keys, keys);
+  cache.append(context, 0, keys, keys);
   cache.advance(count);
 }
 
@@ -68,8 +71,10 @@ inline std::vector<int64_t> remembered(const KvCache& cache) {
   const auto view = cache.view(0, cache.length());
   std::vector<int64_t> ids;
   for (int64_t i = 0; i < cache.length(); ++i) {
-    const auto* block = view.k_blocks[static_cast<size_t>(i / view.block_tokens)];
-    ids.push_back(static_cast<int64_t>(block[i % view.block_tokens * view.token_stride]));
+    const std::byte* block = view.k_blocks[static_cast<size_t>(i / view.block_tokens)];
+    float id;
+    std::memcpy(&id, block + i % view.block_tokens * view.token_stride, sizeof id);
+    ids.push_back(static_cast<int64_t>(id));
   }
   return ids;
 }

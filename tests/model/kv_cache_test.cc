@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 
 #include "vl3/error.h"
@@ -18,6 +19,18 @@ float number(int64_t id, int64_t layer, int64_t head, int64_t d, bool value) {
 
 using Ids = std::vector<int64_t>;
 
+Context& context() {
+  static Context one(
+      ContextOptions{.num_threads = 1, .compute = Compute::kAuto, .cache = {}, .cpu = {}, .log = {}});
+  return one;
+}
+
+float float_at(const std::byte* p) {
+  float value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
 void feed(KvCache& cache, const Ids& ids) {
   const int64_t count = static_cast<int64_t>(ids.size());
   cache.reserve(count);
@@ -28,7 +41,7 @@ void feed(KvCache& cache, const Ids& ids) {
       k.data<float>()[i] = number(id, layer, i / 4 % 2, i % 4, false);
       v.data<float>()[i] = number(id, layer, i / 4 % 2, i % 4, true);
     }
-    cache.append(layer, k, v);
+    cache.append(context(), layer, k, v);
   }
   cache.advance(count);
 }
@@ -43,10 +56,10 @@ void expect_holds(const KvCache& cache, const Ids& ids) {
     for (int64_t t = 0; t < view.length; ++t) {
       for (int64_t i = 0; i < 8; ++i) {
         const size_t block = static_cast<size_t>(t / view.block_tokens);
-        const int64_t at = t % view.block_tokens * view.token_stride + i / 4 * view.head_stride + i % 4;
+        const int64_t at = t % view.block_tokens * view.token_stride + i / 4 * view.head_stride + i % 4 * 4;
         const int64_t id = ids[static_cast<size_t>(t)];
-        ASSERT_EQ(view.k_blocks[block][at], number(id, layer, i / 4, i % 4, false)) << t;
-        ASSERT_EQ(view.v_blocks[block][at], number(id, layer, i / 4, i % 4, true)) << t;
+        ASSERT_EQ(float_at(view.k_blocks[block] + at), number(id, layer, i / 4, i % 4, false)) << t;
+        ASSERT_EQ(float_at(view.v_blocks[block] + at), number(id, layer, i / 4, i % 4, true)) << t;
       }
     }
   }
@@ -95,10 +108,10 @@ TEST(KvCache, AViewSeesWhatWasAppendedBeforeAdvance) {
   cache.reserve(2);
   Tensor k = Tensor::zeros({2, 2, 4}, DType::kF32);
   k.data<float>()[8] = 42;
-  cache.append(1, k, k);
+  cache.append(context(), 1, k, k);
   EXPECT_EQ(cache.length(), 63);
   const ops::KeyValueView view = cache.view(1, 65);
-  EXPECT_EQ(view.k_blocks.at(1)[0], 42);
+  EXPECT_EQ(float_at(view.k_blocks.at(1)), 42);
   EXPECT_EQ(view.length, 65);
 }
 
@@ -113,7 +126,7 @@ TEST(KvCache, ForksShareBlocksUntilOneWrites) {
   feed(a, {600, 601});
   expect_holds(a, joined(range(0, 100), {600, 601}));
   expect_holds(b, joined(range(0, 100), {500}));
-  const float* mine = b.view(0, 1).k_blocks[0];
+  const std::byte* mine = b.view(0, 1).k_blocks[0];
   { const KvCache dropped = std::move(a); }
   b.truncate(10);
   feed(b, {7});
@@ -182,12 +195,12 @@ TEST(KvCache, RefusesWhatItCannotHold) {
   expect_refused([&] { cache.truncate(-1); });
   expect_refused([&] { cache.reserve(-1); });
   const Tensor one = Tensor::zeros({1, 2, 4}, DType::kF32), wide = Tensor::zeros({1, 2, 5}, DType::kF32);
-  expect_refused([&] { cache.append(3, one, one); });
-  expect_refused([&] { cache.append(-1, one, one); });
-  expect_refused([&] { cache.append(0, wide, wide); });
-  expect_refused([&] { cache.append(0, one, wide); });
+  expect_refused([&] { cache.append(context(), 3, one, one); });
+  expect_refused([&] { cache.append(context(), -1, one, one); });
+  expect_refused([&] { cache.append(context(), 0, wide, wide); });
+  expect_refused([&] { cache.append(context(), 0, one, wide); });
   const Tensor many = Tensor::zeros({60, 2, 4}, DType::kF32);
-  expect_refused([&] { cache.append(0, many, many); });  // nobody reserved room for so many
+  expect_refused([&] { cache.append(context(), 0, many, many); });  // nobody reserved room for so many
   expect_refused([&] { cache.view(0, 65); });
   expect_refused([&] { cache.view(3, 5); });
   expect_refused([&] { cache.advance(60); });

@@ -37,11 +37,11 @@ struct Blocks {
         blocks->push_back(std::move(block));
       }
     }
-    for (const auto& block : k) view.k_blocks.push_back(block.data());
-    for (const auto& block : v) view.v_blocks.push_back(block.data());
+    for (const auto& block : k) view.k_blocks.push_back(reinterpret_cast<const std::byte*>(block.data()));
+    for (const auto& block : v) view.v_blocks.push_back(reinterpret_cast<const std::byte*>(block.data()));
     view.block_tokens = 64;
-    view.token_stride = width;
-    view.head_stride = 64 * width;
+    view.token_stride = width * 4;
+    view.head_stride = 64 * width * 4;
     view.length = length;
   }
 };

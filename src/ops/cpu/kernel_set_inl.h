@@ -12,6 +12,8 @@ constexpr vl3::KernelSet kernel_set(const char* name) {
           .tile_rows = kTileRows,
           .tile_columns = kTileColumns,
           .widen = widen,
+          .widen_int8 = widen_int8,
+          .narrow_f16 = narrow_f16,
           .pack = pack,
           .tile = tile,
           .dots = dots,

@@ -25,6 +25,9 @@ struct KernelSet {
 
   // n numbers of a stored type → f32.
   void (*widen)(const void* source, WeightType type, int64_t n, float* target);
+  // n i8 times scale → f32; n f32 → f16, to nearest even.
+  void (*widen_int8)(const int8_t* source, float scale, int64_t n, float* target);
+  void (*narrow_f16)(const float* source, int64_t n, uint16_t* target);
   // tile_columns rows of W (n of them real, the rest zero), elements [0, k), row stride ldw →
   // [k][tile_columns] f32.
   void (*pack)(const void* w, WeightType type, int64_t ldw, int64_t n, int64_t k, float* target);

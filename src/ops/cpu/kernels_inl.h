@@ -62,6 +62,41 @@ void widen(const void* source, WeightType type, int64_t n, float* target) {
   });
 }
 
+void widen_int8(const int8_t* source, float scale, int64_t n, float* target) {
+  int64_t i = 0;
+#if defined(__AVX512F__) && VL3_SIMD_BYTES == 64
+  for (; i + kWidth <= n; i += kWidth) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(source + i));
+    store(target + i,
+          __builtin_convertvector(reinterpret_cast<I32>(_mm512_cvtepi8_epi32(bytes)), F32) * scale);
+  }
+#elif defined(__AVX2__) && VL3_SIMD_BYTES == 32
+  for (; i + kWidth <= n; i += kWidth) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(source + i));
+    store(target + i,
+          __builtin_convertvector(reinterpret_cast<I32>(_mm256_cvtepi8_epi32(bytes)), F32) * scale);
+  }
+#endif
+  for (; i < n; ++i) target[i] = static_cast<float>(source[i]) * scale;
+}
+
+void narrow_f16(const float* source, int64_t n, uint16_t* target) {
+  int64_t i = 0;
+#if defined(__AVX512F__) && VL3_SIMD_BYTES == 64
+  for (; i + kWidth <= n; i += kWidth) {
+    const __m256i halves =
+        _mm512_maskz_cvtps_ph(0xffff, _mm512_loadu_ps(source + i), _MM_FROUND_TO_NEAREST_INT);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(target + i), halves);
+  }
+#elif defined(__F16C__) && VL3_SIMD_BYTES == 32
+  for (; i + kWidth <= n; i += kWidth) {
+    const __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(source + i), _MM_FROUND_TO_NEAREST_INT);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(target + i), halves);
+  }
+#endif
+  for (; i < n; ++i) target[i] = narrow_to_f16(source[i]);
+}
+
 // ---- packing
 
 void pack(const void* w, WeightType type, int64_t ldw, int64_t n, int64_t k, float* target) {
@@ -173,7 +208,9 @@ inline void dot_block(const typename Stored<kType>::Element* w, int64_t ldw, con
       for (int i = 0; i < kInputs; ++i) sum[r][i] = fma(weight, input[i], sum[r][i]);
     }
   }
+#pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
     for (int i = 0; i < kInputs; ++i) {
       float total = reduce_add(sum[r][i]);
       for (int64_t q = p; q < k; ++q) total += as_f32<kType>(w[r * ldw + q]) * x[i * ldx + q];
@@ -193,8 +230,12 @@ inline void dot_inputs(const typename Stored<kType>::Element* w, int64_t ldw, co
 void dots(const void* w, WeightType type, int64_t ldw, int64_t n, const float* x, int64_t ldx, int64_t m,
           int64_t k, float* y, int64_t ldy) {
   with_type(w, type, [=]<WeightType kType>(const auto* p) {
+    constexpr int kRows = kWidth == 16 ? 4 : 2;  // times four inputs, as the registers allow
     int64_t r = 0;
-    for (; r + 4 <= n; r += 4) dot_inputs<kType, 4>(p + r * ldw, ldw, x, ldx, m, k, y + r, ldy);
+    if (m < 4) {
+      for (; r + 4 <= n; r += 4) dot_inputs<kType, 4>(p + r * ldw, ldw, x, ldx, m, k, y + r, ldy);
+    }
+    for (; r + kRows <= n; r += kRows) dot_inputs<kType, kRows>(p + r * ldw, ldw, x, ldx, m, k, y + r, ldy);
     for (; r < n; ++r) dot_inputs<kType, 1>(p + r * ldw, ldw, x, ldx, m, k, y + r, ldy);
   });
 }

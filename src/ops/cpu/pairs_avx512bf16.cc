@@ -127,7 +127,7 @@ void interleave_pairs(const float* first, const float* second, int64_t n, uint32
   }
 }
 
-// The sums of sixteen vectors' lanes would be one transposition; most calls have fewer.
+// kRows rows of W against kInputs rows of x, each weight loaded once.
 template <int kRows, int kInputs>
 inline void dots_of(const uint16_t* w, int64_t ldw, const uint16_t* x, int64_t ldx, int64_t k, float* y,
                     int64_t ldy) {
@@ -152,7 +152,9 @@ inline void dots_of(const uint16_t* w, int64_t ldw, const uint16_t* x, int64_t l
   int64_t p = 0;
   for (; p + 2 * kWidth <= k; p += 2 * kWidth) step(p, 0xffffffffu);
   if (p < k) step(p, static_cast<__mmask32>((1ull << (k - p)) - 1));
+#pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int i = 0; i < kInputs; ++i) y[i * ldy + r] = _mm512_reduce_add_ps(sum[r][i]);
   }
 }
@@ -161,22 +163,16 @@ template <int kRows>
 inline void dots_inputs(const uint16_t* w, int64_t ldw, const uint16_t* x, int64_t ldx, int64_t m, int64_t k,
                         float* y, int64_t ldy) {
   int64_t i = 0;
-  for (; i + 8 <= m; i += 8) dots_of<kRows, 8>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
-  if (i + 4 <= m) {
-    dots_of<kRows, 4>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
-    i += 4;
-  }
-  for (; i < m; ++i) dots_of<kRows, 1>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
+  for (; i + 4 <= m; i += 4) dots_of<kRows, 4>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
+  for (; i + 2 <= m; i += 2) dots_of<kRows, 2>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
+  if (i < m) dots_of<kRows, 1>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
 }
 
 void dots_pairs(const uint16_t* w, int64_t ldw, int64_t n, const uint32_t* x, int64_t ldx, int64_t m,
                 int64_t k, float* y, int64_t ldy) {
   const auto* inputs = reinterpret_cast<const uint16_t*>(x);
   int64_t r = 0;
-  if (m == 1) {
-    for (; r + 4 <= n; r += 4) dots_inputs<4>(w + r * ldw, ldw, inputs, 2 * ldx, m, k, y + r, ldy);
-  }
-  for (; r + 2 <= n; r += 2) dots_inputs<2>(w + r * ldw, ldw, inputs, 2 * ldx, m, k, y + r, ldy);
+  for (; r + 4 <= n; r += 4) dots_inputs<4>(w + r * ldw, ldw, inputs, 2 * ldx, m, k, y + r, ldy);
   for (; r < n; ++r) dots_inputs<1>(w + r * ldw, ldw, inputs, 2 * ldx, m, k, y + r, ldy);
 }
 

@@ -259,9 +259,17 @@ void tile_int8(const uint8_t* a, int64_t lda, const float* scales, const uint8_t
 
 // A vector of u8 as f32.
 inline F32 widen_bytes(const uint8_t* p) {
+#if defined(__AVX512F__) && VL3_SIMD_BYTES == 64
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return __builtin_convertvector(reinterpret_cast<I32>(_mm512_cvtepu8_epi32(bytes)), F32);
+#elif defined(__AVX2__) && VL3_SIMD_BYTES == 32
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return __builtin_convertvector(reinterpret_cast<I32>(_mm256_cvtepu8_epi32(bytes)), F32);
+#else
   Narrow v;
   __builtin_memcpy(&v, p, sizeof v);
   return __builtin_convertvector(__builtin_convertvector(v, I32), F32);
+#endif
 }
 
 template <int kRows, int kVectors>
@@ -299,7 +307,9 @@ inline void tile_int4_of(const uint8_t* a, int64_t lda, const float* scales, con
       }
     }
   }
+#pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
+#pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) store_columns(c + i * ldc + v * kWidth, sum[i][v], n - v * kWidth);
   }
 }

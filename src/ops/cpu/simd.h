@@ -65,6 +65,25 @@ inline float widen_f16(uint16_t half) {
   __builtin_memcpy(&v, &bits, sizeof v);
   return v;
 }
+// To nearest even. Adding a power of two that leaves ten bits of fraction rounds subnormals and normals
+// alike.
+inline uint16_t narrow_to_f16(float x) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  const uint32_t sign = bits >> 16 & 0x8000u, rest = bits & 0x7fffffffu;
+  if (rest > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);
+  if (rest >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // 65520 and more
+  if (rest < 0x38800000u) {                                               // below 2^-14
+    float magnitude;
+    __builtin_memcpy(&magnitude, &rest, sizeof magnitude);
+    magnitude += 0.5f;
+    uint32_t rounded;
+    __builtin_memcpy(&rounded, &magnitude, sizeof rounded);
+    return static_cast<uint16_t>(sign | (rounded - 0x3f000000u));
+  }
+  const uint32_t rounded = rest + 0xfffu + (rest >> 13 & 1u);
+  return static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
+}
 inline F32 load_f16(const uint16_t* p) {
 #if defined(__AVX512F__) && VL3_SIMD_BYTES == 64
   return reinterpret_cast<F32>(
