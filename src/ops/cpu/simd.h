@@ -21,7 +21,7 @@ inline F32 load(const float* p) {
   return v;
 }
 inline void store(float* p, F32 v) { __builtin_memcpy(p, &v, sizeof v); }
-inline F32 set1(float x) { return F32{} + x; }
+inline F32 set1(float x) { return x - F32{}; }  // 0 + x would change the sign of -0, and so cost an addition
 // a · b + c; contracted to one instruction where there is one.
 inline F32 fma(F32 a, F32 b, F32 c) { return a * b + c; }
 inline F32 max(F32 a, F32 b) { return a > b ? a : b; }
