@@ -1,4 +1,5 @@
 #include <limits>
+#include <utility>
 
 #include "base/thread_pool.h"
 #include "ops/attention_parts.h"
@@ -47,40 +48,46 @@ struct Layout {
 uint32_t* words_of(float* p) { return reinterpret_cast<uint32_t*>(p); }
 const uint32_t* words_of(const float* p) { return reinterpret_cast<const uint32_t*>(p); }
 
-// Keys [first, first + count) of a head, as one panel; values likewise. buffer: [columns + kStretch][width +
-// 1].
+// Keys [first, first + count) of a head, as one panel; values likewise. buffer: [columns + kStretch][width].
 void pack_panel(const AttentionProblem& p, const Layout& layout, const Packed& packed, int64_t first,
                 int64_t count, float* buffer, float* words) {
   const KernelSet& kernels = p.kernels();
   const KeyValueView& kv = packed.sequence->kv;
   const int64_t width = layout.width;
-  float* rows = buffer + kStretch * width;  // [columns][width]
-  const auto gather = [&](const std::vector<const std::byte*>& blocks) {
+  float* gathered = buffer + kStretch * width;  // [columns][width]
+  // The rows in one piece, where they lie or copied together.
+  const auto rows = [&](const std::vector<const std::byte*>& blocks) {
+    std::pair<const float*, int64_t> result{gathered, width};
     for_stretches(kernels, kv, blocks, packed.kv_head, width, first, count, buffer,
                   [&](int64_t at, const float* source, int64_t stride, int64_t length) {
+                    if (length == count) {
+                      result = {source, stride};
+                      return;
+                    }
                     for (int64_t i = 0; i < length; ++i)
-                      std::copy_n(source + i * stride, width, rows + (at + i) * width);
+                      std::copy_n(source + i * stride, width, gathered + (at + i) * width);
                   });
+    return result;
   };
-  gather(kv.k_blocks);
+  const auto [k, k_stride] = rows(kv.k_blocks);
   float* keys = words + packed.keys_at + first * layout.depth;
-  if (layout.pairs) {  // rounded in place: a row of pairs is no longer than a row of f32
-    uint32_t* rounded = words_of(rows);
+  if (layout.pairs) {  // where they were gathered they are rounded in place: pairs are half as long
+    uint32_t* rounded = words_of(gathered);
     for (int64_t i = 0; i < count; ++i)
-      kernels.round_pairs(rows + i * width, width, rounded + i * layout.depth);
+      kernels.round_pairs(k + i * k_stride, width, rounded + i * layout.depth);
     kernels.pack_pairs(reinterpret_cast<const uint16_t*>(rounded), 2 * layout.depth, count, layout.depth,
                        false, words_of(keys));
   } else {
-    kernels.pack(rows, WeightType::kF32, width, count, width, keys);
+    kernels.pack(k, WeightType::kF32, k_stride, count, width, keys);
   }
-  gather(kv.v_blocks);
+  const auto [v, v_stride] = rows(kv.v_blocks);
   for (int64_t i = 0; i < count; i += layout.pairs ? 2 : 1) {
     float* target = words + packed.values_at + (layout.pairs ? (first + i) / 2 : first + i) * layout.padded;
+    const float* row = v + i * v_stride;
     if (layout.pairs) {
-      kernels.interleave_pairs(rows + i * width, i + 1 < count ? rows + (i + 1) * width : nullptr, width,
-                               words_of(target));
+      kernels.interleave_pairs(row, i + 1 < count ? row + v_stride : nullptr, width, words_of(target));
     } else {
-      std::copy_n(rows + i * width, width, target);
+      std::copy_n(row, width, target);
     }
     std::fill(target + width, target + layout.padded, 0.0f);
   }
@@ -140,8 +147,9 @@ class Tiles {
     }
     for (int64_t r = 0; r < task_.count; ++r) {
       float* target = p_.y + p_.offset(s_, kv_head, task_.first + r);
-      const float inverse = w_.sum[r] == 0 ? 0.0f : 1.0f / w_.sum[r];
-      for (int64_t d = 0; d < layout_.width; ++d) target[d] = w_.out[r * layout_.padded + d] * inverse;
+      float* out = w_.out + r * layout_.padded;
+      kernels_.scale(out, layout_.width, w_.sum[r] == 0 ? 0.0f : 1.0f / w_.sum[r]);
+      std::copy_n(out, layout_.width, target);
     }
   }
 
@@ -229,7 +237,7 @@ void attend_many(const AttentionProblem& p, std::span<const AttentionSequence* c
   }
   const Tensor packed = p.context.empty({total});
   float* words = packed.data<float>();
-  const int64_t buffer_words = (layout.columns + kStretch) * (layout.width + 1);
+  const int64_t buffer_words = (layout.columns + kStretch) * layout.width;
   const int64_t scratch_words = round_up(std::max(buffer_words, Workspace::words(layout, tile)), 16);
   const Tensor scratch = p.context.empty({threads.size(), scratch_words});
   const auto of_thread = [&](int thread) { return scratch.data<float>() + thread * scratch_words; };

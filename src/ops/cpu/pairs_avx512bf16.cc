@@ -104,9 +104,10 @@ void round_pairs(const float* source, int64_t n, uint32_t* target) {
         _mm512_cvtne2ps_pbh(_mm512_loadu_ps(source + i + kWidth), _mm512_loadu_ps(source + i));
     __builtin_memcpy(halves + i, &pairs, sizeof pairs);
   }
-  for (; i < n; ++i) {
-    const __m128bh one = _mm_cvtneps_pbh(_mm_set_ss(source[i]));
-    __builtin_memcpy(halves + i, &one, 2);
+  for (; i < n; i += kWidth) {
+    const __mmask16 real = n - i >= kWidth ? 0xffff : static_cast<__mmask16>((1u << (n - i)) - 1);
+    const __m256bh rest = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(real, source + i));
+    _mm256_mask_storeu_epi16(halves + i, real, reinterpret_cast<__m256i>(rest));
   }
   if (n % 2 != 0) halves[n] = 0;
 }
