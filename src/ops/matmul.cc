@@ -12,9 +12,10 @@ namespace {
 
 // Panels of W are packed as deep as this, so that a few of them stay in the second-level cache while all rows
 // of A pass by.
-constexpr int64_t kDepth = 768;              // words
-constexpr int64_t kPanels = 4;               // of a task
-constexpr int64_t kColumnBytes = 384 << 10;  // of quantised weights in a task, likewise
+constexpr int64_t kDepth = 768;               // words
+constexpr int64_t kPanels = 4;                // of a task
+constexpr int64_t kColumnBytes = 384 << 10;   // of quantised weights in a task, likewise
+constexpr int64_t kFewRowsBytes = 128 << 10;  // of weights in a task that streams them: threads end together
 
 // What a row of A is turned into.
 enum class Form { kF32, kPairs, kQuads, kGroups };
@@ -256,14 +257,12 @@ void cut(const Context& context, const Operand& a, const MatmulColumns& product,
   const int64_t n = product.w->dim(0), threads = context.threads().size();
   const bool quantized = form == Form::kQuads || form == Form::kGroups;
   const int64_t step = quantized ? kernels.quad_columns : a.m <= kFewRows ? 4 : kernels.tile_columns;
+  const int64_t row_bytes = static_cast<int64_t>(product.w->bytes()) / std::max<int64_t>(n, 1) + 1;
   int64_t columns = kPanels * kernels.tile_columns;
-  if (a.m <= kFewRows) {
-    columns = 256;
-  } else if (quantized) {
-    columns =
-        std::max<int64_t>(1, kColumnBytes / (block_bytes(product.w->dtype(), a.k) / kBlockRows * step)) *
-        step;
-  }
+  if (a.m <= kFewRows)
+    columns = round_up(std::max<int64_t>(1, kFewRowsBytes / row_bytes), step);
+  else if (quantized)
+    columns = round_up(std::max<int64_t>(1, kColumnBytes / row_bytes), step);
   const int64_t enough = (a.m <= kFewRows ? 8 : 4) * threads;
   while (columns > step && (n + columns - 1) / columns < enough) columns = round_up(columns / 2, step);
   const int64_t across = (n + columns - 1) / columns;

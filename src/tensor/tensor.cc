@@ -1,5 +1,7 @@
 #include "vl3/tensor.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
 
@@ -93,10 +95,13 @@ Storage::~Storage() {
 }
 
 std::shared_ptr<Storage> Storage::allocate(size_t bytes) {
-  constexpr size_t kAlignment = 64;
+  constexpr size_t kAlignment = 64, kHugePage = 2 << 20;
+  const bool huge = bytes >= 4 * kHugePage;
   void* data = nullptr;  // not rounded up, so that AddressSanitizer sees the first byte too many
-  const bool allocated = posix_memalign(&data, kAlignment, std::max<size_t>(bytes, 1)) == 0;
+  const bool allocated =
+      posix_memalign(&data, huge ? kHugePage : kAlignment, std::max<size_t>(bytes, 1)) == 0;
   require(allocated, ErrorCode::kOutOfMemory, "[tensor] cannot allocate {} bytes", bytes);
+  if (huge) ::madvise(data, bytes, MADV_HUGEPAGE);  // a hint: fewer misses of the page table's cache
   return wrap(data, bytes, false, [data] { std::free(data); });
 }
 

@@ -3,6 +3,7 @@
 
 #include "ops/cpu/kernels_inl.h"
 #include "ops/cpu/quads_inl.h"
+#include "ops/cpu/spin_inl.h"
 
 namespace {
 
@@ -30,6 +31,9 @@ constexpr vl3::KernelSet kernel_set(const char* name) {
           .tile_int8 = tile_int8,
           .quantize_groups = quantize_groups,
           .tile_int4 = tile_int4,
+          .spin_f32 = spin_f32,
+          .spin_bf16 = nullptr,
+          .spin_int8 = spin_int8,
           .activate = activate,
           .swiglu = swiglu,
           .add = add,

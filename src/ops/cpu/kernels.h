@@ -78,6 +78,12 @@ struct KernelSet {
                     const uint8_t* blocks, int64_t block_bytes, int64_t m, int64_t n, int64_t groups,
                     float* c, int64_t ldc);
 
+  // Independent multiply-adds on registers; returns how many operations they were, two each. Null where there
+  // is no instruction of that kind.
+  int64_t (*spin_f32)(int64_t rounds);
+  int64_t (*spin_bf16)(int64_t rounds);
+  int64_t (*spin_int8)(int64_t rounds);
+
   // In place, elementwise.
   void (*activate)(float* x, int64_t n, Elementwise kind);
   void (*swiglu)(const float* gate, const float* up, int64_t n, float* target);

@@ -9,6 +9,7 @@
 #define VL3_SIMD_BYTES 64
 #define VL3_TILE_ROWS 14
 #include "ops/cpu/blocks.h"
+#include "ops/cpu/spin_inl.h"
 
 namespace {
 
@@ -173,7 +174,9 @@ void dots_pairs(const uint16_t* w, int64_t ldw, int64_t n, const uint32_t* x, in
                 int64_t k, float* y, int64_t ldy) {
   const auto* inputs = reinterpret_cast<const uint16_t*>(x);
   int64_t r = 0;
-  for (; r + 4 <= n; r += 4) dots_inputs<4>(w + r * ldw, ldw, inputs, 2 * ldx, m, k, y + r, ldy);
+  if (m > 1) {  // a single row of x is done row by row of W, so that memory is read in order
+    for (; r + 4 <= n; r += 4) dots_inputs<4>(w + r * ldw, ldw, inputs, 2 * ldx, m, k, y + r, ldy);
+  }
   for (; r < n; ++r) dots_inputs<1>(w + r * ldw, ldw, inputs, 2 * ldx, m, k, y + r, ldy);
 }
 
@@ -219,6 +222,14 @@ float softmax_pairs(const float* scores, int64_t n, float factor, float* maximum
   return correction;
 }
 
+int64_t spin_bf16(int64_t rounds) {
+  spin(rounds, set1(0.5f), set1(0.25f), [](F32 sum, F32 a, F32 b) {
+    return reinterpret_cast<F32>(_mm512_dpbf16_ps(
+        reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b)));
+  });
+  return rounds * kSpinChains * kWidth * 4;
+}
+
 }  // namespace
 
 namespace vl3 {
@@ -230,6 +241,7 @@ void use_avx512bf16(KernelSet& set) noexcept {
   set.interleave_pairs = interleave_pairs;
   set.dots_pairs = dots_pairs;
   set.softmax_pairs = softmax_pairs;
+  set.spin_bf16 = spin_bf16;
 }
 
 }  // namespace vl3

@@ -6,6 +6,7 @@
 
 #define VL3_SIMD_BYTES 64
 #include "ops/cpu/quads_inl.h"
+#include "ops/cpu/spin_inl.h"
 
 namespace vl3 {
 
@@ -16,6 +17,7 @@ void use_avx512vnni(KernelSet& set) noexcept {
   set.tile_int8 = tile_int8;
   set.quantize_groups = quantize_groups;
   set.tile_int4 = tile_int4;
+  set.spin_int8 = spin_int8;
 }
 
 }  // namespace vl3
