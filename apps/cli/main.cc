@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   add_process(app);
   add_forward(app);
   add_generate(app);
+  add_quantize(app);
   try {
     app.parse(argc, argv);
     finish_stdout();

@@ -119,7 +119,8 @@ class ForConditionalGeneration {
   ForwardOutput forward(Context& context, const ForwardInput& input) const;
 
   KvCache new_cache(const Context& context) const;  // of the type that the context asks for
-  DType weights_dtype() const;                      // of the embedding, which stands for the rest
+  DType weights_dtype() const;   // of the language model's products; its first layer stands for the rest
+  int64_t weight_bytes() const;  // of all tensors, a shared head counted once
 
   // Answers for every sequence of the batch, each as if it were alone. Of input: ids or embeddings, the mask,
   // pictures and clips. Results are in the order of the batch, num_return_sequences of them for each.

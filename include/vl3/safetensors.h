@@ -19,7 +19,7 @@ class AtomicFile;
 
 struct TensorInfo {
   std::string name;
-  DType dtype = DType::kF32;
+  DType dtype = DType::kF32;  // of quantised tensors int8 or int4, though the file says U8
   Shape shape;
 };
 
@@ -43,11 +43,14 @@ class SafetensorsFile {
   std::vector<std::string> names() const;  // likewise
   bool contains(std::string_view name) const noexcept;
   // The tensor on the mapping, read only; a copy of its own where the file has it at an address that is not a
-  // multiple of its element's size. Throws kNotFound, naming file and tensor.
+  // multiple of its element's size (quantised: of 4). Throws kNotFound, naming file and tensor.
   Tensor get(std::string_view name) const;
 
   // Asks the system to read the whole file now; returns at once.
   void read_ahead() const noexcept;
+  // Lets go of the memory that touched pages take; they are read again when they are touched again. For
+  // passes over files larger than memory.
+  void let_go() const noexcept;
 
  private:
   struct Contents;
@@ -57,8 +60,9 @@ class SafetensorsFile {
 
 // Writes a file tensor after tensor, so that no more than a piece of one needs to be in memory. Nothing is
 // seen at path before commit(); without it nothing stays. The order of tensors is fixed by what they are
-// (wider elements first, then by name), so equal contents give equal files, and every tensor is aligned to
-// its element. The data begins at a multiple of 64.
+// (quantised ones first, the largest first; then wider elements first, then by name), so equal contents give
+// equal files, and every tensor is aligned to its element, quantised ones to 64 bytes. The data begins at a
+// multiple of 64. Quantised tensors are told of in the metadata (docs/quantization.md).
 class SafetensorsWriter {
  public:
   // Throws kInvalidArgument for names that are empty, twice there or "__metadata__"; kIo.
@@ -68,15 +72,17 @@ class SafetensorsWriter {
   SafetensorsWriter(SafetensorsWriter&&) noexcept;
 
   const std::vector<TensorInfo>& order() const noexcept { return tensors_; }
-  // The next bytes of the tensors in order(). Throws kInvalidArgument past the end, kIo (a full disk) naming
-  // the file.
+  // The next bytes of the tensors in order(); what fills quantised ones up is added. Throws kInvalidArgument
+  // past the end, kIo (a full disk) naming the file.
   void write(std::span<const std::byte> bytes);
   void commit();  // throws kInvalidArgument when bytes are still missing
 
  private:
   std::vector<TensorInfo> tensors_;
   std::filesystem::path path_;
-  uint64_t left_ = 0;  // bytes still to come
+  uint64_t left_ = 0;        // bytes still to come
+  size_t current_ = 0;       // the tensor that is being written
+  uint64_t of_current_ = 0;  // its bytes written
   std::unique_ptr<AtomicFile> file_;
 };
 

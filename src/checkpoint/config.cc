@@ -194,8 +194,13 @@ Config Config::from_json(const Json& json, std::string_view origin) {
   const JsonView view(json, std::string(origin));
   require(view.has("model_type"), ErrorCode::kFormat, "[{}] has no \"model_type\"", origin);
   const std::string type = one_of(view, "model_type", "", {"video_llama_3", "videollama3_qwen2"});
-  require(!view.has("quantization_config"), ErrorCode::kUnsupported,
-          "[{}] has a \"quantization_config\": quantized checkpoints are not supported", origin);
+  if (view.has("quantization_config")) {
+    const std::string method = view.child("quantization_config").string("quant_method", "");
+    require(method == "videollama3", ErrorCode::kUnsupported,
+            "[{}] has a \"quantization_config\" of \"quant_method\" \"{}\": only \"videollama3\", which "
+            "`videollama3 quantize` makes, is supported",
+            origin, method);
+  }
   Config config;
   config.layout = type == "video_llama_3" ? Layout::kHuggingFace : Layout::kOriginal;
   if (config.layout == Layout::kHuggingFace) {

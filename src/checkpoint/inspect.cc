@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "checkpoint/quantized_entries.h"
 #include "checkpoint/weight_files.h"
 #include "vl3/checkpoint.h"
 
@@ -101,12 +102,17 @@ void add_weights(const std::vector<SafetensorsFile>& files, Json& report) {
   struct Sum {
     int64_t tensors = 0, parameters = 0;
     uint64_t bytes = 0;
-    Json json() const { return {{"tensors", tensors}, {"parameters", parameters}, {"bytes", bytes}}; }
+    Json json() const {
+      const double bits =
+          parameters == 0 ? 0 : 8.0 * static_cast<double>(bytes) / static_cast<double>(parameters);
+      return {
+          {"tensors", tensors}, {"parameters", parameters}, {"bytes", bytes}, {"bits_per_parameter", bits}};
+    }
     void add(const TensorInfo& info) {
       const int64_t count = num_elements(info.shape);
       ++tensors;
       parameters += count;
-      bytes += static_cast<uint64_t>(count) * size_of(info.dtype);
+      bytes += bytes_of(info);
     }
   };
   Sum total;
@@ -134,7 +140,9 @@ Json inspect_file(const fs::path& path) {
     const SafetensorsFile file = SafetensorsFile::open(path);
     report["bytes"] = file.file_bytes();
     report["metadata"] = Json::object();
-    for (const auto& [key, value] : file.metadata()) report["metadata"][key] = value;
+    for (const auto& [key, value] : file.metadata()) {
+      if (!is_quantized_entry(key)) report["metadata"][key] = value;  // the list of tensors tells the same
+    }
     add_weights({file}, report);
     Json& tensors = report["tensors"] = Json::array();
     for (const TensorInfo& info : file.tensors()) {

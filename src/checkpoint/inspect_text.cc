@@ -39,9 +39,10 @@ std::string fields(const Json& object) {
 }
 
 std::string sum(const Json& sum) {
-  return fmt::format("{} parameters ({}) in {} tensors, {}", sum["parameters"].get<int64_t>(),
-                     short_count(sum["parameters"].get<double>()), sum["tensors"].get<int64_t>(),
-                     short_bytes(sum["bytes"].get<double>()));
+  return fmt::format("{} parameters ({}) in {} tensors, {}, {:.4g} bits each",
+                     sum["parameters"].get<int64_t>(), short_count(sum["parameters"].get<double>()),
+                     sum["tensors"].get<int64_t>(), short_bytes(sum["bytes"].get<double>()),
+                     sum["bits_per_parameter"].get<double>());
 }
 
 void add_tensors(const Json& tensors, std::string& text) {

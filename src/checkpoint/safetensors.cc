@@ -57,7 +57,8 @@ Tensor SafetensorsFile::get(std::string_view name) const {
   const TensorInfo& info = contents_->header.tensors[found->second];
   const uint64_t offset = contents_->header.offsets[found->second];
   const std::byte* data = contents_->storage->data() + offset;
-  if (reinterpret_cast<uintptr_t>(data) % size_of(info.dtype) == 0) {
+  const size_t alignment = is_quantized(info.dtype) ? sizeof(float) : size_of(info.dtype);
+  if (reinterpret_cast<uintptr_t>(data) % alignment == 0) {
     return {contents_->storage, offset, info.shape, info.dtype};
   }
   Tensor copy = Tensor::empty(info.shape, info.dtype);
@@ -69,6 +70,11 @@ void SafetensorsFile::read_ahead() const noexcept {
   const auto bytes = contents_->mapping->bytes();
   ::madvise(const_cast<std::byte*>(bytes.data()), bytes.size(),
             MADV_WILLNEED);  // a hint: failure costs only time
+}
+
+void SafetensorsFile::let_go() const noexcept {
+  const auto bytes = contents_->mapping->bytes();
+  ::madvise(const_cast<std::byte*>(bytes.data()), bytes.size(), MADV_DONTNEED);
 }
 
 }  // namespace vl3

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "checkpoint/foreign_files.h"
+#include "checkpoint/quantized_entries.h"
 #include "checkpoint/safetensors_sax.h"
 
 namespace vl3 {
@@ -110,8 +111,10 @@ const char* safetensors_name(DType dtype) noexcept {
 }
 
 uint64_t bytes_of(const TensorInfo& tensor) {
-  return static_cast<uint64_t>(
-      checked_mul(num_elements(tensor.shape), static_cast<int64_t>(size_of(tensor.dtype)), "[tensor] bytes"));
+  const int64_t bytes = bytes_of(tensor.dtype, tensor.shape);
+  if (!is_quantized(tensor.dtype)) return static_cast<uint64_t>(bytes);
+  return static_cast<uint64_t>(checked_add(bytes, kQuantizedAlignment - 1, "[tensor] bytes") /
+                               kQuantizedAlignment * kQuantizedAlignment);
 }
 
 SafetensorsHeader read_header(std::span<const std::byte> bytes, const std::string& origin) {
@@ -124,10 +127,12 @@ SafetensorsHeader read_header(std::span<const std::byte> bytes, const std::strin
   SafetensorsHeader header;
   header.metadata = std::move(events.metadata());
   place(events.tensors(), 8 + length, bytes.size() - 8 - length, origin, header);
+  read_quantized_entries(header, origin);
   return header;
 }
 
-std::string write_header(const std::vector<TensorInfo>& tensors, const Metadata& metadata) {
+std::string write_header(const std::vector<TensorInfo>& tensors, const Metadata& given) {
+  const Metadata metadata = with_quantized_entries(tensors, given);
   const auto quoted = [](const std::string& text) { return Json(text).dump(); };
   std::string json = "{";
   if (!metadata.empty()) {
@@ -139,9 +144,11 @@ std::string write_header(const std::vector<TensorInfo>& tensors, const Metadata&
   uint64_t offset = 0;
   for (const TensorInfo& tensor : tensors) {
     const uint64_t end = offset + bytes_of(tensor);
+    const bool blocks = is_quantized(tensor.dtype);
+    const Shape shape = blocks ? Shape{static_cast<int64_t>(end - offset)} : tensor.shape;
     json +=
         fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}},", quoted(tensor.name),
-                    safetensors_name(tensor.dtype), fmt::join(tensor.shape, ","), offset, end);
+                    safetensors_name(blocks ? DType::kU8 : tensor.dtype), fmt::join(shape, ","), offset, end);
     offset = end;
   }
   if (json.back() == ',') json.pop_back();

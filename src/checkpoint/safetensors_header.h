@@ -19,7 +19,8 @@ struct SafetensorsHeader {
   Metadata metadata;
 };
 
-// bytes: the whole file. origin begins the error messages. Throws kFormat, kUnsupported, kLimitExceeded.
+// bytes: the whole file. Quantised tensors come with their logical dtype and shape. origin begins the error
+// messages. Throws kFormat, kUnsupported, kLimitExceeded.
 SafetensorsHeader read_header(std::span<const std::byte> bytes, const std::string& origin);
 
 // The first bytes of a file of the given tensors, in their order: length, JSON, padding.
@@ -28,7 +29,9 @@ std::string write_header(const std::vector<TensorInfo>& tensors, const Metadata&
 // The spelling of the format: "F32", "BF16", ….
 const char* safetensors_name(DType dtype) noexcept;
 
-// Bytes of a tensor; throws kLimitExceeded where they overflow.
+// Bytes of a tensor in a file, where quantised ones are filled up to a multiple of kQuantizedAlignment;
+// throws kLimitExceeded where they overflow.
 uint64_t bytes_of(const TensorInfo& tensor);
+inline constexpr int64_t kQuantizedAlignment = 64;
 
 }  // namespace vl3

@@ -12,7 +12,10 @@ SafetensorsWriter::SafetensorsWriter(std::filesystem::path path, std::vector<Ten
                                      const Metadata& metadata)
     : tensors_(std::move(tensors)), path_(std::move(path)) {
   std::sort(tensors_.begin(), tensors_.end(), [](const TensorInfo& a, const TensorInfo& b) {
-    const size_t wide_a = size_of(a.dtype), wide_b = size_of(b.dtype);
+    const bool blocks_a = is_quantized(a.dtype), blocks_b = is_quantized(b.dtype);
+    if (blocks_a != blocks_b) return blocks_a;
+    const uint64_t wide_a = blocks_a ? bytes_of(a) : size_of(a.dtype);
+    const uint64_t wide_b = blocks_b ? bytes_of(b) : size_of(b.dtype);
     return wide_a != wide_b ? wide_a > wide_b : a.name < b.name;
   });
   std::set<std::string_view> names;
@@ -21,9 +24,8 @@ SafetensorsWriter::SafetensorsWriter(std::filesystem::path path, std::vector<Ten
             "[{}] cannot hold a tensor named \"{}\"", path_.string(), tensor.name);
     require(names.insert(tensor.name).second, ErrorCode::kInvalidArgument,
             "[{}] cannot hold two tensors named \"{}\"", path_.string(), tensor.name);
-    left_ =
-        static_cast<uint64_t>(checked_add(static_cast<int64_t>(left_), static_cast<int64_t>(bytes_of(tensor)),
-                                          "[safetensors] bytes of a file"));
+    left_ = static_cast<uint64_t>(checked_add(
+        static_cast<int64_t>(left_), bytes_of(tensor.dtype, tensor.shape), "[safetensors] bytes of a file"));
   }
   const std::string header = write_header(tensors_, metadata);
   require(header.size() - 8 <= kMaxHeaderBytes, ErrorCode::kLimitExceeded,
@@ -40,8 +42,20 @@ void SafetensorsWriter::write(std::span<const std::byte> bytes) {
   require(bytes.size() <= left_, ErrorCode::kInvalidArgument,
           "[{}] {} bytes more than the {} its tensors still take", path_.string(), bytes.size() - left_,
           left_);
-  file_->write(bytes);
   left_ -= bytes.size();
+  while (!bytes.empty()) {
+    const TensorInfo& tensor = tensors_[current_];
+    const auto whole = static_cast<uint64_t>(bytes_of(tensor.dtype, tensor.shape));
+    const size_t piece = static_cast<size_t>(std::min<uint64_t>(bytes.size(), whole - of_current_));
+    file_->write(bytes.first(piece));
+    bytes = bytes.subspan(piece);
+    of_current_ += piece;
+    if (of_current_ < whole) continue;
+    constexpr std::byte kFill[kQuantizedAlignment] = {};
+    file_->write(std::span(kFill, static_cast<size_t>(bytes_of(tensor) - whole)));
+    ++current_;
+    of_current_ = 0;
+  }
 }
 
 void SafetensorsWriter::commit() {

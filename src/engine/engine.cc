@@ -5,7 +5,6 @@
 
 #include "base/json.h"
 #include "base/thread_pool.h"
-#include "vl3/checkpoint.h"
 
 namespace vl3 {
 namespace {
@@ -37,10 +36,7 @@ Engine Engine::open(const std::filesystem::path& folder, EngineOptions options) 
   base.eos_token_id = text.eos_token_ids;
   base.pad_token_id = text.pad_token_id;
   engine.settings_ = GenerationConfig::from_pretrained(folder, base);
-  for (const ExpectedTensor& tensor : expected_tensors(engine.model_->config())) {
-    engine.weight_bytes_ += num_elements(tensor.shape);
-  }
-  engine.weight_bytes_ *= static_cast<int64_t>(size_of(engine.model_->weights_dtype()));
+  engine.weight_bytes_ = engine.model_->weight_bytes();
   return engine;
 }
 

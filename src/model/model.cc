@@ -193,7 +193,19 @@ ForConditionalGeneration ForConditionalGeneration::from_pretrained(const std::fi
   return {std::move(loaded.config), std::move(loaded.weights)};
 }
 
-DType ForConditionalGeneration::weights_dtype() const { return weights().text.embed_tokens.dtype(); }
+DType ForConditionalGeneration::weights_dtype() const {
+  const TextWeights& text = weights().text;
+  return text.layers.empty() ? text.embed_tokens.dtype() : text.layers[0].q_proj.weight.dtype();
+}
+
+int64_t ForConditionalGeneration::weight_bytes() const {
+  ModelWeights shared = weights();  // the tensors' memory is not copied
+  int64_t bytes = 0;
+  visit(shared, config(), [&](const std::string&, const Tensor& tensor, Part) {
+    bytes += static_cast<int64_t>(tensor.bytes());
+  });
+  return bytes;
+}
 
 KvCache ForConditionalGeneration::new_cache(const Context& context) const {
   const TextConfig& text = config().text;

@@ -1,0 +1,50 @@
+// videollama3 quantize: a smaller checkpoint.
+
+#include "vl3/quantize.h"
+
+#include <fmt/format.h>
+
+#include "base/thread_pool.h"
+#include "cli.h"
+
+namespace vl3::cli {
+
+void add_quantize(CLI::App& app) {
+  struct Options {
+    std::string model, out, to = "int8";
+    std::vector<std::string> keep;
+    ComputeOptions compute;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("quantize", "a checkpoint with int8 or int4 weights out of another");
+  command->add_option("model", options->model, "checkpoint folder")->required();
+  command->add_option("out", options->out, "folder to write, which must not exist")->required();
+  command->add_option("--to", options->to, "type of the weights: int8 (8 bits) or int4 (4.5 bits)")
+      ->check(CLI::IsMember({"int8", "int4"}))
+      ->capture_default_str();
+  command->add_option("--keep", options->keep, "parts that keep their type: vision, projector, text, head")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"vision", "projector", "text", "head"}));
+  options->compute.add_to(*command, "auto");
+  command->callback([options] {
+    const auto context = options->compute.make_context();
+    const InterruptScope interrupts(*context);
+    Progress progress;
+    QuantizeOptions asked;
+    asked.to = dtype_from_string(options->to);
+    asked.keep = {options->keep.begin(), options->keep.end()};
+    asked.progress = [&](int64_t done, int64_t total) {
+      progress.update("quantize", done >> 20, total >> 20);
+    };
+    asked.cancelled = [&] { return context->cancelled(); };
+    const double start = now_s();
+    const QuantizeReport report =
+        quantize_checkpoint(context->threads(), options->model, options->out, asked);
+    progress.clear();
+    fmt::print(stderr, "{} of {} tensors quantised, {:.0f} MiB instead of {:.0f}, in {:.1f} s\n",
+               report.quantized, report.tensors, static_cast<double>(report.bytes_after) / 1048576.0,
+               static_cast<double>(report.bytes_before) / 1048576.0, now_s() - start);
+  });
+}
+
+}  // namespace vl3::cli
