@@ -157,7 +157,8 @@ TEST(Video, MemoryDoesNotGrowWithTheFramesRead) {
   int64_t bytes = 0;  // of the frames read
   const auto read = [&](int times) {
     for (int i = 0; i < times; ++i) {
-      reader->read(frames, [&](size_t, const Image& frame) { bytes += int64_t{3} * frame.width * frame.height; });
+      reader->read(frames,
+                   [&](size_t, const Image& frame) { bytes += int64_t{3} * frame.width * frame.height; });
     }
   };
   read(4);  // the decoder's threads and their heaps reach their size, whatever order they run in
@@ -165,7 +166,8 @@ TEST(Video, MemoryDoesNotGrowWithTheFramesRead) {
   const long before = peak_kib();
   read(20);
   const long grown = peak_kib() - before;
-  std::printf("%lld KiB of frames read again: %ld KiB more at the peak\n", static_cast<long long>(bytes >> 10), grown);
+  std::printf("%lld KiB of frames read again: %ld KiB more at the peak\n",
+              static_cast<long long>(bytes >> 10), grown);
   EXPECT_LT(grown * 1024, bytes / 10);
 }
 
