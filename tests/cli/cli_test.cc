@@ -132,6 +132,30 @@ TEST(Program, PlansAndRefusesWhatDoesNotFit) {
   EXPECT_NE(got.err.find("context holds"), std::string::npos) << got.err;
 }
 
+TEST(Program, BenchReportsEveryStageBesideTheMachine) {
+  const Outcome got = run("bench " + model() +
+                          " --json --encode 56x56,4x56x56 --repeated --prefill 40 --first-token 3 --decode 16"
+                          " --batch 1,3 --steps 2 --repeats 1 --threads 2");
+  ASSERT_EQ(got.status, 0) << got.err;
+  const Json report = parse_json(got.out, "stdout");
+  EXPECT_EQ(report["machine"]["threads"], 2);
+  EXPECT_GT(report["machine"]["peak_gflops"]["f32"].get<double>(), 0);
+  EXPECT_GT(report["machine"]["read_gbs"].get<double>(), 0);
+  std::vector<std::string> names;
+  for (const Json& row : report["results"]) {
+    names.push_back(row["name"]);
+    EXPECT_GT(row["seconds"].get<double>(), 0) << row;
+    EXPECT_GT(row["peak_rss_bytes"].get<int64_t>(), 0) << row;
+    EXPECT_EQ(row.contains("gflops"), row["name"] == "encode" || row["name"] == "prefill") << row;
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"load", "encode", "encode", "encode_repeated", "prefill",
+                                             "first_token", "decode", "decode"}));
+  EXPECT_EQ(report["results"][1]["patches"], 16);
+  EXPECT_EQ(report["results"][2]["tokens"], 16);  // four frames of 4 x 4 patches, merged
+  EXPECT_EQ(run("bench " + model() + " --encode 7x7 --no-load").status, 1);
+  EXPECT_EQ(run("bench " + model() + " --encode picture --no-load").status, 1);
+}
+
 TEST(Program, SaysWhatIsWrongAndExitsAccordingly) {
   const test::TemporaryFolder folder;
   test::write_text(folder / "broken.png", "\x89PNG\r\n\x1a\nbroken");
