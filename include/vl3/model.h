@@ -48,8 +48,11 @@ struct ForwardInput {
   Tensor pixel_values_videos;
   Tensor video_grid_thw, video_merge_sizes;
   Tensor video_compression_mask;  // [V], 1 for kept tokens; absent: all are kept
-  Tensor image_features;          // [V, H] f32: projected features computed earlier, instead of pixel_values
-  Tensor video_features;          // [K, H] f32: likewise, kept rows only
+  // Saves encoding, may change the answer: a frame of which only one token is kept takes that token from the
+  // frame before it.
+  bool reuse_static_frames = false;
+  Tensor image_features;  // [V, H] f32: projected features computed earlier, instead of pixel_values
+  Tensor video_features;  // [K, H] f32: likewise, kept rows only
 
   Tensor labels;  // [B, T], -100 where nothing is to be predicted; makes the loss
 
@@ -91,10 +94,11 @@ class Model {
 
   const Config& config() const noexcept { return *config_; }
   VisionModel vision_model() const { return {*config_, weights_}; }
-  // Encoded and projected rows [V, H], or [K, H] with a mask [V] of the rows to keep.
+  // Encoded and projected rows [V, H], or [K, H] with a mask [V] of the rows to keep. reuse_static_frames: as
+  // in ForwardInput.
   Tensor get_image_features(Context& context, const Tensor& pixel_values, const Tensor& grid_thw,
-                            const Tensor& merge_sizes, const Tensor& keep = {},
-                            const Probe* probe = nullptr) const;
+                            const Tensor& merge_sizes, const Tensor& keep = {}, const Probe* probe = nullptr,
+                            bool reuse_static_frames = false) const;
   // Fills last_hidden_state and the visual hidden states.
   ForwardOutput forward(Context& context, const ForwardInput& input) const;
 

@@ -30,18 +30,6 @@ Loaded load(const std::filesystem::path& folder) {
   return {checkpoint.config(), std::move(weights)};
 }
 
-// A mask of the rows to keep, as row numbers.
-std::vector<int64_t> kept_rows(const Tensor& keep, int64_t tokens) {
-  require(keep.numel() == tokens && size_of(keep.dtype()) == 1, ErrorCode::kInvalidArgument,
-          "[forward] video_compression_mask is {} of {}, for {} visual tokens", to_string(keep.shape()),
-          to_string(keep.dtype()), tokens);
-  std::vector<int64_t> rows;
-  for (int64_t i = 0; i < tokens; ++i) {
-    if (keep.raw()[i] != std::byte{0}) rows.push_back(i);
-  }
-  return rows;
-}
-
 // The same stages under the names that tell clips (1) from pictures (0) where a batch has both.
 Probe numbered(const Probe* probe, int kind) {
   Probe result;
@@ -68,9 +56,7 @@ VisionModel VisionModel::from_pretrained(const std::filesystem::path& folder) {
 Tensor VisionModel::forward(Context& context, const Tensor& pixel_values, const Tensor& grid_thw,
                             const Tensor& merge_sizes, const Probe* probe) const {
   const auto grids = read_grids(grid_thw, merge_sizes, pixel_values.dim(0));
-  Tensor tokens = encode_vision(context, weights_->vision, config_->vision, pixel_values, grids, probe);
-  if (probe != nullptr && probe->stage) probe->stage("vision.out", tokens);
-  return tokens;
+  return encode_vision(context, weights_->vision, config_->vision, pixel_values, grids, {}, probe);
 }
 
 Model::Model(Config config, std::shared_ptr<const ModelWeights> weights)
@@ -82,9 +68,11 @@ Model Model::from_pretrained(const std::filesystem::path& folder) {
 }
 
 Tensor Model::get_image_features(Context& context, const Tensor& pixel_values, const Tensor& grid_thw,
-                                 const Tensor& merge_sizes, const Tensor& keep, const Probe* probe) const {
-  Tensor tokens = vision_model().forward(context, pixel_values, grid_thw, merge_sizes, probe);
-  if (keep.defined()) tokens = ops::gather_rows(context, tokens, kept_rows(keep, tokens.dim(0)));
+                                 const Tensor& merge_sizes, const Tensor& keep, const Probe* probe,
+                                 bool reuse_static_frames) const {
+  const auto grids = read_grids(grid_thw, merge_sizes, pixel_values.dim(0));
+  const Tensor tokens = encode_vision(context, weights_->vision, config_->vision, pixel_values, grids,
+                                      {keep, reuse_static_frames}, probe);
   const Tensor features = project(context, weights_->projector, tokens);
   if (probe != nullptr && probe->stage) probe->stage("projector.out", features);
   return features;
@@ -112,9 +100,9 @@ EmbeddedBatch embed_batch(Context& context, const Model& model, const ModelWeigh
     require(!input.video_features.defined(), ErrorCode::kInvalidArgument,
             "[forward] give pixel_values_videos or video_features, not both");
     const Probe probe = numbered(input.probe, input.pixel_values.defined() ? 1 : 0);
-    result.video_features =
-        model.get_image_features(context, input.pixel_values_videos, input.video_grid_thw,
-                                 input.video_merge_sizes, input.video_compression_mask, &probe);
+    result.video_features = model.get_image_features(context, input.pixel_values_videos, input.video_grid_thw,
+                                                     input.video_merge_sizes, input.video_compression_mask,
+                                                     &probe, input.reuse_static_frames);
   }
   const bool images = result.image_features.defined(), videos = result.video_features.defined();
   require(!(images || videos) || !packed.ids.empty(), ErrorCode::kInvalidArgument,

@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "base/check.h"
+#include "model/frame_plan.h"
 #include "ops/ops.h"
 
 namespace vl3 {
@@ -17,67 +19,130 @@ ops::Prologue layer_norm(const LayerNormWeights& w, const VisionConfig& config) 
   return {ops::Prologue::Norm::kLayerNorm, &w.weight, &w.bias, static_cast<float>(config.layer_norm_eps)};
 }
 
+// Some frames on their way through the layers, one behind the other.
+struct Frames {
+  std::vector<Grid> grids;                // {1, h, w, merge}
+  std::vector<int64_t> cu_seqlens = {0};  // of their patches
+  std::vector<int64_t> wanted;            // patches that the last layer finishes, ascending; all: empty
+  std::vector<int64_t> cu_wanted = {0};   // borders of the frames in wanted
+};
+
+Frames all_patches(std::vector<Grid> grids) {
+  Frames frames;
+  frames.grids = std::move(grids);
+  for (const Grid& grid : frames.grids)
+    frames.cu_seqlens.push_back(frames.cu_seqlens.back() + grid.patches());
+  return frames;
+}
+
+// The patches of the tokens that are read: a token's patches lie one behind the other.
+Frames wanted_patches(std::span<const FramePlan::Frame> plan) {
+  std::vector<Grid> grids;
+  for (const FramePlan::Frame& frame : plan) grids.push_back(frame.grid);
+  Frames frames = all_patches(std::move(grids));
+  for (size_t i = 0; i < plan.size(); ++i) {
+    const int64_t block = plan[i].grid.merge * plan[i].grid.merge;
+    for (const int64_t token : plan[i].tokens) {
+      for (int64_t p = 0; p < block; ++p) frames.wanted.push_back(frames.cu_seqlens[i] + token * block + p);
+    }
+    frames.cu_wanted.push_back(static_cast<int64_t>(frames.wanted.size()));
+  }
+  if (frames.cu_wanted.back() == frames.cu_seqlens.back()) frames.wanted.clear();
+  return frames;
+}
+
+// x [P, D] → [P, D], or the wanted rows alone.
 Tensor self_attention(Context& context, const VisionLayerWeights& l, const VisionConfig& config,
-                      const Tensor& x, const RotaryTable& rotary, std::span<const int64_t> cu_seqlens) {
-  const int64_t patches = x.dim(0), heads = config.num_attention_heads, width = config.head_dim();
-  const ops::LinearOperand projections[] = {
-      {l.q_proj.weight, l.q_proj.bias}, {l.k_proj.weight, l.k_proj.bias}, {l.v_proj.weight, l.v_proj.bias}};
-  std::vector<Tensor> qkv = ops::linears(context, x, projections, layer_norm(l.layer_norm1, config));
-  for (Tensor& t : qkv) t = t.reshape({patches, heads, width});
-  const Tensor q = ops::rope(context, qkv[0], rotary.cos, rotary.sin);
-  const Tensor k = ops::rope(context, qkv[1], rotary.cos, rotary.sin);
+                      const Tensor& x, const RotaryTable& rotary, const Frames& frames, bool wanted_only) {
+  const int64_t heads = config.num_attention_heads, width = config.head_dim();
+  const ops::Prologue norm = layer_norm(l.layer_norm1, config);
+  const ops::LinearOperand query = {l.q_proj.weight, l.q_proj.bias}, key = {l.k_proj.weight, l.k_proj.bias},
+                           value = {l.v_proj.weight, l.v_proj.bias};
+  const auto in_heads = [&](const Tensor& t) { return t.reshape({t.dim(0), heads, width}); };
   const float scale = 1.0f / std::sqrt(static_cast<float>(width));
-  const Tensor y = ops::attention(context, q, k, qkv[2], cu_seqlens, cu_seqlens, scale, false,
-                                  products_for(l.q_proj.weight));
-  return ops::linear(context, y.reshape({patches, config.hidden_size}), l.out_proj.weight, l.out_proj.bias,
-                     {ops::Activation::kNone, &x});
+  const auto attend = [&](const Tensor& q, const Tensor& k, const Tensor& v,
+                          std::span<const int64_t> cu_seqlens_q) {
+    const Tensor y =
+        ops::attention(context, q, ops::rope(context, in_heads(k), rotary.cos, rotary.sin), in_heads(v),
+                       cu_seqlens_q, frames.cu_seqlens, scale, false, products_for(l.q_proj.weight));
+    return y.reshape({y.dim(0), config.hidden_size});
+  };
+  const auto finish = [&](const Tensor& y, const Tensor& residual) {
+    return ops::linear(context, y, l.out_proj.weight, l.out_proj.bias, {ops::Activation::kNone, &residual});
+  };
+  if (!wanted_only) {
+    const ops::LinearOperand projections[] = {query, key, value};
+    const std::vector<Tensor> qkv = ops::linears(context, x, projections, norm);
+    const Tensor q = ops::rope(context, in_heads(qkv[0]), rotary.cos, rotary.sin);
+    return finish(attend(q, qkv[1], qkv[2], frames.cu_seqlens), x);
+  }
+  const Tensor rows = ops::gather_rows(context, x, frames.wanted);
+  const ops::LinearOperand projections[] = {key, value};
+  const std::vector<Tensor> kv = ops::linears(context, x, projections, norm);
+  const Tensor q = ops::rope(context, in_heads(ops::linears(context, rows, {&query, 1}, norm)[0]),
+                             ops::gather_rows(context, rotary.cos, frames.wanted),
+                             ops::gather_rows(context, rotary.sin, frames.wanted));
+  return finish(attend(q, kv[0], kv[1], frames.cu_wanted), rows);
 }
 
 Tensor encoder_layer(Context& context, const VisionLayerWeights& l, const VisionConfig& config,
-                     const Tensor& x, const RotaryTable& rotary, std::span<const int64_t> cu_seqlens) {
-  const Tensor attended = self_attention(context, l, config, x, rotary, cu_seqlens);
+                     const Tensor& x, const RotaryTable& rotary, const Frames& frames, bool wanted_only) {
+  const Tensor attended = self_attention(context, l, config, x, rotary, frames, wanted_only);
   const Tensor up = ops::linear(context, attended, l.fc1.weight, l.fc1.bias,
                                 {ops::activation_from(config.hidden_act)}, layer_norm(l.layer_norm2, config));
   return ops::linear(context, up, l.fc2.weight, l.fc2.bias, {ops::Activation::kNone, &attended});
 }
 
-// Some frames, each {1, h, w}: [P, C·p·p] → [V, D].
+// Patches of whole tokens [·, D] → tokens, frames of one merge size at a time.
+Tensor merge(Context& context, const Tensor& x, const Frames& frames) {
+  const std::vector<int64_t>& borders = frames.wanted.empty() ? frames.cu_seqlens : frames.cu_wanted;
+  std::vector<Tensor> merged;
+  int64_t begin = 0;
+  for (size_t i = 0; i < frames.grids.size(); ++i) {
+    if (i + 1 < frames.grids.size() && frames.grids[i + 1].merge == frames.grids[i].merge) continue;
+    const int64_t end = borders[i + 1];
+    std::vector<int64_t> rows(static_cast<size_t>(end - begin));
+    std::iota(rows.begin(), rows.end(), begin);
+    const bool all = begin == 0 && end == x.dim(0);
+    merged.push_back(
+        ops::bilinear_merge(context, all ? x : ops::gather_rows(context, x, rows), frames.grids[i].merge));
+    begin = end;
+  }
+  return merged.size() == 1 ? merged[0] : ops::concat_rows(context, merged);
+}
+
+// [P, C·p·p] → the tokens that are read [·, D].
 Tensor encode_frames(Context& context, const VisionWeights& weights, const VisionConfig& config,
-                     const Tensor& pixels, std::span<const Grid> frames, const Probe* probe) {
-  std::vector<int64_t> cu_seqlens = {0};
-  for (const Grid& frame : frames) cu_seqlens.push_back(cu_seqlens.back() + frame.patches());
-  const RotaryTable rotary = vision_rotary(context, config, frames);
+                     const Tensor& pixels, const Frames& frames, const Probe* probe) {
+  const RotaryTable rotary = vision_rotary(context, config, frames.grids);
   const auto show = [&](const std::string& name, const Tensor& value) {
     if (probe != nullptr && probe->stage) probe->stage(name, value);
   };
-
   const Tensor kernel = weights.patch_embedding.weight.reshape({config.hidden_size, config.patch_width()});
   Tensor x = ops::linear(context, pixels, kernel, weights.patch_embedding.bias);  // [P, D]
   show("vision.embed", x);
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     context.check_cancelled();
-    x = encoder_layer(context, weights.layers[i], config, x, rotary, cu_seqlens);
+    const bool wanted_only = i + 1 == weights.layers.size() && !frames.wanted.empty();
+    x = encoder_layer(context, weights.layers[i], config, x, rotary, frames, wanted_only);
     show("vision.layer" + std::to_string(i), x);
   }
   x = ops::layer_norm(context, x, weights.post_layernorm.weight, weights.post_layernorm.bias,
                       static_cast<float>(config.layer_norm_eps));
+  return merge(context, x, frames);
+}
 
-  std::vector<Tensor> merged;  // runs of frames of one merge size
-  int64_t begin = 0, end = 0;
-  for (size_t i = 0; i < frames.size(); ++i) {
-    end += frames[i].patches();
-    if (i + 1 < frames.size() && frames[i + 1].merge == frames[i].merge) continue;
-    const std::vector<int64_t> rows = [&] {
-      std::vector<int64_t> r(static_cast<size_t>(end - begin));
-      for (size_t j = 0; j < r.size(); ++j) r[j] = begin + static_cast<int64_t>(j);
-      return r;
-    }();
-    const bool all = begin == 0 && end == x.dim(0);
-    merged.push_back(
-        ops::bilinear_merge(context, all ? x : ops::gather_rows(context, x, rows), frames[i].merge));
-    begin = end;
+// The pixels of frames, one behind the other: their own memory where they lie so.
+Tensor pixels_of(Context& context, const Tensor& pixel_values, std::span<const FramePlan::Frame> frames) {
+  std::vector<Tensor> parts;
+  int64_t end = frames[0].first_patch;
+  bool adjacent = true;
+  for (const FramePlan::Frame& frame : frames) {
+    adjacent = adjacent && frame.first_patch == end;
+    end = frame.first_patch + frame.grid.patches();
+    parts.push_back(pixel_values.rows(frame.first_patch, end));
   }
-  return merged.size() == 1 ? merged[0] : ops::concat_rows(context, merged);
+  return adjacent ? pixel_values.rows(frames[0].first_patch, end) : ops::concat_rows(context, parts);
 }
 
 }  // namespace
@@ -106,37 +171,47 @@ std::vector<Grid> read_grids(const Tensor& grid_thw, const Tensor& merge_sizes, 
 }
 
 Tensor encode_vision(Context& context, const VisionWeights& weights, const VisionConfig& config,
-                     const Tensor& pixel_values, std::span<const Grid> grids, const Probe* probe) {
+                     const Tensor& pixel_values, std::span<const Grid> grids, const FrameOptions& options,
+                     const Probe* probe) {
   const int64_t patch_width = config.patch_width();
   require(pixel_values.rank() == 2 && pixel_values.dim(1) == patch_width, ErrorCode::kInvalidArgument,
           "[vision] pixel values {} should be [patches, {}]", to_string(pixel_values.shape()), patch_width);
-  std::vector<Grid> frames;
-  int64_t tokens = 0;
-  for (const Grid& grid : grids) {
-    for (int64_t t = 0; t < grid.t; ++t) frames.push_back({1, grid.h, grid.w, grid.merge});
-    tokens += grid.tokens();
-  }
   if (context.tape() != nullptr || (probe != nullptr && probe->stage)) {
-    return encode_frames(context, weights, config, pixel_values, frames, probe);
+    std::vector<Grid> frames;
+    for (const Grid& grid : grids) {
+      for (int64_t t = 0; t < grid.t; ++t) frames.push_back({1, grid.h, grid.w, grid.merge});
+    }
+    const Tensor all =
+        encode_frames(context, weights, config, pixel_values, all_patches(std::move(frames)), probe);
+    if (probe != nullptr && probe->stage) probe->stage("vision.out", all);
+    return options.keep.defined() ? ops::gather_rows(context, all, kept_rows(options.keep, all.dim(0))) : all;
   }
 
-  Tensor result = context.empty({tokens, config.hidden_size});
-  int64_t row = 0, patch = 0;
-  for (size_t begin = 0; begin < frames.size();) {
+  const FramePlan plan = plan_frames(pixel_values, grids, options);
+  int64_t tokens = 0, patches = 0;
+  for (const FramePlan::Frame& frame : plan.frames) {
+    tokens += static_cast<int64_t>(frame.tokens.size());
+    patches += frame.grid.patches();
+  }
+  const Tensor result = context.empty({tokens, config.hidden_size});
+  int64_t row = 0, done = 0;
+  for (size_t begin = 0; begin < plan.frames.size();) {
     size_t end = begin;
-    int64_t patches = 0;
-    while (end < frames.size() && (end == begin || patches + frames[end].patches() <= kPatchesAtOnce)) {
-      patches += frames[end++].patches();
+    int64_t together = 0;
+    while (end < plan.frames.size() &&
+           (end == begin || together + plan.frames[end].grid.patches() <= kPatchesAtOnce)) {
+      together += plan.frames[end++].grid.patches();
     }
-    const Tensor part = encode_frames(context, weights, config, pixel_values.rows(patch, patch + patches),
-                                      std::span(frames).subspan(begin, end - begin), nullptr);
+    const auto frames = std::span(plan.frames).subspan(begin, end - begin);
+    const Tensor part = encode_frames(context, weights, config, pixels_of(context, pixel_values, frames),
+                                      wanted_patches(frames), nullptr);
     std::memcpy(result.rows(row, row + part.dim(0)).raw(), part.raw(), part.bytes());
     row += part.dim(0);
-    patch += patches;
+    done += together;
     begin = end;
-    if (probe != nullptr && probe->progress) probe->progress("encode", patch, pixel_values.dim(0));
+    if (probe != nullptr && probe->progress) probe->progress("encode", done, patches);
   }
-  return result;
+  return plan.in_order() ? result : ops::gather_rows(context, result, plan.rows);
 }
 
 }  // namespace vl3
