@@ -40,6 +40,11 @@ void ComputeOptions::add_to(CLI::App& command, const std::string& default_comput
                   "is fast at")
       ->check(CLI::IsMember({"f32", "auto"}))
       ->capture_default_str();
+  command
+      .add_option("--cache", cache,
+                  "how keys and values of earlier tokens are kept (default: f16; f32 with f32 weights or "
+                  "--compute f32)")
+      ->check(CLI::IsMember({"f32", "f16", "int8"}));
   command.add_option("--cpu", cpu,
                      "instruction set to use: baseline, avx2, avx512 (default: the best; or VL3_CPU)");
   command.add_flag("--verbose", verbose, "timings and what was assumed, on stderr");
@@ -49,6 +54,8 @@ std::unique_ptr<Context> ComputeOptions::make_context() const {
   ContextOptions options;
   options.num_threads = threads;
   options.compute = compute == "f32" ? Compute::kF32 : Compute::kAuto;
+  if (!cache.empty())
+    options.cache = cache == "int8" ? CacheType::kInt8 : cache == "f16" ? CacheType::kF16 : CacheType::kF32;
   options.cpu = cpu;
   const bool tell_all = verbose;
   options.log = [tell_all](LogLevel level, std::string_view message) {

@@ -19,6 +19,7 @@ inline constexpr int kOk = 0, kFailed = 1, kUsage = 2, kInterrupted = 130;
 struct ComputeOptions {
   int threads = 0;
   std::string compute = "auto";
+  std::string cache;  // of keys and values; "": what goes with the weights and compute
   std::string cpu;
   bool verbose = false;
 

@@ -26,6 +26,10 @@ void RequestOptions::add_to(CLI::App& command) {
       .add_flag("--no-token-compression", keep_all_tokens,
                 "keep tokens that hardly differ from the frame before")
       ->group(clips);
+  command
+      .add_flag("--reuse-static-frames", engine.reuse_static_frames,
+                "a frame that hardly differs takes its token from the frame before; may change the answer")
+      ->group(clips);
   command.add_option("--min-pixels", min_pixels, "smallest area a picture is resized to")->group(pictures);
   command.add_option("--max-pixels", max_pixels, "largest area a picture is resized to")->group(pictures);
   command.add_option("--backend", backend, "whose arithmetic resizes pictures")
@@ -68,8 +72,12 @@ void RequestOptions::add_to(CLI::App& command) {
   }
 }
 
-Engine RequestOptions::open() const {
+Engine RequestOptions::open(bool chats) const {
   EngineOptions options = engine;
+  if (chats) {
+    options.feature_cache_bytes = int64_t{256} << 20;
+    options.prefix_cache_bytes = int64_t{1} << 30;
+  }
   options.max_memory_bytes = static_cast<int64_t>(max_memory_gib * 1073741824.0);
   return Engine::open(model, options);
 }

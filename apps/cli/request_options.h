@@ -23,7 +23,8 @@ struct RequestOptions {
   double max_memory_gib = 0;
 
   void add_to(CLI::App& command);
-  Engine open() const;
+  // chats: what one question needed is kept for the next.
+  Engine open(bool chats = false) const;
   // The settings typed over the checkpoint's, and over those of the request file where there is one.
   GenerationConfig generation(const Engine& engine, const Json* request) const;
   // Pictures and clips of the command line with a text, as a user's message.

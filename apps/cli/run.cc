@@ -111,7 +111,8 @@ void add_run(CLI::App& app) {
   command->callback([options] {
     const RequestOptions& asked = options->request;
     const auto context = options->compute.make_context();
-    const Engine engine = asked.open();
+    const bool chats = asked.request_file.empty() && asked.prompt.empty();
+    const Engine engine = asked.open(chats);
     if (!asked.request_file.empty()) {
       const Json file = read_json_argument(asked.request_file);
       const InterruptScope interrupt(*context);
@@ -120,7 +121,7 @@ void add_run(CLI::App& app) {
       return;
     }
     const GenerationConfig settings = asked.generation(engine, nullptr);
-    if (asked.prompt.empty()) return chat(engine, *context, asked, settings);
+    if (chats) return chat(engine, *context, asked, settings);
     Json messages = Json::array();
     if (!asked.system.empty()) messages.push_back({{"role", "system"}, {"content", asked.system}});
     messages.push_back(asked.user_message(asked.prompt));

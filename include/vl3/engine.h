@@ -15,9 +15,16 @@
 
 namespace vl3 {
 
+class FeatureCache;
+class PrefixCache;
+
 struct EngineOptions {
   MediaLimits limits;
   int64_t max_memory_bytes = 0;  // what a request may need beside the weights; 0: what the machine has free
+  // Kept from one request to the next, beside what a request needs: encoded pictures and clips with their
+  // pixels, and keys and values of prompts. 0: nothing.
+  int64_t feature_cache_bytes = 0, prefix_cache_bytes = 0;
+  bool reuse_static_frames = false;  // as in ForwardInput
 };
 
 // What a request will take, from headers alone: nothing is decoded.
@@ -52,6 +59,13 @@ struct Timings {
   double first_token_s = 0;
 };
 
+// What the engine's caches have saved so far.
+struct Savings {
+  int64_t pictures = 0;       // pictures and clips that were not encoded again
+  int64_t prompt_tokens = 0;  // tokens that did not go through the language model again
+  int64_t bytes = 0;          // held by both caches
+};
+
 struct Answers {
   ProcessorOutput inputs;  // without its pixel tensors, which are let go as soon as they have been encoded
   std::vector<GenerationResult> results;
@@ -68,6 +82,7 @@ class Engine {
   // Settings of generation_config.json, with the model's end tokens where that file says none.
   const GenerationConfig& default_settings() const noexcept { return settings_; }
   const EngineOptions& options() const noexcept { return options_; }
+  Savings savings() const;
 
   // context: measures the speed of products for the estimate; may be null.
   Plan plan(Context* context, const ProcessorRequest& request, const GenerationConfig& settings) const;
@@ -79,10 +94,15 @@ class Engine {
 
  private:
   Engine() = default;
+  std::vector<GenerationResult> generate(Context& context, ForwardInput& input,
+                                         const GenerationConfig& settings,
+                                         const GenerationHooks& hooks) const;
   std::shared_ptr<const ForConditionalGeneration> model_;
   std::shared_ptr<const Processor> processor_;
   GenerationConfig settings_;
   EngineOptions options_;
+  std::shared_ptr<FeatureCache> features_;  // null where there is none
+  std::shared_ptr<PrefixCache> prefixes_;
   int64_t weight_bytes_ = 0;
 };
 

@@ -13,6 +13,37 @@ namespace {
 // Long prompts go through the layers in pieces, so that the widest activation stays this many rows.
 constexpr int64_t kPrefillTokens = 2048;
 
+// What stands at each row of the packed batch; placeholders take the rows of features in order.
+Signature signature_of(const Config& config, const PackedBatch& packed, const PrefixReuse& reuse) {
+  Signature signature = packed.ids;
+  size_t image = 0, video = 0;
+  for (int64_t& id : signature) {
+    if (id == config.image_token_id && image < reuse.image_rows.size())
+      id = reuse.image_rows[image++];
+    else if (id == config.video_token_id && video < reuse.video_rows.size())
+      id = reuse.video_rows[video++];
+  }
+  return signature;
+}
+
+// A sequence [begin, end) of the batch on top of what its cache holds; the last token's logits.
+void run_prompt(Context& context, const ForConditionalGeneration& model, const ForwardInput& input,
+                const Tensor& embeds, int64_t begin, int64_t end, Prompt& prompt) {
+  const TextWeights& text = model.weights().text;
+  Tensor hidden;
+  for (int64_t from = begin + prompt.cache.length(); from < end; from += kPrefillTokens) {
+    const int64_t to = std::min(from + kPrefillTokens, end);
+    PackedSequences piece;
+    for (int64_t i = from; i < to; ++i) piece.positions.push_back(i - begin);
+    piece.cu_seqlens_q = piece.cu_seqlens_k = {0, to - from};
+    piece.caches = {&prompt.cache};
+    hidden = run_language_model(context, text, model.config().text, embeds.rows(from, to), piece, nullptr);
+    if (input.probe != nullptr && input.probe->progress) input.probe->progress("prefill", to, embeds.dim(0));
+  }
+  const Tensor logits = run_head(context, text, hidden.rows(hidden.dim(0) - 1, hidden.dim(0)));
+  prompt.last_logits.assign(logits.data<float>(), logits.data<float>() + logits.numel());
+}
+
 }  // namespace
 
 Tensor ModelDecoder::decode(Context& context, std::span<const Feed> feeds) {
@@ -39,10 +70,11 @@ Tensor ModelDecoder::decode(Context& context, std::span<const Feed> feeds) {
 }
 
 std::vector<Prompt> prefill(Context& context, const ForConditionalGeneration& model,
-                            const ForwardInput& input) {
+                            const ForwardInput& input, const PrefixReuse* reuse) {
   const EmbeddedBatch batch = embed_batch(context, model.model(), model.weights(), input);
   const PackedBatch& packed = batch.packed;
-  const TextWeights& text = model.weights().text;
+  Signature signature;
+  if (reuse != nullptr && !packed.ids.empty()) signature = signature_of(model.config(), packed, *reuse);
   std::vector<Prompt> prompts;
   for (int64_t b = 0; b < packed.batch; ++b) {
     const int64_t begin = packed.sequences.cu_seqlens_q[static_cast<size_t>(b)];
@@ -50,20 +82,14 @@ std::vector<Prompt> prefill(Context& context, const ForConditionalGeneration& mo
     require(end > begin, ErrorCode::kInvalidArgument, "[generate] sequence {} of the batch has no tokens", b);
     Prompt prompt{{}, model.new_cache(context), {}};
     if (!packed.ids.empty()) prompt.ids.assign(packed.ids.begin() + begin, packed.ids.begin() + end);
-    Tensor hidden;
-    for (int64_t from = begin; from < end; from += kPrefillTokens) {
-      const int64_t to = std::min(from + kPrefillTokens, end);
-      PackedSequences piece;
-      for (int64_t i = from; i < to; ++i) piece.positions.push_back(i - begin);
-      piece.cu_seqlens_q = piece.cu_seqlens_k = {0, to - from};
-      piece.caches = {&prompt.cache};
-      hidden =
-          run_language_model(context, text, model.config().text, batch.embeds.rows(from, to), piece, nullptr);
-      if (input.probe != nullptr && input.probe->progress)
-        input.probe->progress("prefill", to, packed.rows());
+    Signature own;
+    if (!signature.empty()) {
+      own.assign(signature.begin() + begin, signature.begin() + end);
+      KvCache held = reuse->cache.find(own, prompt.cache.type(), context.compute());
+      if (held.length() > 0) prompt.cache = std::move(held);
     }
-    const Tensor logits = run_head(context, text, hidden.rows(hidden.dim(0) - 1, hidden.dim(0)));
-    prompt.last_logits.assign(logits.data<float>(), logits.data<float>() + logits.numel());
+    run_prompt(context, model, input, batch.embeds, begin, end, prompt);
+    if (!own.empty()) reuse->cache.add(own, prompt.cache, context.compute());
     prompts.push_back(std::move(prompt));
   }
   return prompts;

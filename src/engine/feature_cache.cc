@@ -1,0 +1,129 @@
+#include "engine/feature_cache.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "model/vision_encoder.h"
+#include "ops/rows.h"
+
+namespace vl3 {
+namespace {
+
+std::string_view bytes_of(const Tensor& tensor) {
+  if (!tensor.defined()) return {};
+  return {reinterpret_cast<const char*>(tensor.raw()), tensor.bytes()};
+}
+
+}  // namespace
+
+bool FeatureCache::Item::equals(const Item& other) const {
+  return hash == other.hash && t == other.t && h == other.h && w == other.w && merge == other.merge &&
+         compute == other.compute && reuse_static_frames == other.reuse_static_frames &&
+         keep.defined() == other.keep.defined() && bytes_of(keep) == bytes_of(other.keep) &&
+         bytes_of(pixels) == bytes_of(other.pixels);
+}
+
+bool FeatureCache::find(Item& wanted) {
+  const std::lock_guard lock(mutex_);
+  for (auto item = items_.begin(); item != items_.end(); ++item) {
+    if (!item->equals(wanted)) continue;
+    wanted.features = item->features;
+    wanted.serial = item->serial;
+    items_.splice(items_.begin(), items_, item);
+    ++hits_;
+    return true;
+  }
+  return false;
+}
+
+void FeatureCache::add(Item& item) {
+  const std::lock_guard lock(mutex_);
+  item.serial = next_serial_++;
+  if (item.bytes() > max_bytes_) return;
+  item.pixels = item.pixels.clone();  // a view would hold the whole batch
+  item.features = item.features.clone();
+  if (item.keep.defined()) item.keep = item.keep.clone();
+  bytes_ += item.bytes();
+  items_.push_front(item);
+  while (bytes_ > max_bytes_) {
+    bytes_ -= items_.back().bytes();
+    items_.pop_back();
+  }
+}
+
+FeatureCache::Result FeatureCache::features(Context& context, const Model& model, const VisualInput& input,
+                                            const Probe* probe) {
+  const std::vector<Grid> grids = read_grids(input.grid_thw, input.merge_sizes, input.pixel_values.dim(0));
+  std::vector<Item> items;
+  std::vector<size_t> missing;
+  int64_t patch = 0, token = 0;
+  for (const Grid& grid : grids) {
+    Item item;
+    item.pixels = input.pixel_values.rows(patch, patch + grid.patches());
+    if (input.keep.defined()) item.keep = input.keep.rows(token, token + grid.tokens());
+    item.t = grid.t, item.h = grid.h, item.w = grid.w, item.merge = grid.merge;
+    item.compute = context.compute();
+    item.reuse_static_frames = input.reuse_static_frames;
+    item.hash = std::hash<std::string_view>{}(bytes_of(item.pixels));
+    patch += grid.patches();
+    token += grid.tokens();
+    if (!find(item)) missing.push_back(items.size());
+    items.push_back(std::move(item));
+  }
+
+  if (!missing.empty()) {  // all of them in one call, so that small pictures share its products
+    const bool all = missing.size() == items.size();
+    std::vector<Tensor> pixels;
+    std::vector<int64_t> grid_values, merges;
+    std::vector<uint8_t> keep;
+    for (const size_t i : missing) {
+      const Item& item = items[i];
+      pixels.push_back(item.pixels);
+      grid_values.insert(grid_values.end(), {item.t, item.h, item.w});
+      merges.push_back(item.merge);
+      const std::string_view mask = bytes_of(item.keep);
+      keep.insert(keep.end(), mask.begin(), mask.end());
+    }
+    const int64_t count = static_cast<int64_t>(missing.size());
+    const Tensor mask =
+        input.keep.defined() ? Tensor::from<uint8_t>({static_cast<int64_t>(keep.size())}, keep) : Tensor();
+    const Tensor features = model.get_image_features(
+        context, all ? input.pixel_values : ops::concat_rows(context, pixels),
+        Tensor::from<int64_t>({count, 3}, grid_values), Tensor::from<int64_t>({count}, merges), mask, probe,
+        input.reuse_static_frames);
+    int64_t row = 0;
+    for (const size_t i : missing) {
+      Item& item = items[i];
+      const std::string_view kept = bytes_of(item.keep);
+      const int64_t rows =
+          item.keep.defined() ? static_cast<int64_t>(kept.size()) - std::count(kept.begin(), kept.end(), '\0')
+                              : item.t * (item.h / item.merge) * (item.w / item.merge);
+      item.features = features.rows(row, row + rows);
+      row += rows;
+      add(item);
+    }
+  }
+
+  Result result;
+  std::vector<Tensor> parts;
+  for (const Item& item : items) {
+    parts.push_back(item.features);
+    result.serials.push_back(item.serial);
+    result.rows.push_back(item.features.dim(0));
+  }
+  result.features = parts.size() == 1 ? parts[0] : ops::concat_rows(context, parts);
+  return result;
+}
+
+int64_t FeatureCache::hits() const {
+  const std::lock_guard lock(mutex_);
+  return hits_;
+}
+
+int64_t FeatureCache::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_;
+}
+
+}  // namespace vl3

@@ -1,0 +1,62 @@
+#pragma once
+// Pictures and clips that were encoded before: their projected features, found again by their pixels.
+
+#include <cstdint>
+#include <list>
+#include <mutex>
+#include <vector>
+
+#include "vl3/context.h"
+#include "vl3/model.h"
+#include "vl3/tensor.h"
+
+namespace vl3 {
+
+// Pictures, or clips: the tensors of a processor's output. keep may be undefined.
+struct VisualInput {
+  Tensor pixel_values;  // [P, C·p·p]
+  Tensor grid_thw;      // [n, 3]
+  Tensor merge_sizes;   // [n]
+  Tensor keep;          // [V]
+  bool reuse_static_frames = false;
+};
+
+// Holds pixels beside features and compares them bit for bit: no two pictures are ever mistaken for each
+// other. Thread-safe; what was used longest ago goes first.
+class FeatureCache {
+ public:
+  explicit FeatureCache(int64_t max_bytes) : max_bytes_(max_bytes) {}
+
+  // A number for each picture or clip: the same for the same content and arithmetic, as long as it is held.
+  struct Result {
+    Tensor features;  // [K, H] of all of them, one behind the other
+    std::vector<int64_t> serials;
+    std::vector<int64_t> rows;  // of each
+  };
+  // What get_image_features gives, computed only for what is not held.
+  Result features(Context& context, const Model& model, const VisualInput& input, const Probe* probe);
+
+  int64_t hits() const;
+  int64_t bytes() const;
+
+ private:
+  struct Item {
+    size_t hash = 0;
+    Tensor pixels, keep;
+    int64_t t = 0, h = 0, w = 0, merge = 0;
+    Compute compute = Compute::kAuto;
+    bool reuse_static_frames = false;
+    Tensor features;
+    int64_t serial = 0;
+    bool equals(const Item& other) const;
+    int64_t bytes() const { return static_cast<int64_t>(pixels.bytes() + features.bytes()); }
+  };
+  bool find(Item& wanted);  // fills features and serial
+  void add(Item& item);
+
+  mutable std::mutex mutex_;
+  std::list<Item> items_;  // the latest first
+  int64_t max_bytes_, bytes_ = 0, next_serial_ = 1, hits_ = 0;
+};
+
+}  // namespace vl3
