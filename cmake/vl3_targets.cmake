@@ -14,7 +14,8 @@ if(VL3_SANITIZE)
 endif()
 find_program(VL3_MOLD mold)
 if(VL3_MOLD)
-  target_link_options(vl3_flags INTERFACE -fuse-ld=mold)
+  # mold 1.10 lets RELRO begin at .tbss, which may lie in a page that is not mapped: the program then does not start.
+  target_link_options(vl3_flags INTERFACE -fuse-ld=mold -Wl,-z,norelro)
 endif()
 
 find_package(Threads REQUIRED)
