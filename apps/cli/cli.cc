@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <iostream>
@@ -81,10 +80,6 @@ void finish_stdout() {
   const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   require(written, ErrorCode::kIo, "[stdout] cannot write the output: {}",
           errno == 0 ? "an earlier write failed" : std::generic_category().message(errno));
-}
-
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 Progress::Progress() : terminal_(isatty(STDERR_FILENO) == 1) {}

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "vl3/context.h"
 
@@ -62,8 +63,6 @@ class Progress {
   std::string stage_;
   double stage_started_s_ = 0, last_drawn_s_ = 0;
 };
-
-double now_s();
 
 // While one lives, the first Ctrl-C cancels the context's work; a second one ends the program with status
 // 130.

@@ -1,21 +1,17 @@
 #include "bench/bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <random>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "bench/work.h"
 #include "generate/model_decoder.h"
 #include "model/parameters.h"
 
 namespace vl3 {
 namespace {
-
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 std::vector<double> timed(int repeats, const std::function<void()>& work) {
   std::vector<double> seconds;

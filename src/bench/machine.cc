@@ -1,18 +1,14 @@
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <fstream>
 
+#include "base/clock.h"
 #include "base/thread_pool.h"
 #include "bench/bench.h"
 #include "ops/cpu/kernels.h"
 
 namespace vl3 {
 namespace {
-
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // Billions of operations a second, of every try, ascending.
 template <class F>

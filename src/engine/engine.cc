@@ -1,8 +1,8 @@
 #include "vl3/engine.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "engine/feature_cache.h"
@@ -11,10 +11,6 @@
 
 namespace vl3 {
 namespace {
-
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // Ids as the model knows its placeholders: an original checkpoint has one of its own for pictures and frames.
 void translate_placeholders(const Processor& processor, const Config& config, Tensor& input_ids) {
