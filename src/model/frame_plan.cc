@@ -1,7 +1,7 @@
 #include "model/frame_plan.h"
 
 #include <algorithm>
-#include <cstring>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 
@@ -41,6 +41,12 @@ class Known {
   std::unordered_map<size_t, std::vector<size_t>> by_hash_;
 };
 
+void check_mask(const Tensor& keep, int64_t tokens) {
+  require(keep.numel() == tokens && size_of(keep.dtype()) == 1, ErrorCode::kInvalidArgument,
+          "[forward] video_compression_mask is {} of {}, for {} visual tokens", to_string(keep.shape()),
+          to_string(keep.dtype()), tokens);
+}
+
 std::vector<int64_t> kept_tokens(const Tensor& keep, int64_t first, int64_t count) {
   std::vector<int64_t> tokens;
   for (int64_t i = 0; i < count; ++i) {
@@ -52,9 +58,7 @@ std::vector<int64_t> kept_tokens(const Tensor& keep, int64_t first, int64_t coun
 }  // namespace
 
 std::vector<int64_t> kept_rows(const Tensor& keep, int64_t tokens) {
-  require(keep.numel() == tokens && size_of(keep.dtype()) == 1, ErrorCode::kInvalidArgument,
-          "[forward] video_compression_mask is {} of {}, for {} visual tokens", to_string(keep.shape()),
-          to_string(keep.dtype()), tokens);
+  check_mask(keep, tokens);
   return kept_tokens(keep, 0, tokens);
 }
 
@@ -68,7 +72,7 @@ bool FramePlan::in_order() const {
 FramePlan plan_frames(const Tensor& pixel_values, std::span<const Grid> grids, const FrameOptions& options) {
   int64_t total = 0;
   for (const Grid& grid : grids) total += grid.tokens();
-  if (options.keep.defined()) kept_rows(options.keep, total);  // checks it
+  if (options.keep.defined()) check_mask(options.keep, total);
   FramePlan plan;
   Known known(pixel_values, plan.frames);
   struct Row {
@@ -79,12 +83,12 @@ FramePlan plan_frames(const Tensor& pixel_values, std::span<const Grid> grids, c
   int64_t patch = 0, token = 0;
   for (const Grid& grid : grids) {
     const Grid single{1, grid.h, grid.w, grid.merge};
-    size_t before = 0;
+    std::optional<size_t> before;  // the frame that the last one with kept tokens read
     for (int64_t t = 0; t < grid.t; ++t) {
       const std::vector<int64_t> kept = kept_tokens(options.keep, token, single.tokens());
-      const bool reuse = options.reuse_static && t > 0 && kept.size() == 1 && single.tokens() > 1;
+      const bool reuse = options.reuse_static && before && kept.size() == 1 && single.tokens() > 1;
       if (!kept.empty()) {
-        const size_t frame = reuse ? before : known.find_or_add(single, patch);
+        const size_t frame = reuse ? *before : known.find_or_add(single, patch);
         for (const int64_t k : kept) read.push_back({frame, k});
         before = frame;
       }

@@ -78,6 +78,17 @@ TEST(FramePlan, StaticFramesReadTheFrameBefore) {
   EXPECT_EQ(plan.rows[kTokens + 2], kTokens);
 }
 
+TEST(FramePlan, StaticFramesNeverReadAnotherClip) {
+  const Tensor pixels = pixels_of({1, 2, 3}, 8);
+  const std::vector<Grid> grids = {{1, kHeight, kWidth, kMerge}, {2, kHeight, kWidth, kMerge}};
+  std::vector<uint8_t> keep(3 * kTokens, 0);
+  keep[0] = keep[2 * kTokens] = 1;  // nothing of the second clip's first frame
+  const FramePlan plan = plan_frames(pixels, grids, {mask_of(keep), true});
+  ASSERT_EQ(plan.frames.size(), 2U);
+  EXPECT_EQ(plan.frames[1].first_patch, 2 * kPatches);
+  EXPECT_EQ(plan.rows, (std::vector<int64_t>{0, 1}));
+}
+
 struct Encoded {
   ForConditionalGeneration model =
       ForConditionalGeneration::from_pretrained(test::data_path("../../models/tiny"));
