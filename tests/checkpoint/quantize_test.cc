@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/thread_pool.h"
+#include "checkpoint/checkpoint_files.h"
 #include "support/support.h"
 #include "tensor/quantized.h"
 #include "vl3/checkpoint.h"
@@ -16,6 +17,7 @@ namespace vl3 {
 namespace {
 
 namespace fs = std::filesystem;
+using test::expect_error;
 using test::TemporaryFolder;
 
 fs::path tiny() { return test::data_path("../../models/tiny"); }
@@ -23,17 +25,6 @@ fs::path tiny() { return test::data_path("../../models/tiny"); }
 QuantizeReport quantize(const fs::path& out, DType to, std::set<std::string> keep = {}) {
   ThreadPool threads(2);
   return quantize_checkpoint(threads, tiny(), out, {to, std::move(keep), {}, {}});
-}
-
-template <class F>
-void expect_error(ErrorCode code, const std::string& part, F&& f) {
-  try {
-    f();
-    ADD_FAILURE() << "nothing was thrown; expected " << part;
-  } catch (const Error& error) {
-    EXPECT_EQ(to_string(error.code()), std::string(to_string(code))) << error.what();
-    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
-  }
 }
 
 TEST(Quantize, EveryMatrixIsReadAsItWasWritten) {
@@ -81,23 +72,27 @@ TEST(Quantize, RefusesAndLeavesNothingBehind) {
     return static_cast<size_t>(
                std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator())) == count;
   };
-  expect_error(ErrorCode::kInvalidArgument, "int8 and int4", [&] { quantize(out, DType::kF16); });
-  expect_error(ErrorCode::kInvalidArgument, "\"eyes\"", [&] { quantize(out, DType::kInt8, {"eyes"}); });
+  expect_error([&] { quantize(out, DType::kF16); }, ErrorCode::kInvalidArgument, {"int8 and int4"});
+  expect_error([&] { quantize(out, DType::kInt8, {"eyes"}); }, ErrorCode::kInvalidArgument, {"\"eyes\""});
   ThreadPool threads(1);
   int asked = 0;
   const QuantizeOptions cancelled{DType::kInt8, {}, {}, [&] { return ++asked == 5; }};
-  expect_error(ErrorCode::kCancelled, "cancelled",
-               [&] { quantize_checkpoint(threads, tiny(), out, cancelled); });
-  expect_error(ErrorCode::kNotFound, "nothing_here", [&] {
-    quantize_checkpoint(threads, "nothing_here", out, {DType::kInt8, {}, {}, {}});
-  });
+  expect_error([&] { quantize_checkpoint(threads, tiny(), out, cancelled); }, ErrorCode::kCancelled,
+               {"cancelled"});
+  expect_error(
+      [&] {
+        quantize_checkpoint(threads, "nothing_here", out, {DType::kInt8, {}, {}, {}});
+      },
+      ErrorCode::kNotFound, {"nothing_here"});
   EXPECT_TRUE(only(0));
   quantize(out, DType::kInt8);
   EXPECT_TRUE(only(1));
-  expect_error(ErrorCode::kInvalidArgument, "is there already", [&] { quantize(out, DType::kInt8); });
-  expect_error(ErrorCode::kUnsupported, "is quantised already", [&] {
-    quantize_checkpoint(threads, out, folder.path() / "again", {DType::kInt4, {}, {}, {}});
-  });
+  expect_error([&] { quantize(out, DType::kInt8); }, ErrorCode::kInvalidArgument, {"is there already"});
+  expect_error(
+      [&] {
+        quantize_checkpoint(threads, out, folder.path() / "again", {DType::kInt4, {}, {}, {}});
+      },
+      ErrorCode::kUnsupported, {"is quantised already"});
   EXPECT_TRUE(only(1));
 }
 
