@@ -52,6 +52,40 @@ void FeatureCache::add(Item& item) {
   }
 }
 
+void FeatureCache::encode(Context& context, const Model& model, const VisualInput& input,
+                          std::vector<Item>& items, const std::vector<size_t>& missing, const Probe* probe) {
+  std::vector<Tensor> pixels;
+  std::vector<int64_t> grid_values, merges;
+  std::vector<uint8_t> keep;
+  for (const size_t i : missing) {
+    const Item& item = items[i];
+    pixels.push_back(item.pixels);
+    grid_values.insert(grid_values.end(), {item.t, item.h, item.w});
+    merges.push_back(item.merge);
+    const std::string_view mask = bytes_of(item.keep);
+    keep.insert(keep.end(), mask.begin(), mask.end());
+  }
+  const int64_t count = static_cast<int64_t>(missing.size());
+  const bool all = missing.size() == items.size();
+  const Tensor mask =
+      input.keep.defined() ? Tensor::from<uint8_t>({static_cast<int64_t>(keep.size())}, keep) : Tensor();
+  const Tensor features = model.get_image_features(
+      context, all ? input.pixel_values : ops::concat_rows(context, pixels),
+      Tensor::from<int64_t>({count, 3}, grid_values), Tensor::from<int64_t>({count}, merges), mask, probe,
+      input.reuse_static_frames);
+  int64_t row = 0;
+  for (const size_t i : missing) {
+    Item& item = items[i];
+    const std::string_view kept = bytes_of(item.keep);
+    const int64_t rows = item.keep.defined()
+                             ? static_cast<int64_t>(kept.size()) - std::count(kept.begin(), kept.end(), '\0')
+                             : item.t * (item.h / item.merge) * (item.w / item.merge);
+    item.features = features.rows(row, row + rows);
+    row += rows;
+    add(item);
+  }
+}
+
 FeatureCache::Result FeatureCache::features(Context& context, const Model& model, const VisualInput& input,
                                             const Probe* probe) {
   const std::vector<Grid> grids = read_grids(input.grid_thw, input.merge_sizes, input.pixel_values.dim(0));
@@ -71,39 +105,7 @@ FeatureCache::Result FeatureCache::features(Context& context, const Model& model
     if (!find(item)) missing.push_back(items.size());
     items.push_back(std::move(item));
   }
-
-  if (!missing.empty()) {  // all of them in one call, so that small pictures share its products
-    const bool all = missing.size() == items.size();
-    std::vector<Tensor> pixels;
-    std::vector<int64_t> grid_values, merges;
-    std::vector<uint8_t> keep;
-    for (const size_t i : missing) {
-      const Item& item = items[i];
-      pixels.push_back(item.pixels);
-      grid_values.insert(grid_values.end(), {item.t, item.h, item.w});
-      merges.push_back(item.merge);
-      const std::string_view mask = bytes_of(item.keep);
-      keep.insert(keep.end(), mask.begin(), mask.end());
-    }
-    const int64_t count = static_cast<int64_t>(missing.size());
-    const Tensor mask =
-        input.keep.defined() ? Tensor::from<uint8_t>({static_cast<int64_t>(keep.size())}, keep) : Tensor();
-    const Tensor features = model.get_image_features(
-        context, all ? input.pixel_values : ops::concat_rows(context, pixels),
-        Tensor::from<int64_t>({count, 3}, grid_values), Tensor::from<int64_t>({count}, merges), mask, probe,
-        input.reuse_static_frames);
-    int64_t row = 0;
-    for (const size_t i : missing) {
-      Item& item = items[i];
-      const std::string_view kept = bytes_of(item.keep);
-      const int64_t rows =
-          item.keep.defined() ? static_cast<int64_t>(kept.size()) - std::count(kept.begin(), kept.end(), '\0')
-                              : item.t * (item.h / item.merge) * (item.w / item.merge);
-      item.features = features.rows(row, row + rows);
-      row += rows;
-      add(item);
-    }
-  }
+  if (!missing.empty()) encode(context, model, input, items, missing, probe);
 
   Result result;
   std::vector<Tensor> parts;

@@ -53,6 +53,9 @@ class FeatureCache {
   };
   bool find(Item& wanted);  // fills features and serial
   void add(Item& item);
+  // All that are missing in one call, so that small pictures share its products.
+  void encode(Context& context, const Model& model, const VisualInput& input, std::vector<Item>& items,
+              const std::vector<size_t>& missing, const Probe* probe);
 
   mutable std::mutex mutex_;
   std::list<Item> items_;  // the latest first
