@@ -54,7 +54,8 @@ struct ForwardInput {
   Tensor image_features;  // [V, H] f32: projected features computed earlier, instead of pixel_values
   Tensor video_features;  // [K, H] f32: likewise, kept rows only
 
-  Tensor labels;  // [B, T], -100 where nothing is to be predicted; makes the loss
+  Tensor labels;            // [B, T], -100 where nothing is to be predicted; makes the loss
+  double loss_divisor = 0;  // of the sum over labels; 0: their number, for the mean
 
   std::vector<KvCache>* caches = nullptr;  // one per sequence, grown by this call
   int64_t logits_to_keep = 0;              // last columns that get logits; 0: all of them

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "model/rotary.h"
 #include "ops/ops.h"
+#include "ops/tape.h"
 
 namespace vl3 {
 namespace {
@@ -13,7 +14,7 @@ struct Step {
   Context& context;
   const TextConfig& config;
   const PackedSequences& sequences;
-  const RotaryTable& rotary;
+  RotaryTable rotary;
   const Probe* probe;
 };
 
@@ -101,11 +102,15 @@ Tensor run_language_model(Context& context, const TextWeights& weights, const Te
   for (size_t i = 0; i < sequences.caches.size(); ++i) sequences.caches[i]->reserve(length(i));
 
   const RotaryTable rotary = text_rotary(context, config, sequences.positions, sequences.cu_seqlens_q);
-  const Step step{context, config, sequences, rotary, probe};
+  // On a tape layers may run again after this call: they hold what they need.
+  const auto held = context.tape() == nullptr ? nullptr : std::make_shared<const PackedSequences>(sequences);
+  const Step step{context, config, held ? *held : sequences, rotary, probe};
   Tensor x = embeds;
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     context.check_cancelled();
-    x = decoder_layer(step, static_cast<int64_t>(i), weights.layers[i], x);
+    x = segment(context, x, [step, held, i, &layer = weights.layers[i]](const Tensor& input) {
+      return decoder_layer(step, static_cast<int64_t>(i), layer, input);
+    });
     show("text.layer" + std::to_string(i), x);
   }
   for (size_t i = 0; i < sequences.caches.size(); ++i) sequences.caches[i]->advance(length(i));

@@ -208,8 +208,8 @@ ForwardOutput ForConditionalGeneration::forward(Context& context, const ForwardI
   const int64_t columns = input.logits_to_keep <= 0 ? all : std::min(input.logits_to_keep, all);
   ForwardOutput output = hidden.output;
   if (input.labels.defined()) {
-    const Tensor logits = run_head(context, weights().text, hidden.rows);
-    output.loss = ops::cross_entropy(context, logits, hidden.packed.targets);
+    output.loss = ops::linear_cross_entropy(context, hidden.rows, weights().text.lm_head,
+                                            hidden.packed.targets, input.loss_divisor);
   }
   if (context.tape() == nullptr) output.logits = logits_of(context, weights().text, hidden, columns);
   return output;

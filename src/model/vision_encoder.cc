@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "model/frame_plan.h"
 #include "ops/ops.h"
+#include "ops/tape.h"
 
 namespace vl3 {
 namespace {
@@ -121,10 +122,14 @@ Tensor encode_frames(Context& context, const VisionWeights& weights, const Visio
   const Tensor kernel = weights.patch_embedding.weight.reshape({config.hidden_size, config.patch_width()});
   Tensor x = ops::linear(context, pixels, kernel, weights.patch_embedding.bias);  // [P, D]
   show("vision.embed", x);
+  // On a tape layers may run again after this call: they hold what they need.
+  const auto held = context.tape() == nullptr ? nullptr : std::make_shared<const Frames>(frames);
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     context.check_cancelled();
     const bool wanted_only = i + 1 == weights.layers.size() && !frames.wanted.empty();
-    x = encoder_layer(context, weights.layers[i], config, x, rotary, frames, wanted_only);
+    x = segment(context, x, [&, rotary, held, wanted_only, &l = weights.layers[i]](const Tensor& input) {
+      return encoder_layer(context, l, config, input, rotary, held ? *held : frames, wanted_only);
+    });
     show("vision.layer" + std::to_string(i), x);
   }
   x = ops::layer_norm(context, x, weights.post_layernorm.weight, weights.post_layernorm.bias,

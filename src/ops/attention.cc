@@ -94,9 +94,9 @@ Tensor attention(Context& context, const Tensor& q, const Tensor& k, const Tenso
                                  causal};
     tape->record(y, [inputs, y](Context& c, Tape& t, const Tensor& dy) {
       const AttentionGradients gradients = attention_backward(c, inputs, y, dy);
-      t.add_gradient(inputs.q, gradients.dq);
-      t.add_gradient(inputs.k, gradients.dk);
-      t.add_gradient(inputs.v, gradients.dv);
+      t.add_gradient(c, inputs.q, gradients.dq);
+      t.add_gradient(c, inputs.k, gradients.dk);
+      t.add_gradient(c, inputs.v, gradients.dv);
     });
   }
   return y;

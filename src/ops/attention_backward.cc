@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "base/thread_pool.h"
@@ -10,14 +11,30 @@
 namespace vl3::ops {
 namespace {
 
+constexpr int64_t kRows = 48;           // of queries that go back together
+constexpr int64_t kLeastKeys = 1 << 7;  // of the buffers: one size for all short sequences
+
+int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+// One thread's buffers, for sequences of up to `keys` keys. Panels are what KernelSet::pack makes.
+struct Buffers {
+  float *k_panels, *v_panels;  // [keys / tile_columns][D][tile_columns]
+  float *p, *dp;               // [kRows][keys]: probabilities; gradients of them, then of scores
+  float* turned;               // [keys][kRows]
+
+  static int64_t size(int64_t keys, int64_t width) { return keys * (2 * width + 3 * kRows); }
+  Buffers(float* memory, int64_t keys, int64_t width)
+      : k_panels(memory),
+        v_panels(k_panels + keys * width),
+        p(v_panels + keys * width),
+        dp(p + keys * kRows),
+        turned(dp + keys * kRows) {}
+};
+
 float dot(const float* a, const float* b, int64_t n) {
   float sum = 0;
   for (int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
   return sum;
-}
-
-void add_scaled(float* target, const float* source, float factor, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) target[i] += factor * source[i];
 }
 
 struct Backward {
@@ -25,55 +42,96 @@ struct Backward {
   const AttentionInputs& in;
   const Tensor &y, &dy;
   AttentionGradients& out;
+  int64_t ld;  // keys that the buffers hold
 
-  // All rows of the query heads that share one key head, in one sequence. p and ds: [longest sequence].
-  void run(size_t sequence, int64_t kv_head, float* p, float* ds) const {
-    const int64_t heads = in.q.dim(1), kv_heads = in.k.dim(1), group = heads / kv_heads;
+  // All rows of the query heads that share one key head, in one sequence.
+  void run(size_t sequence, int64_t kv_head, const Buffers& b) const {
+    const int64_t width = in.q.dim(2), stride = in.k.dim(1) * width, group = in.q.dim(1) / in.k.dim(1);
     const int64_t q0 = in.cu_seqlens_q[sequence], q1 = in.cu_seqlens_q[sequence + 1];
-    const int64_t k0 = in.cu_seqlens_k[sequence], k1 = in.cu_seqlens_k[sequence + 1];
-    for (int64_t t = q0; t < q1; ++t) {
-      const int64_t seen = in.causal ? k1 - k0 - (q1 - t) + 1 : k1 - k0;
-      if (seen <= 0) continue;
-      for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h)
-        row((t * heads + h), k0, seen, kv_head, p, ds);
+    const int64_t k0 = in.cu_seqlens_k[sequence], keys = in.cu_seqlens_k[sequence + 1] - k0;
+    if (q1 == q0 || keys == 0) return;
+    const int64_t first = k0 * stride + kv_head * width, step = kernels.tile_columns;
+    for (int64_t j = 0; j < keys; j += step) {
+      const int64_t n = std::min(step, keys - j);
+      kernels.pack(in.k.data<float>() + first + j * stride, WeightType::kF32, stride, n, width,
+                   b.k_panels + j * width);
+      kernels.pack(in.v.data<float>() + first + j * stride, WeightType::kF32, stride, n, width,
+                   b.v_panels + j * width);
+    }
+    for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
+      for (int64_t t = q0; t < q1; t += kRows) {
+        const int64_t rows = std::min(kRows, q1 - t);
+        const int64_t seen = in.causal ? keys - (q1 - t) + rows : keys;  // by the last of the rows
+        if (seen > 0) block(t, rows, h, first, seen, b);
+      }
     }
   }
 
-  void row(int64_t q_row, int64_t k0, int64_t seen, int64_t kv_head, float* p, float* ds) const {
-    const int64_t width = in.q.dim(2), stride = in.k.dim(1) * width, first = k0 * stride + kv_head * width;
-    const float *query = in.q.data<float>() + q_row * width, *d = dy.data<float>() + q_row * width;
-    const float *k = in.k.data<float>() + first, *v = in.v.data<float>() + first;
-    kernels.dots(k, WeightType::kF32, stride, seen, query, width, 1, width, p, 0);
-    float maximum = -std::numeric_limits<float>::infinity(), sum = 0;
-    kernels.softmax_step(p, seen, in.scale, &maximum, &sum);
-    kernels.scale(p, seen, 1.0f / sum);
-    kernels.dots(v, WeightType::kF32, stride, seen, d, width, 1, width, ds, 0);
-    const float delta = dot(d, y.data<float>() + q_row * width, width);
-    float* dq = out.dq.data<float>() + q_row * width;
-    for (int64_t j = 0; j < seen; ++j) {
-      const float slope = p[j] * (ds[j] - delta) * in.scale;
-      add_scaled(dq, k + j * stride, slope, width);
-      add_scaled(out.dk.data<float>() + first + j * stride, query, slope, width);
-      add_scaled(out.dv.data<float>() + first + j * stride, d, p[j], width);
+  // target [rows][ld] = a [rows, width] · panelsᵀ
+  void scores(const float* a, int64_t lda, int64_t rows, const float* panels, int64_t seen,
+              float* target) const {
+    const int64_t step = kernels.tile_columns, width = in.q.dim(2);
+    for (int64_t r = 0; r < rows; r += kernels.tile_rows) {
+      const int64_t m = std::min(kernels.tile_rows, rows - r);
+      for (int64_t j = 0; j < seen; j += step) {
+        kernels.tile(a + r * lda, lda, panels + j * width, step, m, step, width, target + r * ld + j, ld,
+                     false);
+      }
     }
+  }
+
+  void block(int64_t t, int64_t rows, int64_t head, int64_t first, int64_t seen, const Buffers& b) const {
+    const int64_t width = in.q.dim(2), q_stride = in.q.dim(1) * width, stride = in.k.dim(1) * width;
+    const int64_t at = t * q_stride + head * width;
+    const float *q = in.q.data<float>() + at, *d = dy.data<float>() + at;
+    scores(q, q_stride, rows, b.k_panels, seen, b.p);
+    scores(d, q_stride, rows, b.v_panels, seen, b.dp);
+    for (int64_t r = 0; r < rows; ++r) {
+      float *p = b.p + r * ld, *dp = b.dp + r * ld;
+      const int64_t mine = in.causal ? seen - (rows - 1 - r) : seen;
+      if (mine > 0) {
+        float maximum = -std::numeric_limits<float>::infinity(), sum = 0;
+        kernels.softmax_step(p, mine, in.scale, &maximum, &sum);
+        kernels.scale(p, mine, 1.0f / sum);
+        const float delta = dot(d + r * q_stride, y.data<float>() + at + r * q_stride, width);
+        kernels.softmax_backward(p, dp, mine, delta, in.scale);
+      }
+      std::fill(p + std::max<int64_t>(mine, 0), p + seen, 0.0f);
+      std::fill(dp + std::max<int64_t>(mine, 0), dp + seen, 0.0f);
+    }
+    kernels.weigh(b.dp, ld, in.k.data<float>() + first, stride, rows, seen, width, out.dq.data<float>() + at,
+                  q_stride);
+    kernels.transpose(b.dp, ld, rows, seen, b.turned, kRows);
+    kernels.weigh(b.turned, kRows, q, q_stride, seen, rows, width, out.dk.data<float>() + first, stride);
+    kernels.transpose(b.p, ld, rows, seen, b.turned, kRows);
+    kernels.weigh(b.turned, kRows, d, q_stride, seen, rows, width, out.dv.data<float>() + first, stride);
   }
 };
+
+Tensor zeros_like(Context& context, const Tensor& x) {
+  Tensor result = context.empty(x.shape());
+  if (result.numel() > 0) std::memset(result.raw(), 0, result.bytes());
+  return result;
+}
 
 }  // namespace
 
 AttentionGradients attention_backward(Context& context, const AttentionInputs& inputs, const Tensor& y,
                                       const Tensor& dy) {
-  AttentionGradients out{Tensor::zeros(inputs.q.shape(), DType::kF32),
-                         Tensor::zeros(inputs.k.shape(), DType::kF32),
-                         Tensor::zeros(inputs.v.shape(), DType::kF32)};
+  AttentionGradients out{zeros_like(context, inputs.q), zeros_like(context, inputs.k),
+                         zeros_like(context, inputs.v)};
   const Tensor gradient = dy.reshape(inputs.q.shape());
-  const Backward work{context.kernels(), inputs, y, gradient, out};
-  const int64_t kv_heads = inputs.k.dim(1), longest = std::max<int64_t>(inputs.k.dim(0), 1);
-  const Tensor scratch = context.empty({context.threads().size(), 2 * longest});
-  const int64_t sequences = static_cast<int64_t>(inputs.cu_seqlens_q.size()) - 1;
+  const int64_t sequences = static_cast<int64_t>(inputs.cu_seqlens_k.size()) - 1;
+  int64_t longest = kLeastKeys;
+  for (size_t i = 0; i + 1 < inputs.cu_seqlens_k.size(); ++i)
+    longest = std::max(longest, inputs.cu_seqlens_k[i + 1] - inputs.cu_seqlens_k[i]);
+  const int64_t keys = round_up(longest, context.kernels().tile_columns);
+  const Backward work{context.kernels(), inputs, y, gradient, out, keys};
+  const int64_t kv_heads = inputs.k.dim(1), size = Buffers::size(keys, inputs.q.dim(2));
+  const Tensor scratch = context.empty({context.threads().size(), size});
   context.threads().parallel_for(sequences * kv_heads, 1, [&](int64_t task, int64_t, int thread) {
-    float* p = scratch.data<float>() + thread * 2 * longest;
-    work.run(static_cast<size_t>(task / kv_heads), task % kv_heads, p, p + longest);
+    work.run(static_cast<size_t>(task / kv_heads), task % kv_heads,
+             Buffers(scratch.data<float>() + thread * size, keys, inputs.q.dim(2)));
   });
   return out;
 }

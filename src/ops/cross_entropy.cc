@@ -2,65 +2,135 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "ops/matmul.h"
+#include "ops/rows.h"
 #include "ops/tape.h"
+#include "tensor/quantized.h"
 
 namespace vl3::ops {
 namespace {
 
-constexpr int64_t kIgnored = -100;
+constexpr int64_t kLogitBytes = 64 << 20;  // of the rows whose logits exist at once
 
-// log Σ exp of a row, in double.
-double log_sum_exp(const float* row, int64_t n) {
-  const double largest = *std::max_element(row, row + n);
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += std::exp(row[i] - largest);
-  return largest + std::log(sum);
+// Rows of x whose targets count, with their targets.
+struct Counted {
+  std::vector<int64_t> rows, targets;
+};
+
+Counted counted(const Tensor& x, const Tensor& weight, std::span<const int64_t> targets) {
+  require(x.rank() == 2 && weight.rank() == 2 && x.dim(1) == weight.dim(1) &&
+              x.dim(0) == static_cast<int64_t>(targets.size()),
+          ErrorCode::kInvalidArgument, "[cross_entropy] x {} and weight {} for {} targets",
+          to_string(x.shape()), to_string(weight.shape()), targets.size());
+  Counted result;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (targets[i] == kIgnoredTarget) continue;
+    require(targets[i] >= 0 && targets[i] < weight.dim(0), ErrorCode::kInvalidArgument,
+            "[cross_entropy] target {} is outside [0, {})", targets[i], weight.dim(0));
+    result.rows.push_back(static_cast<int64_t>(i));
+    result.targets.push_back(targets[i]);
+  }
+  return result;
+}
+
+// logits [R, V] → losses of the rows, and, where share is not 0, logits become share · (softmax - onehot).
+void row_losses(Context& context, const Tensor& logits, const int64_t* targets, float share, double* losses) {
+  const int64_t width = logits.dim(1);
+  context.threads().parallel_for(logits.dim(0), 1, [&](int64_t r, int64_t, int) {
+    float* row = logits.data<float>() + r * width;
+    const double chosen = row[targets[r]];
+    float maximum = -std::numeric_limits<float>::infinity(), sum = 0;
+    context.kernels().softmax_step(row, width, 1.0f, &maximum, &sum);
+    losses[r] = std::log(static_cast<double>(sum)) + maximum - chosen;
+    if (share == 0) return;
+    context.kernels().scale(row, width, share / sum);
+    row[targets[r]] -= share;
+  });
+}
+
+// The gradients of a sum of losses, on their way while the logits are there.
+struct Gradients {
+  Tensor x, weight;  // undefined where they are not wanted
+
+  void add(Context& context, const Tensor& dlogits, const Tensor& x_rows, const Tensor& w,
+           const std::vector<int64_t>& rows, int64_t first) const {
+    const int64_t count = dlogits.dim(0), vocabulary = dlogits.dim(1);
+    const bool rounded = w.dtype() == DType::kBF16;
+    if (x.defined()) {
+      const Tensor dx = context.empty({count, w.dim(1)});
+      const Tensor dense = is_quantized(w.dtype()) ? widened(context, w) : w;
+      MatmulColumns product{&dense, dx.data<float>()};
+      product.turned = true;
+      product.rounded = rounded;
+      matmul(context, MatmulRows{dlogits.data<float>(), count, vocabulary, {}}, std::span(&product, 1));
+      for (int64_t i = 0; i < count; ++i) {
+        std::copy_n(dx.data<float>() + i * w.dim(1), w.dim(1),
+                    x.data<float>() + rows[static_cast<size_t>(first + i)] * w.dim(1));
+      }
+    }
+    if (weight.defined()) {
+      const Tensor dlogits_t = transposed(context, dlogits);
+      MatmulColumns product{&x_rows, weight.data<float>()};
+      product.turned = product.accumulate = true;
+      product.rounded = rounded;
+      matmul(context, MatmulRows{dlogits_t.data<float>(), vocabulary, count, {}}, std::span(&product, 1));
+    }
+  }
+};
+
+Tensor zeros(Context& context, const Shape& shape) {
+  Tensor result = context.empty(shape);
+  if (result.numel() > 0) std::memset(result.raw(), 0, result.bytes());
+  return result;
 }
 
 }  // namespace
 
-Tensor cross_entropy(Context& context, const Tensor& logits, std::span<const int64_t> targets) {
-  require(logits.rank() == 2 && logits.dim(0) == static_cast<int64_t>(targets.size()),
-          ErrorCode::kInvalidArgument, "[cross_entropy] logits {} for {} targets", to_string(logits.shape()),
-          targets.size());
-  const int64_t width = logits.dim(1);
-  int64_t count = 0;
-  for (const int64_t target : targets) {
-    require(target == kIgnored || (target >= 0 && target < width), ErrorCode::kInvalidArgument,
-            "[cross_entropy] target {} is outside [0, {})", target, width);
-    count += target != kIgnored;
-  }
-  std::vector<double> losses(targets.size(), 0.0);
-  context.threads().parallel_for(logits.dim(0), 1, [&](int64_t t, int64_t, int) {
-    const size_t i = static_cast<size_t>(t);
-    const float* row = logits.data<float>() + t * width;
-    if (targets[i] != kIgnored) losses[i] = log_sum_exp(row, width) - row[targets[i]];
-  });
+Tensor linear_cross_entropy(Context& context, const Tensor& x, const Tensor& weight,
+                            std::span<const int64_t> targets, double divisor) {
+  const Counted all = counted(x, weight, targets);
+  const int64_t count = static_cast<int64_t>(all.rows.size());
+  if (divisor == 0) divisor = static_cast<double>(count);
+  Tape* const tape = tape_for(context, {&x, &weight});
+  Gradients gradients;
+  if (tape != nullptr && tape->needs_gradient(x)) gradients.x = zeros(context, x.shape());
+  if (tape != nullptr && tape->needs_gradient(weight)) gradients.weight = zeros(context, weight.shape());
+
   double sum = 0;
-  for (const double loss : losses) sum += loss;
+  {
+    const TapePause pause(context);
+    const float share = tape != nullptr && count > 0 ? static_cast<float>(1.0 / divisor) : 0.0f;
+    const int64_t row_bytes = weight.dim(0) * static_cast<int64_t>(sizeof(float));
+    const int64_t step = std::clamp<int64_t>(kLogitBytes / std::max<int64_t>(row_bytes, 1), 64, 4096);
+    std::vector<double> losses(static_cast<size_t>(std::min(step, count)));
+    for (int64_t first = 0; first < count; first += step) {
+      const int64_t rows = std::min(step, count - first);
+      const Tensor x_rows = gather_rows(
+          context, x, std::span(all.rows).subspan(static_cast<size_t>(first), static_cast<size_t>(rows)));
+      const Tensor logits = context.empty({rows, weight.dim(0)});
+      matmul(context, x_rows.data<float>(), rows, x.dim(1), weight, logits.data<float>());
+      row_losses(context, logits, all.targets.data() + first, share, losses.data());
+      for (int64_t i = 0; i < rows; ++i) sum += losses[static_cast<size_t>(i)];
+      if (tape != nullptr) gradients.add(context, logits, x_rows, weight, all.rows, first);
+    }
+  }
   Tensor y = context.empty({1});
-  y.data<float>()[0] = count > 0 ? static_cast<float>(sum / static_cast<double>(count))
-                                 : std::numeric_limits<float>::quiet_NaN();
-  if (Tape* tape = tape_for(context, {&logits})) {
-    tape->record(y, [=, kept = std::vector<int64_t>(targets.begin(), targets.end())](Context& c, Tape& t,
-                                                                                     const Tensor& dy) {
-      Tensor gradient = Tensor::zeros(logits.shape(), DType::kF32);
-      const double share = dy.data<float>()[0] / static_cast<double>(count);
-      c.threads().parallel_for(logits.dim(0), 1, [&](int64_t r, int64_t, int) {
-        const int64_t target = kept[static_cast<size_t>(r)];
-        if (target == kIgnored) return;
-        const float* row = logits.data<float>() + r * width;
-        float* out = gradient.data<float>() + r * width;
-        const double norm = log_sum_exp(row, width);
-        for (int64_t i = 0; i < width; ++i) out[i] = static_cast<float>(share * std::exp(row[i] - norm));
-        out[target] -= static_cast<float>(share);
-      });
-      t.add_gradient(logits, gradient);
+  y.data<float>()[0] =
+      divisor > 0 ? static_cast<float>(sum / divisor) : std::numeric_limits<float>::quiet_NaN();
+  if (tape != nullptr) {
+    tape->record(y, [x, weight, gradients](Context& c, Tape& t, const Tensor& dy) {
+      const float factor = dy.data<float>()[0];
+      for (const auto& [to, gradient] : {std::pair{x, gradients.x}, std::pair{weight, gradients.weight}}) {
+        if (!gradient.defined()) continue;
+        if (factor != 1.0f) c.kernels().scale(gradient.data<float>(), gradient.numel(), factor);
+        t.add_gradient(c, to, gradient);
+      }
     });
   }
   return y;

@@ -8,11 +8,13 @@
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/tape.h"
+#include "tensor/quantized.h"
 
 namespace vl3::ops {
 namespace {
 
 constexpr int64_t kGrain = 1 << 14;  // elements a thread takes at once
+constexpr int64_t kColumns = 64;     // likewise, of a sum over rows
 
 void check_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor* residual) {
   require(x.rank() == 2 && weight.rank() == 2 && x.dim(1) == weight.dim(1), ErrorCode::kInvalidArgument,
@@ -39,27 +41,23 @@ void activate(const KernelSet& kernels, float* x, int64_t n, Activation kind) {
   }
 }
 
-// f'(x) of an activation.
-float slope(float x, Activation kind) {
-  const double v = x;
+// dx = dy · f'(x) over n elements.
+void activate_backward(const KernelSet& kernels, const float* x, const float* dy, int64_t n, Activation kind,
+                       float* dx) {
   switch (kind) {
     case Activation::kNone:
-      return 1.0f;
-    case Activation::kSilu: {
-      const double s = 1 / (1 + std::exp(-v));
-      return static_cast<float>(s * (1 + v * (1 - s)));
-    }
-    case Activation::kGelu: {
-      const double density = std::exp(-0.5 * v * v) * 0.3989422804014327;
-      return static_cast<float>(0.5 * (1 + std::erf(v * 0.7071067811865476)) + v * density);
-    }
-    case Activation::kGeluTanh: {
-      constexpr double kRoot = 0.7978845608028654;
-      const double t = std::tanh(kRoot * (v + 0.044715 * v * v * v));
-      return static_cast<float>(0.5 * (1 + t) + 0.5 * v * (1 - t * t) * kRoot * (1 + 3 * 0.044715 * v * v));
-    }
+      std::copy_n(dy, n, dx);
+      return;
+    case Activation::kGeluTanh:
+      return kernels.activate_backward(x, dy, n, Elementwise::kGeluTanh, dx);
+    case Activation::kSilu:
+      return kernels.activate_backward(x, dy, n, Elementwise::kSilu, dx);
+    case Activation::kGelu:
+      for (int64_t i = 0; i < n; ++i) {
+        const double v = x[i], density = std::exp(-0.5 * v * v) * 0.3989422804014327;
+        dx[i] = static_cast<float>(dy[i] * (0.5 * (1 + std::erf(v * 0.7071067811865476)) + v * density));
+      }
   }
-  return 0;
 }
 
 // f(begin, end) over ranges of [0, n), by all threads.
@@ -68,33 +66,49 @@ void in_ranges(Context& context, int64_t n, F&& f) {
   context.threads().parallel_for(n, kGrain, [&](int64_t begin, int64_t end, int) { f(begin, end); });
 }
 
-// Sums of the columns of x [T, N].
-Tensor column_sums(const Tensor& x) {
-  Tensor sums = Tensor::zeros({x.dim(1)}, DType::kF32);
-  for (int64_t t = 0; t < x.dim(0); ++t) {
-    const float* row = x.data<float>() + t * x.dim(1);
-    for (int64_t n = 0; n < x.dim(1); ++n) sums.data<float>()[n] += row[n];
-  }
+// Sums of the columns of x [T, N], every one by one thread.
+Tensor column_sums(Context& context, const Tensor& x) {
+  const int64_t width = x.dim(1);
+  Tensor sums = context.empty({width});
+  float* target = sums.data<float>();
+  context.threads().parallel_for(width, kColumns, [&](int64_t begin, int64_t end, int) {
+    std::fill(target + begin, target + end, 0.0f);
+    for (int64_t t = 0; t < x.dim(0); ++t) {
+      context.kernels().add(target + begin, x.data<float>() + t * width + begin, end - begin, target + begin);
+    }
+  });
   return sums;
+}
+
+// dx = dy W
+Tensor input_gradient(Context& context, const Tensor& dy, const Tensor& weight) {
+  const Tensor dense = is_quantized(weight.dtype()) ? widened(context, weight) : weight;
+  Tensor dx = context.empty({dy.dim(0), weight.dim(1)});
+  MatmulColumns product{&dense, dx.data<float>()};
+  product.turned = true;
+  product.rounded = weight.dtype() == DType::kBF16;
+  matmul(context, MatmulRows{dy.data<float>(), dy.dim(0), dy.dim(1), {}}, std::span(&product, 1));
+  return dx;
+}
+
+// dW += dyᵀ x
+void add_weight_gradient(Context& context, const Tensor& dy, const Tensor& x, const Tensor& weight,
+                         Tensor sum) {
+  const Tensor dyt = transposed(context, dy);
+  MatmulColumns product{&x, sum.data<float>()};
+  product.turned = product.accumulate = true;
+  product.rounded = weight.dtype() == DType::kBF16;
+  matmul(context, MatmulRows{dyt.data<float>(), dyt.dim(0), dyt.dim(1), {}}, std::span(&product, 1));
 }
 
 void record_linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
   tape.record(y, [=](Context& context, Tape& t, const Tensor& dy) {
-    const int64_t rows = x.dim(0), k = x.dim(1), n = weight.dim(0);
-    const Tensor gradient = dy.reshape({rows, n});
-    if (t.needs_gradient(x)) {  // dx = dy W
-      Tensor dx = context.empty({rows, k});
-      matmul(context, gradient.data<float>(), rows, n, transposed(context, widened(context, weight)),
-             dx.data<float>());
-      t.add_gradient(x, dx);
-    }
-    if (t.needs_gradient(weight)) {  // dW = dyᵀ x
-      Tensor dw = context.empty({n, k});
-      const Tensor dyt = transposed(context, gradient);
-      matmul(context, dyt.data<float>(), n, rows, transposed(context, x), dw.data<float>());
-      t.add_gradient(weight, dw);
-    }
-    if (bias.defined() && t.needs_gradient(bias)) t.add_gradient(bias, column_sums(gradient));
+    const Tensor gradient = dy.reshape({x.dim(0), weight.dim(0)});
+    if (t.needs_gradient(x)) t.add_gradient(context, x, input_gradient(context, gradient, weight));
+    if (t.needs_gradient(weight))
+      add_weight_gradient(context, gradient, x, weight, t.gradient_sum(context, weight));
+    if (bias.defined() && t.needs_gradient(bias))
+      t.add_gradient(context, bias, column_sums(context, gradient));
   });
 }
 
@@ -163,7 +177,7 @@ Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Ten
   const float* b = wide_bias.defined() ? wide_bias.data<float>() : nullptr;
   const float* r = residual.defined() ? residual.data<float>() : nullptr;
   const int64_t n = weight.dim(0);
-  MatmulColumns product{&weight, y.data<float>(), {}, nullptr, nullptr};
+  MatmulColumns product{&weight, y.data<float>()};
   if (b != nullptr || r != nullptr || epilogue.activation != Activation::kNone) {
     product.finish = [&kernels, b, r, n, kind = epilogue.activation](int64_t row, int64_t column,
                                                                      int64_t count, float* values) {
@@ -192,7 +206,7 @@ std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const L
     check_linear(x, o.weight, o.bias, nullptr);
     results.push_back(context.empty({x.dim(0), o.weight.dim(0)}));
     biases.push_back(widened(context, o.bias));
-    MatmulColumns product{&o.weight, results.back().data<float>(), {}, nullptr, nullptr};
+    MatmulColumns product{&o.weight, results.back().data<float>()};
     if (o.bias.defined()) {
       product.finish = [&kernels = context.kernels(), b = biases.back().data<float>()](
                            int64_t, int64_t column, int64_t count, float* values) {
@@ -220,7 +234,9 @@ Tensor gated_linear(Context& context, const Tensor& x, const Tensor& gate, const
   const int64_t n = gate.dim(0);
   Tensor y = context.empty({x.dim(0), n});
   const Tensor ups = context.empty({x.dim(0), n});
-  MatmulColumns product{&gate, y.data<float>(), {}, &up, ups.data<float>()};
+  MatmulColumns product{&gate, y.data<float>()};
+  product.partner_w = &up;
+  product.partner_c = ups.data<float>();
   product.finish = [&kernels = context.kernels(), u = ups.data<float>(), n](int64_t row, int64_t column,
                                                                             int64_t count, float* values) {
     kernels.swiglu(values, u + row * n + column, count, values);
@@ -243,11 +259,10 @@ Tensor activation(Context& context, const Tensor& x, Activation kind) {
     tape->record(y, [x, kind](Context& c, Tape& t, const Tensor& dy) {
       Tensor dx = c.empty(x.shape());
       in_ranges(c, x.numel(), [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          dx.data<float>()[i] = dy.data<float>()[i] * slope(x.data<float>()[i], kind);
-        }
+        activate_backward(c.kernels(), x.data<float>() + begin, dy.data<float>() + begin, end - begin, kind,
+                          dx.data<float>() + begin);
       });
-      t.add_gradient(x, dx);
+      t.add_gradient(c, x, dx);
     });
   }
   return y;
@@ -266,14 +281,12 @@ Tensor swiglu(Context& context, const Tensor& gate, const Tensor& up) {
     tape->record(y, [gate, up](Context& c, Tape& t, const Tensor& dy) {
       Tensor dgate = c.empty(gate.shape()), dup = c.empty(up.shape());
       in_ranges(c, gate.numel(), [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          const float v = gate.data<float>()[i], d = dy.data<float>()[i];
-          dgate.data<float>()[i] = d * up.data<float>()[i] * slope(v, Activation::kSilu);
-          dup.data<float>()[i] = d * v / (1 + std::exp(-v));
-        }
+        c.kernels().swiglu_backward(gate.data<float>() + begin, up.data<float>() + begin,
+                                    dy.data<float>() + begin, end - begin, dgate.data<float>() + begin,
+                                    dup.data<float>() + begin);
       });
-      t.add_gradient(gate, dgate);
-      t.add_gradient(up, dup);
+      t.add_gradient(c, gate, dgate);
+      t.add_gradient(c, up, dup);
     });
   }
   return y;
@@ -289,9 +302,9 @@ Tensor add(Context& context, const Tensor& a, const Tensor& b) {
     context.kernels().add(p + begin, q + begin, end - begin, target + begin);
   });
   if (Tape* tape = tape_for(context, {&a, &b})) {
-    tape->record(y, [a, b](Context&, Tape& t, const Tensor& dy) {
-      t.add_gradient(a, dy);
-      t.add_gradient(b, dy);
+    tape->record(y, [a, b](Context& c, Tape& t, const Tensor& dy) {
+      t.add_gradient(c, a, dy);
+      t.add_gradient(c, b, dy);
     });
   }
   return y;

@@ -20,13 +20,17 @@ constexpr int64_t kFewRowsBytes = 128 << 10;  // of weights in a task that strea
 // What a row of A is turned into.
 enum class Form { kF32, kPairs, kQuads, kGroups };
 
-Form form_of(const Context& context, const Tensor& w) {
+Form form_of(const Context& context, const MatmulColumns& product) {
+  const Tensor& w = *product.w;
   if (context.compute() != Compute::kAuto) return Form::kF32;
+  if (product.rounded && context.kernels().tile_pairs != nullptr) return Form::kPairs;
   if (w.dtype() == DType::kInt8) return Form::kQuads;
   if (w.dtype() == DType::kInt4) return Form::kGroups;
   if (w.dtype() == DType::kBF16 && context.kernels().tile_pairs != nullptr) return Form::kPairs;
   return Form::kF32;
 }
+
+int64_t columns_of(const MatmulColumns& product) { return product.w->dim(product.turned ? 1 : 0); }
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
@@ -53,7 +57,7 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
       groups((k + kInt4Group - 1) / kInt4Group),
       f32(rows.data) {
   bool needs[4] = {};
-  for (const MatmulColumns& p : products) needs[static_cast<int>(form_of(context, *p.w))] = true;
+  for (const MatmulColumns& p : products) needs[static_cast<int>(form_of(context, p))] = true;
   const auto needed = [&](Form form) { return needs[static_cast<int>(form)]; };
   float* wide = nullptr;
   if (rows.prologue && needed(Form::kF32)) {
@@ -119,10 +123,11 @@ struct Multiply {
     const MatmulColumns& p = *task.product;
     const bool pair = p.partner_w != nullptr;
     const auto finish = [&](int64_t row, int64_t rows) {
-      const int64_t n = p.w->dim(0);
+      const int64_t n = columns_of(p);
       for (int64_t i = row; p.finish && i < row + rows; ++i)
         p.finish(i, task.n0, task.n1 - task.n0, p.c + i * n + task.n0);
     };
+    if (p.turned) return turned(task, finish);
     if (pair) product(task, *p.partner_w, p.partner_c, [](int64_t, int64_t) {});
     product(task, *p.w, p.c, finish);
   }
@@ -186,6 +191,72 @@ struct Multiply {
     }
   }
 
+  // Rows of w are what the panels hold: no transposing.
+  template <class Finish>
+  void turned(const Task& task, Finish&& finish) const {
+    const MatmulColumns& p = *task.product;
+    const int64_t n_total = p.w->dim(1), step = kernels.tile_columns;
+    if (a.k == 0) {
+      for (int64_t i = task.m0; !p.accumulate && i < task.m1; ++i)
+        std::fill(p.c + i * n_total + task.n0, p.c + i * n_total + task.n1, 0.0f);
+      return finish(task.m0, task.m1 - task.m0);
+    }
+    const int64_t element = static_cast<int64_t>(size_of(p.w->dtype()));
+    const auto at = [&](int64_t k, int64_t n) { return p.w->raw() + (k * n_total + n) * element; };
+    if (task.form == Form::kPairs) {
+      packed_tiles(
+          task, a.pairs, p.c, n_total, finish,
+          [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* panel) {
+            for (int64_t i = 0; i < depth; ++i) {
+              const int64_t k = 2 * (k0 + i);
+              pair_up(at(k, n), k + 1 < a.k ? at(k + 1, n) : nullptr, p.w->dtype(), count,
+                      reinterpret_cast<uint32_t*>(panel) + i * step);
+            }
+          },
+          tile_bf16(n_total));
+    } else {
+      packed_tiles(
+          task, a.k, p.c, n_total, finish,
+          [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* panel) {
+            for (int64_t i = 0; i < depth; ++i) {
+              kernels.widen(at(k0 + i, n), weight_type(*p.w), count, panel + i * step);
+              std::fill(panel + i * step + count, panel + (i + 1) * step, 0.0f);
+            }
+          },
+          tile_f32(n_total));
+    }
+  }
+
+  // Two rows of w as one row of pairs of a panel.
+  void pair_up(const std::byte* first, const std::byte* second, DType type, int64_t count,
+               uint32_t* target) const {
+    if (type == DType::kF32) {
+      kernels.interleave_pairs(reinterpret_cast<const float*>(first), reinterpret_cast<const float*>(second),
+                               count, target);
+    } else {
+      const auto *low = reinterpret_cast<const uint16_t*>(first),
+                 *high = reinterpret_cast<const uint16_t*>(second);
+      for (int64_t i = 0; i < count; ++i)
+        target[i] = low[i] | (high == nullptr ? 0u : static_cast<uint32_t>(high[i]) << 16);
+    }
+    std::fill(target + count, target + kernels.tile_columns, 0u);
+  }
+
+  auto tile_f32(int64_t n_total) const {
+    return [this, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
+                           int64_t depth, float* target, bool accumulate) {
+      kernels.tile(a.f32 + row * a.k + k0, a.k, panel, kernels.tile_columns, m, count, depth, target, n_total,
+                   accumulate);
+    };
+  }
+  auto tile_bf16(int64_t n_total) const {
+    return [this, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
+                           int64_t depth, float* target, bool accumulate) {
+      kernels.tile_pairs(a.bf16 + row * a.pairs + k0, a.pairs, reinterpret_cast<const uint32_t*>(panel),
+                         kernels.tile_columns, m, count, depth, target, n_total, accumulate);
+    };
+  }
+
   // pack(n, count, k0, depth, panel) fills a panel, tile(row, m, panel, count, k0, depth, target, accumulate)
   // multiplies; both count k in words of the form.
   template <class Finish, class Pack, class Tile>
@@ -200,7 +271,8 @@ struct Multiply {
       for (int64_t row = task.m0; row < task.m1; row += kernels.tile_rows) {
         const int64_t m = std::min(kernels.tile_rows, task.m1 - row);
         for (int64_t n = task.n0; n < task.n1; n += step) {
-          tile(row, m, panel(n), std::min(step, task.n1 - n), k0, depth, c + row * n_total + n, k0 > 0);
+          tile(row, m, panel(n), std::min(step, task.n1 - n), k0, depth, c + row * n_total + n,
+               task.product->accumulate || k0 > 0);
         }
         if (k0 + depth == words) finish(row, m);
       }
@@ -223,16 +295,12 @@ struct Multiply {
             kernels.pack(first, weight_type(w), a.k, count, depth, panel);
           }
         },
-        [&](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0, int64_t depth,
-            float* target, bool accumulate) {
-          kernels.tile(a.f32 + row * a.k + k0, a.k, panel, step, m, count, depth, target, n_total,
-                       accumulate);
-        });
+        tile_f32(n_total));
   }
 
   template <class Finish>
   void packed_tiles_bf16(const Task& task, const Tensor& w, float* c, Finish&& finish) const {
-    const int64_t n_total = w.dim(0), step = kernels.tile_columns;
+    const int64_t n_total = w.dim(0);
     const auto* rows = reinterpret_cast<const uint16_t*>(w.raw());
     packed_tiles(
         task, a.pairs, c, n_total, finish,
@@ -241,11 +309,7 @@ struct Multiply {
           kernels.pack_pairs(rows + n * a.k + 2 * k0, a.k, count, depth, odd,
                              reinterpret_cast<uint32_t*>(panel));
         },
-        [&](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0, int64_t depth,
-            float* target, bool accumulate) {
-          kernels.tile_pairs(a.bf16 + row * a.pairs + k0, a.pairs, reinterpret_cast<const uint32_t*>(panel),
-                             step, m, count, depth, target, n_total, accumulate);
-        });
+        tile_bf16(n_total));
   }
 };
 
@@ -253,22 +317,23 @@ struct Multiply {
 // since every task packs the weights of its columns or has them in cache.
 void cut(const Context& context, const Operand& a, const MatmulColumns& product, std::vector<Task>& tasks) {
   const KernelSet& kernels = context.kernels();
-  const Form form = form_of(context, *product.w);
-  const int64_t n = product.w->dim(0), threads = context.threads().size();
+  const Form form = form_of(context, product);
+  const bool few = a.m <= kFewRows && !product.turned;
+  const int64_t n = columns_of(product), threads = context.threads().size();
   const bool quantized = form == Form::kQuads || form == Form::kGroups;
-  const int64_t step = quantized ? kernels.quad_columns : a.m <= kFewRows ? 4 : kernels.tile_columns;
+  const int64_t step = quantized ? kernels.quad_columns : few ? 4 : kernels.tile_columns;
   const int64_t row_bytes = static_cast<int64_t>(product.w->bytes()) / std::max<int64_t>(n, 1) + 1;
   int64_t columns = kPanels * kernels.tile_columns;
-  if (a.m <= kFewRows)
+  if (few)
     columns = round_up(std::max<int64_t>(1, kFewRowsBytes / row_bytes), step);
   else if (quantized)
     columns = round_up(std::max<int64_t>(1, kColumnBytes / row_bytes), step);
-  const int64_t enough = (a.m <= kFewRows ? 8 : 4) * threads;
+  const int64_t enough = (few ? 8 : 4) * threads;
   while (columns > step && (n + columns - 1) / columns < enough) columns = round_up(columns / 2, step);
   const int64_t across = (n + columns - 1) / columns;
-  const int64_t wanted = a.m <= kFewRows || across >= 2 * threads ? 1 : (2 * threads + across - 1) / across;
+  const int64_t wanted = few || across >= 2 * threads ? 1 : (2 * threads + across - 1) / across;
   const int64_t tile = quantized ? kernels.quad_rows : kernels.tile_rows;
-  const int64_t rows = a.m <= kFewRows ? a.m : std::max(tile, round_up((a.m + wanted - 1) / wanted, tile));
+  const int64_t rows = few ? a.m : std::max(tile, round_up((a.m + wanted - 1) / wanted, tile));
   for (int64_t n0 = 0; n0 < n; n0 += columns) {
     for (int64_t m0 = 0; m0 < a.m; m0 += rows) {
       tasks.push_back({&product, form, n0, std::min(n0 + columns, n), m0, std::min(m0 + rows, a.m)});
@@ -281,9 +346,10 @@ int64_t scratch_words(const Context& context, const Operand& a, std::span<const 
   const int64_t step = context.kernels().tile_columns;
   int64_t words = kPanels * step * std::min(kDepth, a.k);
   for (const MatmulColumns& p : products) {
-    if (is_quantized(p.w->dtype()) && form_of(context, *p.w) == Form::kF32) return words + step * a.k;
+    if (is_quantized(p.w->dtype()) && form_of(context, p) == Form::kF32) return words + step * a.k;
   }
-  return a.m <= kFewRows ? 0 : words;
+  const bool turned = std::any_of(products.begin(), products.end(), [](const auto& p) { return p.turned; });
+  return a.m <= kFewRows && !turned ? 0 : words;
 }
 
 }  // namespace
@@ -330,7 +396,7 @@ void matmul(Context& context, const MatmulRows& rows, std::span<const MatmulColu
 }
 
 void matmul(Context& context, const float* a, int64_t m, int64_t k, const Tensor& w, float* c) {
-  const MatmulColumns product{&w, c, {}, nullptr, nullptr};
+  const MatmulColumns product{&w, c};
   matmul(context, MatmulRows{a, m, k, {}}, std::span(&product, 1));
 }
 
@@ -339,14 +405,14 @@ Tensor transposed(Context& context, const Tensor& x) {
   Tensor result = context.empty({columns, rows});
   const float* source = x.data<float>();
   float* target = result.data<float>();
-  constexpr int64_t kBlock = 32;
-  context.threads().parallel_for((columns + kBlock - 1) / kBlock, 1, [&](int64_t block, int64_t, int) {
-    const int64_t c0 = block * kBlock, c1 = std::min(c0 + kBlock, columns);
-    for (int64_t r0 = 0; r0 < rows; r0 += kBlock) {
-      for (int64_t c = c0; c < c1; ++c) {
-        for (int64_t r = r0; r < std::min(r0 + kBlock, rows); ++r)
-          target[c * rows + r] = source[r * columns + c];
-      }
+  constexpr int64_t kBlock = 64;  // rows at once: whole vectors of the result, but for the last
+  context.threads().parallel_for((rows + kBlock - 1) / kBlock, 1, [&](int64_t block, int64_t, int) {
+    const int64_t r0 = block * kBlock, real = std::min(kBlock, rows - r0);
+    const int64_t whole = real / context.kernels().width * context.kernels().width;
+    if (whole > 0)
+      context.kernels().transpose(source + r0 * columns, columns, whole, columns, target + r0, rows);
+    for (int64_t c = 0; c < columns; ++c) {
+      for (int64_t r = r0 + whole; r < r0 + real; ++r) target[c * rows + r] = source[r * columns + c];
     }
   });
   return result;

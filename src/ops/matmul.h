@@ -30,6 +30,9 @@ struct MatmulRows {
 struct MatmulColumns {
   const Tensor* w = nullptr;
   float* c = nullptr;
+  bool turned = false;      // w is [k, n] and dense; so are the products of the way back
+  bool accumulate = false;  // c += instead of c =; turned ones only
+  bool rounded = false;     // f32 weights are rounded to bf16 as well, where bf16 weights would; likewise
   // Called once for every piece of a finished row, while it is in cache: values = c + row · n + column.
   std::function<void(int64_t row, int64_t column, int64_t count, float* values)> finish;
   // A second product of the same shape, computed before the piece is finished: a gate and what it gates.

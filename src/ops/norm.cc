@@ -1,6 +1,7 @@
 #include "ops/norm.h"
 
-#include <cmath>
+#include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 #include "base/thread_pool.h"
@@ -11,6 +12,7 @@ namespace vl3::ops {
 namespace {
 
 constexpr int64_t kRowsAtOnce = 8;
+constexpr int64_t kRowsOfASum = 64;
 
 void check(const char* op, const Tensor& x, const Tensor& weight) {
   require(x.rank() == 2 && weight.rank() == 1 && weight.dim(0) == x.dim(1) && x.dim(1) > 0,
@@ -25,38 +27,34 @@ struct NormGradient {
   Tensor x, weight, bias;
 
   void operator()(Context& context, Tape& tape, const Tensor& dy) const {
-    const int64_t rows = x.dim(0), width = x.dim(1);
+    const int64_t rows = x.dim(0), width = x.dim(1), pieces = (rows + kRowsOfASum - 1) / kRowsOfASum;
     const Tensor wide = widened(context, weight);
-    Tensor dx = context.empty(x.shape()), dw = Tensor::zeros({width}, DType::kF32),
-           db = Tensor::zeros({width}, DType::kF32);
-    for (int64_t t = 0; t < rows; ++t) {
-      row(x.data<float>() + t * width, dy.data<float>() + t * width, wide.data<float>(), width,
-          dx.data<float>() + t * width, dw.data<float>(), db.data<float>());
-    }
-    tape.add_gradient(x, dx);
-    tape.add_gradient(weight, dw);
-    if (bias.defined()) tape.add_gradient(bias, db);
+    Tensor dx = context.empty(x.shape());
+    // Sums over rows in pieces that do not depend on the threads, so that neither do the bits.
+    const Tensor dws = context.empty({pieces, width}),
+                 dbs = context.empty({bias.defined() ? pieces : 0, width});
+    if (rows == 0) return;
+    std::memset(dws.raw(), 0, dws.bytes());
+    if (bias.defined()) std::memset(dbs.raw(), 0, dbs.bytes());
+    context.threads().parallel_for(pieces, 1, [&](int64_t piece, int64_t, int) {
+      for (int64_t t = piece * kRowsOfASum; t < std::min(rows, (piece + 1) * kRowsOfASum); ++t) {
+        context.kernels().norm_backward(x.data<float>() + t * width, wide.data<float>(),
+                                        dy.data<float>() + t * width, eps, centred, width,
+                                        dx.data<float>() + t * width, dws.data<float>() + piece * width,
+                                        bias.defined() ? dbs.data<float>() + piece * width : nullptr);
+      }
+    });
+    tape.add_gradient(context, x, dx);
+    add_pieces(context, tape, weight, dws);
+    if (bias.defined()) add_pieces(context, tape, bias, dbs);
   }
 
-  void row(const float* v, const float* d, const float* w, int64_t width, float* dx, float* dw,
-           float* db) const {
-    double mean = 0, square = 0, sum_g = 0, sum_gn = 0;
-    for (int64_t i = 0; centred && i < width; ++i) mean += v[i];
-    mean /= static_cast<double>(width);
-    for (int64_t i = 0; i < width; ++i) square += (v[i] - mean) * (v[i] - mean);
-    const double inverse = 1 / std::sqrt(square / static_cast<double>(width) + eps);
-    for (int64_t i = 0; i < width; ++i) {
-      const double n = (v[i] - mean) * inverse, g = static_cast<double>(d[i]) * w[i];
-      sum_g += g;
-      sum_gn += g * n;
-      dw[i] += static_cast<float>(d[i] * n);
-      db[i] += d[i];
-    }
-    const double mean_g = centred ? sum_g / static_cast<double>(width) : 0,
-                 mean_gn = sum_gn / static_cast<double>(width);
-    for (int64_t i = 0; i < width; ++i) {
-      const double n = (v[i] - mean) * inverse, g = static_cast<double>(d[i]) * w[i];
-      dx[i] = static_cast<float>(inverse * (g - mean_g - n * mean_gn));
+  static void add_pieces(Context& context, Tape& tape, const Tensor& parameter, const Tensor& pieces) {
+    if (!tape.needs_gradient(parameter)) return;
+    const Tensor sum = tape.gradient_sum(context, parameter);
+    for (int64_t i = 0; i < pieces.dim(0); ++i) {
+      context.kernels().add(sum.data<float>(), pieces.data<float>() + i * pieces.dim(1), pieces.dim(1),
+                            sum.data<float>());
     }
   }
 };

@@ -34,7 +34,7 @@ Tensor rope(Context& context, const Tensor& x, const Tensor& cos, const Tensor& 
       Tensor opposite = c.empty(sin.shape()), dx = c.empty(x.shape());
       for (int64_t i = 0; i < sin.numel(); ++i) opposite.data<float>()[i] = -sin.data<float>()[i];
       rotate(c, dy.reshape(x.shape()), cos.data<float>(), opposite.data<float>(), dx.data<float>());
-      t.add_gradient(x, dx);
+      t.add_gradient(c, x, dx);
     });
   }
   return y;

@@ -24,12 +24,11 @@ void check_rows(const char* op, const Tensor& x, std::span<const int64_t> rows) 
 std::vector<int64_t> copied(std::span<const int64_t> rows) { return {rows.begin(), rows.end()}; }
 
 // target[rows[i]] += source[i]
-void add_rows(const Tensor& source, std::span<const int64_t> rows, Tensor& target) {
+void add_rows(Context& context, const Tensor& source, std::span<const int64_t> rows, const Tensor& target) {
   const int64_t width = source.dim(1);
   for (size_t i = 0; i < rows.size(); ++i) {
-    const float* from = source.data<float>() + static_cast<int64_t>(i) * width;
     float* to = target.data<float>() + rows[i] * width;
-    for (int64_t d = 0; d < width; ++d) to[d] += from[d];
+    context.kernels().add(to, source.data<float>() + static_cast<int64_t>(i) * width, width, to);
   }
 }
 
@@ -48,10 +47,8 @@ Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t>
       context.kernels().widen(table.raw() + ids[i] * row_bytes, weight_type(table), width, row);
   }
   if (Tape* tape = tape_for(context, {&table})) {
-    tape->record(y, [table, rows = copied(ids)](Context&, Tape& t, const Tensor& dy) {
-      Tensor gradient = Tensor::zeros(table.shape(), DType::kF32);
-      add_rows(dy, rows, gradient);
-      t.add_gradient(table, gradient);
+    tape->record(y, [table, rows = copied(ids)](Context& c, Tape& t, const Tensor& dy) {
+      add_rows(c, dy, rows, t.gradient_sum(c, table));
     });
   }
   return y;
@@ -65,10 +62,8 @@ Tensor gather_rows(Context& context, const Tensor& x, std::span<const int64_t> r
     std::copy_n(x.data<float>() + rows[i] * width, width, y.data<float>() + static_cast<int64_t>(i) * width);
   }
   if (Tape* tape = tape_for(context, {&x})) {
-    tape->record(y, [x, kept = copied(rows)](Context&, Tape& t, const Tensor& dy) {
-      Tensor dx = Tensor::zeros(x.shape(), DType::kF32);
-      add_rows(dy, kept, dx);
-      t.add_gradient(x, dx);
+    tape->record(y, [x, kept = copied(rows)](Context& c, Tape& t, const Tensor& dy) {
+      add_rows(c, dy, kept, t.gradient_sum(c, x));
     });
   }
   return y;
@@ -91,11 +86,8 @@ Tensor scatter_rows(Context& context, const Tensor& base, std::span<const int64_
     tape->record(y, [base, source, kept = copied(rows)](Context& c, Tape& t, const Tensor& dy) {
       Tensor dbase = dy.clone();
       for (const int64_t row : kept) std::fill_n(dbase.data<float>() + row * base.dim(1), base.dim(1), 0.0f);
-      t.add_gradient(base, dbase);
-      Tape* const recording = c.tape();
-      c.set_tape(nullptr);  // this gather is part of the way back, not a step of its own
-      t.add_gradient(source, gather_rows(c, dy, kept));
-      c.set_tape(recording);
+      t.add_gradient(c, base, dbase);
+      t.add_gradient(c, source, gather_rows(c, dy, kept));
     });
   }
   return y;
@@ -118,10 +110,10 @@ Tensor concat_rows(Context& context, std::span<const Tensor> parts) {
                       });
   if (needed) {
     tape->record(
-        y, [kept = std::vector<Tensor>(parts.begin(), parts.end())](Context&, Tape& t, const Tensor& dy) {
+        y, [kept = std::vector<Tensor>(parts.begin(), parts.end())](Context& c, Tape& t, const Tensor& dy) {
           int64_t row = 0;
           for (const Tensor& part : kept) {
-            t.add_gradient(part, dy.rows(row, row + part.dim(0)));
+            t.add_gradient(c, part, dy.rows(row, row + part.dim(0)));
             row += part.dim(0);
           }
         });
@@ -153,7 +145,7 @@ Tensor bilinear_merge(Context& context, const Tensor& x, int64_t merge) {
     }
   });
   if (Tape* tape = tape_for(context, {&x})) {
-    tape->record(y, [=](Context&, Tape& t, const Tensor& dy) {
+    tape->record(y, [=](Context& c, Tape& t, const Tensor& dy) {
       Tensor dx = Tensor::zeros(x.shape(), DType::kF32);
       for (int64_t v = 0; v < tokens; ++v) {
         for (const int64_t patch : middle) {
@@ -162,7 +154,7 @@ Tensor bilinear_merge(Context& context, const Tensor& x, int64_t merge) {
           for (int64_t d = 0; d < width; ++d) to[d] = share * from[d];
         }
       }
-      t.add_gradient(x, dx);
+      t.add_gradient(c, x, dx);
     });
   }
   return y;

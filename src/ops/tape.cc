@@ -1,14 +1,22 @@
 #include "ops/tape.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
+#include "base/thread_pool.h"
+#include "ops/cpu/kernels.h"
 
 namespace vl3 {
+namespace {
+
+constexpr int64_t kGrain = 1 << 14;  // elements a thread takes at once
+
+}  // namespace
 
 void Tape::watch(const Tensor& parameter) {
-  require(parameter.dtype() == DType::kF32, ErrorCode::kInvalidArgument,
-          "[tape] a parameter to train is {}; it should be f32", to_string(parameter.dtype()));
+  require(parameter.dtype() == DType::kF32 || parameter.dtype() == DType::kBF16, ErrorCode::kInvalidArgument,
+          "[tape] a parameter to train is {}; it should be f32 or bf16", to_string(parameter.dtype()));
   watched_[key(parameter)] = parameter;
 }
 
@@ -21,24 +29,63 @@ void Tape::record(const Tensor& output, Backward backward) {
   steps_.push_back({output, std::move(backward)});
 }
 
-void Tape::add_gradient(const Tensor& tensor, const Tensor& gradient) {
+void Tape::add_gradient(Context& context, const Tensor& tensor, const Tensor& gradient) {
   if (!tensor.defined() || !needs_gradient(tensor)) return;
   require(gradient.numel() == tensor.numel(), ErrorCode::kInternal, "[tape] gradient {} for a tensor {}",
           to_string(gradient.shape()), to_string(tensor.shape()));
   Tensor& sum = gradients_[key(tensor)];
   if (!sum.defined()) {
-    sum = gradient.reshape(tensor.shape()).clone();
+    sum = gradient.reshape(tensor.shape());
     return;
   }
-  float* target = sum.data<float>();
-  const float* source = gradient.data<float>();
-  for (int64_t i = 0; i < sum.numel(); ++i) target[i] += source[i];
+  const float *a = sum.data<float>(), *b = gradient.data<float>();
+  const bool ours = sum.storage().use_count() == 1;  // else it is somebody's gradient as well
+  Tensor result = ours ? sum : context.empty(sum.shape());
+  float* target = result.data<float>();
+  context.threads().parallel_for(sum.numel(), kGrain, [&](int64_t begin, int64_t end, int) {
+    context.kernels().add(a + begin, b + begin, end - begin, target + begin);
+  });
+  sum = std::move(result);
+}
+
+Tensor Tape::gradient_sum(Context& context, const Tensor& tensor) {
+  Tensor& sum = gradients_[key(tensor)];
+  if (!sum.defined()) {
+    sum = context.empty(tensor.shape());
+    std::memset(sum.raw(), 0, sum.bytes());
+  } else if (sum.storage().use_count() > 1) {
+    sum = sum.clone();
+  }
+  return sum;
+}
+
+Tensor Tape::segment(const Tensor& x, const Segment& f) {
+  const size_t first = steps_.size();
+  const Tensor y = f(x);
+  if (!recompute_ || !needs_gradient(y)) return y;
+  forget_steps_from(first);
+  record(y, [x, f](Context& c, Tape& tape, const Tensor& dy) {
+    c.set_tape(&tape);
+    const Tensor again = f(x);  // its steps are the next ones to go back over
+    tape.add_gradient(c, again, dy);
+    c.set_tape(nullptr);
+  });
+  return y;
+}
+
+void Tape::forget_steps_from(size_t first) {
+  while (steps_.size() > first) {
+    const auto made = made_.find(key(steps_.back().output));
+    if (--made->second == 0) made_.erase(made);
+    steps_.pop_back();
+  }
 }
 
 void Tape::backward(Context& context, const Tensor& loss, float seed) {
   require(loss.numel() == 1 && needs_gradient(loss), ErrorCode::kInvalidArgument,
           "[tape] cannot go back from a tensor {} that depends on no parameter", to_string(loss.shape()));
-  add_gradient(loss, Tensor::from<float>({1}, std::span<const float>(&seed, 1)));
+  const TapePause pause(context);
+  add_gradient(context, loss, Tensor::from<float>({1}, std::span<const float>(&seed, 1)));
   while (!steps_.empty()) {
     Step step = std::move(steps_.back());
     steps_.pop_back();

@@ -21,7 +21,7 @@ namespace vl3 {
 
 class Tape {
  public:
-  // A leaf whose gradient is wanted: a parameter. f32 only.
+  // A leaf whose gradient is wanted: a parameter, f32 or bf16.
   void watch(const Tensor& parameter);
   bool needs_gradient(const Tensor& tensor) const;
 
@@ -31,8 +31,19 @@ class Tape {
   using Backward = std::function<void(Context& context, Tape& tape, const Tensor& gradient)>;
   void record(const Tensor& output, Backward backward);
 
-  // Adds to the gradient of a tensor; does nothing for tensors that need none.
-  void add_gradient(const Tensor& tensor, const Tensor& gradient);
+  // Adds to the gradient of a tensor; does nothing for tensors that need none. The first one is kept as it
+  // is, without a copy: its memory must not be written afterwards.
+  void add_gradient(Context& context, const Tensor& tensor, const Tensor& gradient);
+  // The sum itself, to add to in place: zeros where nothing has arrived yet. For tensors that need a
+  // gradient.
+  Tensor gradient_sum(Context& context, const Tensor& tensor);
+
+  // y = f(x). With recompute() f's operations keep nothing for the way back: f, which must outlive what it
+  // refers to and give the same bits, runs again when backward gets there, and one segment at a time has its
+  // activations in memory.
+  using Segment = std::function<Tensor(const Tensor& x)>;
+  Tensor segment(const Tensor& x, const Segment& f);
+  void set_recompute(bool recompute) noexcept { recompute_ = recompute; }
 
   // Gradients of everything watched with respect to loss, a tensor of one element times seed. The recorded
   // steps are used up; watched parameters and their gradients stay.
@@ -47,6 +58,7 @@ class Tape {
  private:
   using Key = std::pair<const void*, int64_t>;
   static Key key(const Tensor& tensor) { return {tensor.raw(), tensor.numel()}; }
+  void forget_steps_from(size_t first);
   struct Step {
     Tensor output;
     Backward backward;
@@ -55,6 +67,28 @@ class Tape {
   std::map<Key, int> made_;  // outputs of recorded steps
   std::vector<Step> steps_;
   std::map<Key, Tensor> gradients_;
+  bool recompute_ = false;
+};
+
+// Tape::segment where there is a tape, else f(x) alone.
+template <class F>
+Tensor segment(Context& context, const Tensor& x, const F& f) {
+  return context.tape() == nullptr ? f(x) : context.tape()->segment(x, f);
+}
+
+// Runs a part of the way back without recording it.
+class TapePause {
+ public:
+  explicit TapePause(Context& context) : context_(context), tape_(context.tape()) {
+    context_.set_tape(nullptr);
+  }
+  ~TapePause() { context_.set_tape(tape_); }
+  TapePause(const TapePause&) = delete;
+  TapePause& operator=(const TapePause&) = delete;
+
+ private:
+  Context& context_;
+  Tape* tape_;
 };
 
 // The tape to record on when one of the inputs needs a gradient; null otherwise, which costs one branch.

@@ -91,6 +91,13 @@ inline Values values(const Tensor& tensor) {
   return result;
 }
 
+// [n, n]: a head that hands its input on.
+inline Tensor identity(int64_t n) {
+  Tensor result = Tensor::zeros({n, n}, DType::kF32);
+  for (int64_t i = 0; i < n; ++i) result.data<float>()[i * n + i] = 1;
+  return result;
+}
+
 inline Values absolute(Values x) {
   for (double& v : x) v = std::abs(v);
   return x;

@@ -148,16 +148,19 @@ TEST_P(Rows, CrossEntropyOfLabelsThatCount) {
         targets.push_back(i % 3 == 1 ? -100
                                      : static_cast<int64_t>(random.next() % static_cast<uint64_t>(width)));
       const double expected = reference::cross_entropy(values(logits), width, targets);
-      const float loss = ops::cross_entropy(context, logits, targets).data<float>()[0];
+      const float loss =
+          ops::linear_cross_entropy(context, logits, identity(width), targets).data<float>()[0];
       largest = std::max(largest, std::abs(loss - expected) / std::max(expected, 1.0));
     }
   }
   EXPECT_LE(largest, documented("cross_entropy"));
   const std::vector<int64_t> none(4, -100);
   EXPECT_TRUE(
-      std::isnan(ops::cross_entropy(context, Tensor::zeros({4, 3}, DType::kF32), none).data<float>()[0]));
+      std::isnan(ops::linear_cross_entropy(context, Tensor::zeros({4, 3}, DType::kF32), identity(3), none)
+                     .data<float>()[0]));
   EXPECT_TRUE(
-      std::isnan(ops::cross_entropy(context, Tensor::zeros({0, 3}, DType::kF32), {}).data<float>()[0]));
+      std::isnan(ops::linear_cross_entropy(context, Tensor::zeros({0, 3}, DType::kF32), identity(3), {})
+                     .data<float>()[0]));
 }
 
 TEST(RowErrors, AreNamed) {
@@ -192,10 +195,13 @@ TEST(RowErrors, AreNamed) {
   expect_error(code, "[bilinear_merge]", [&] { ops::bilinear_merge(context, x, 0); });
   expect_error(code, "[bilinear_merge]", [&] { ops::bilinear_merge(context, x, int64_t{1} << 32); });
   expect_error(code, "[cross_entropy] target 6 is outside [0, 6)", [&] {
-    ops::cross_entropy(context, x, Ids{0, 1, 2, 6});
+    ops::linear_cross_entropy(context, x, identity(6), Ids{0, 1, 2, 6});
   });
-  expect_error(code, "target -1 is", [&] { ops::cross_entropy(context, x, Ids{0, 1, 2, -1}); });
-  expect_error(code, "logits [4, 6] for 1 targets", [&] { ops::cross_entropy(context, x, Ids{0}); });
+  expect_error(code, "target -1 is", [&] {
+    ops::linear_cross_entropy(context, x, identity(6), Ids{0, 1, 2, -1});
+  });
+  expect_error(code, "x [4, 6] and weight [6, 6] for 1 targets",
+               [&] { ops::linear_cross_entropy(context, x, identity(6), Ids{0}); });
 }
 
 }  // namespace

@@ -178,6 +178,23 @@ TEST_P(TapeGradients, Attention) {
   }
 }
 
+// More rows and keys than go back together, and than a tile has columns.
+TEST_P(TapeGradients, AttentionInBlocks) {
+  Random random(16);
+  const Ids bq = {0, 51, 53}, bk = {0, 70, 75};
+  for (const bool causal : {false, true}) {
+    check(
+        {random.tensor({53, 2, 4}, DType::kF32, 2), random.tensor({75, 1, 4}, DType::kF32, 2),
+         random.tensor({75, 1, 4})},
+        [=](Context& c, const auto& in) {
+          return ops::attention(c, in[0], in[1], in[2], bq, bk, 0.5f, causal);
+        },
+        [=](const auto& in) {
+          return reference::attention(in[0], in[1], in[2], bq, bk, {2, 1, 4, 0.5, causal});
+        });
+  }
+}
+
 TEST_P(TapeGradients, RowsThatMove) {
   Random random(7);
   const Tensor x = random.tensor({6, 5}), y = random.tensor({3, 5});
@@ -214,9 +231,11 @@ TEST_P(TapeGradients, CrossEntropyWithIgnoredLabels) {
   Random random(8);
   const Ids targets = {3, -100, 0, 8, -100};
   check(
-      {random.tensor({5, 9}, DType::kF32, 3)},
-      [=](Context& c, const auto& in) { return ops::cross_entropy(c, in[0], targets); },
-      [=](const auto& in) { return Values{reference::cross_entropy(in[0], 9, targets)}; });
+      {random.tensor({5, 4}, DType::kF32, 3), random.tensor({9, 4})},
+      [=](Context& c, const auto& in) { return ops::linear_cross_entropy(c, in[0], in[1], targets); },
+      [=](const auto& in) {
+        return Values{reference::cross_entropy(reference::linear(in[0], 4, in[1], {}), 9, targets)};
+      });
 }
 
 // A whole small network: a tied embedding used at both ends, reshapes, two residuals.
@@ -230,7 +249,7 @@ TEST_P(TapeGradients, ATiedNetwork) {
         const Tensor q = ops::linear(c, h, in[2]).reshape({5, 2, 4}), k = h.reshape({5, 2, 4});
         const Tensor a = ops::attention(c, q, k, k, borders, borders, 0.5f, true).reshape({5, 8});
         const Tensor y = ops::linear(c, a, in[2], {}, {ops::Activation::kSilu, &x});
-        return ops::cross_entropy(c, ops::linear(c, ops::add(c, y, x), in[0]), targets);
+        return ops::linear_cross_entropy(c, ops::add(c, y, x), in[0], targets);
       },
       [=](const auto& in) {
         const Values x = reference::gather_rows(in[0], 8, ids), h = reference::rms_norm(x, in[1], 0.25);

@@ -1,6 +1,7 @@
 #pragma once
 // The table of what kernels_inl.h and quads_inl.h define for the instruction set of the including file.
 
+#include "ops/cpu/gradients_inl.h"
 #include "ops/cpu/kernels_inl.h"
 #include "ops/cpu/quads_inl.h"
 #include "ops/cpu/spin_inl.h"
@@ -37,6 +38,12 @@ constexpr vl3::KernelSet kernel_set(const char* name) {
           .activate = activate,
           .swiglu = swiglu,
           .add = add,
+          .activate_backward = activate_backward,
+          .swiglu_backward = swiglu_backward,
+          .norm_backward = norm_backward,
+          .softmax_backward = softmax_backward,
+          .add_scaled = add_scaled,
+          .adamw = adamw,
           .layer_norm = layer_norm,
           .rms_norm = rms_norm,
           .rope = rope,

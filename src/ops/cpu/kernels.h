@@ -14,6 +14,16 @@ enum class WeightType { kF32, kBF16, kF16 };
 
 enum class Elementwise { kGeluTanh, kSilu };
 
+// What a step of AdamW is the same for every element of a tensor: m and v decay by beta1 and beta2, the
+// gradient is scaled first, the weight shrinks by keep and moves by rate · m / (√v · inverse_root + eps).
+struct AdamwStep {
+  float beta1, beta2, eps;
+  float gradient_scale;
+  float keep;          // 1 - rate · weight decay
+  float rate;          // over 1 - beta1^t
+  float inverse_root;  // 1 / √(1 - beta2^t)
+};
+
 // Tiles: C [m, n] = or += A [m, k] · B [k, n], where B lies packed with a row stride of ldb. Columns come in
 // groups of tile_columns, the last of them padded: reads of B and, for full groups, writes of C touch whole
 // groups.
@@ -88,6 +98,19 @@ struct KernelSet {
   void (*activate)(float* x, int64_t n, Elementwise kind);
   void (*swiglu)(const float* gate, const float* up, int64_t n, float* target);
   void (*add)(const float* a, const float* b, int64_t n, float* target);
+  // The way back. dx = dy · f'(x) of activate; likewise for both operands of swiglu.
+  void (*activate_backward)(const float* x, const float* dy, int64_t n, Elementwise kind, float* dx);
+  void (*swiglu_backward)(const float* gate, const float* up, const float* dy, int64_t n, float* dgate,
+                          float* dup);
+  // One row of a layer norm (centred) or rms norm: dx is written, dw and db are added to; db may be null.
+  void (*norm_backward)(const float* x, const float* weight, const float* dy, float eps, bool centred,
+                        int64_t n, float* dx, float* dw, float* db);
+  // Softmax: ds = p · (dp - delta) · factor, in place of dp.
+  void (*softmax_backward)(const float* p, float* dp, int64_t n, float delta, float factor);
+  // y += factor · x.
+  void (*add_scaled)(const float* x, float factor, int64_t n, float* y);
+  // One step of AdamW over n elements; src/train/optimizer.h says which.
+  void (*adamw)(float* weight, const float* gradient, float* m, float* v, int64_t n, const AdamwStep& step);
   // One row of n.
   void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int64_t n, float* y);
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n, float* y);
