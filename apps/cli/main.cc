@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   add_generate(app);
   add_quantize(app);
   add_bench(app);
+  add_train(app);
   try {
     app.parse(argc, argv);
     finish_stdout();

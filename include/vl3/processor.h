@@ -42,12 +42,16 @@ struct ProcessorRequest {
   // text that came from messages stays text.
   bool special_tokens_in_messages = false;
   Json template_arguments;  // further variables of the chat template
+  // Labels for training: what assistants say and the token that ends it. Each answer is tokenised by itself,
+  // as it will be when a model makes it.
+  bool with_labels = false;
 };
 
 struct ProcessorOutput {
   std::vector<std::vector<int64_t>> ids;  // unpadded, one per conversation
   std::vector<std::string> prompts;       // with placeholders expanded
   Tensor input_ids, attention_mask;       // [B, T] i64
+  Tensor labels;                          // [B, T] i64, -100 where nothing is to be learned; with_labels only
   ImageFeatures images;                   // undefined tensors where there are no pictures
   VideoFeatures videos;                   // likewise
 };
@@ -95,6 +99,8 @@ class Processor {
  private:
   Processor(Tokenizer tokenizer, ChatTemplate chat_template, ImageProcessorFast images,
             VideoProcessor videos);
+  std::vector<std::pair<size_t, size_t>> answers_of(const ProcessorRequest& request,
+                                                    const Json& messages) const;
   std::vector<MediaItem> media_of(const ProcessorRequest& request, const Json& messages) const;
 
   Tokenizer tokenizer_;

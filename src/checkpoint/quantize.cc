@@ -1,13 +1,12 @@
 #include "vl3/quantize.h"
 
-#include <unistd.h>
-
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "checkpoint/new_folder.h"
 #include "tensor/quantized.h"
 #include "vl3/checkpoint.h"
 
@@ -34,50 +33,6 @@ void check(const fs::path& out, const QuantizeOptions& options) {
   }
   std::error_code ignored;
   require(!fs::exists(out, ignored), ErrorCode::kInvalidArgument, "[{}] is there already", out.string());
-}
-
-// A folder beside out that becomes out, or vanishes.
-class NewFolder {
- public:
-  explicit NewFolder(const fs::path& out) : out_(out.lexically_normal()), partial_(out_) {
-    if (out_.filename().empty()) partial_ = out_ = out_.parent_path();
-    partial_ += ".partial-" + std::to_string(::getpid());
-    std::error_code error;
-    fs::create_directories(partial_, error);
-    require(!error, ErrorCode::kIo, "[{}] cannot be created: {}", partial_.string(), error.message());
-  }
-  ~NewFolder() {
-    std::error_code ignored;
-    if (!committed_) fs::remove_all(partial_, ignored);
-  }
-  NewFolder(const NewFolder&) = delete;
-  NewFolder& operator=(const NewFolder&) = delete;
-
-  const fs::path& path() const { return partial_; }
-  void commit() {
-    std::error_code error;
-    fs::rename(partial_, out_, error);
-    require(!error, ErrorCode::kIo, "[{}] cannot be made out of {}: {}", out_.string(), partial_.string(),
-            error.message());
-    committed_ = true;
-  }
-
- private:
-  fs::path out_, partial_;
-  bool committed_ = false;
-};
-
-void copy_other_files(const fs::path& source, const fs::path& target) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(source)) {
-    const fs::path name = entry.path().filename();
-    const std::string extension = name.extension().string();
-    const bool weights = extension == ".safetensors" || extension == ".bin" || extension == ".pt" ||
-                         extension == ".pth" || name.string().ends_with(".index.json");
-    if (!entry.is_regular_file() || weights || name == "config.json") continue;
-    std::error_code error;
-    fs::copy_file(resolve_link_stub(entry.path()), target / name, error);
-    require(!error, ErrorCode::kIo, "[{}] cannot be copied: {}", entry.path().string(), error.message());
-  }
 }
 
 void write_config(const fs::path& source, const fs::path& target, const QuantizeOptions& options) {

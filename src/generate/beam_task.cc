@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "generate/random.h"
+#include "base/random.h"
 #include "generate/sampler.h"
 
 namespace vl3 {

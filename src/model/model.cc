@@ -87,7 +87,8 @@ EmbeddedBatch embed_batch(Context& context, const Model& model, const ModelWeigh
         input.inputs_embeds.reshape({packed.batch * packed.columns, input.inputs_embeds.dim(2)});
     result.embeds = ops::gather_rows(context, all, packed.cells);
   } else {
-    result.embeds = ops::embedding(context, weights.text.embed_tokens, packed.ids);
+    result.embeds = ops::embedding(context, weights.text.embed_tokens, packed.ids,
+                                   model.config().text.pad_token_id.value_or(-1));
   }
   if (input.pixel_values.defined()) {
     require(!input.image_features.defined(), ErrorCode::kInvalidArgument,

@@ -92,8 +92,8 @@ Tensor attention(Context& context, const Tensor& q, const Tensor& k, const Tenso
                                  {cu_seqlens_k.begin(), cu_seqlens_k.end()},
                                  scale,
                                  causal};
-    tape->record(y, [inputs, y](Context& c, Tape& t, const Tensor& dy) {
-      const AttentionGradients gradients = attention_backward(c, inputs, y, dy);
+    tape->record(y, [inputs](Context& c, Tape& t, const Tensor& dy) {
+      const AttentionGradients gradients = attention_backward(c, inputs, dy);
       t.add_gradient(c, inputs.q, gradients.dq);
       t.add_gradient(c, inputs.k, gradients.dk);
       t.add_gradient(c, inputs.v, gradients.dv);

@@ -31,16 +31,10 @@ struct Buffers {
         turned(dp + keys * kRows) {}
 };
 
-float dot(const float* a, const float* b, int64_t n) {
-  float sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
-}
-
 struct Backward {
   const KernelSet& kernels;
   const AttentionInputs& in;
-  const Tensor &y, &dy;
+  const Tensor& dy;
   AttentionGradients& out;
   int64_t ld;  // keys that the buffers hold
 
@@ -93,7 +87,8 @@ struct Backward {
         float maximum = -std::numeric_limits<float>::infinity(), sum = 0;
         kernels.softmax_step(p, mine, in.scale, &maximum, &sum);
         kernels.scale(p, mine, 1.0f / sum);
-        const float delta = dot(d + r * q_stride, y.data<float>() + at + r * q_stride, width);
+        float delta = 0;  // Σ p dp; d · y is the same number, but does not cancel as well below
+        kernels.dots(p, WeightType::kF32, ld, 1, dp, ld, 1, mine, &delta, 1);
         kernels.softmax_backward(p, dp, mine, delta, in.scale);
       }
       std::fill(p + std::max<int64_t>(mine, 0), p + seen, 0.0f);
@@ -116,8 +111,7 @@ Tensor zeros_like(Context& context, const Tensor& x) {
 
 }  // namespace
 
-AttentionGradients attention_backward(Context& context, const AttentionInputs& inputs, const Tensor& y,
-                                      const Tensor& dy) {
+AttentionGradients attention_backward(Context& context, const AttentionInputs& inputs, const Tensor& dy) {
   AttentionGradients out{zeros_like(context, inputs.q), zeros_like(context, inputs.k),
                          zeros_like(context, inputs.v)};
   const Tensor gradient = dy.reshape(inputs.q.shape());
@@ -126,7 +120,7 @@ AttentionGradients attention_backward(Context& context, const AttentionInputs& i
   for (size_t i = 0; i + 1 < inputs.cu_seqlens_k.size(); ++i)
     longest = std::max(longest, inputs.cu_seqlens_k[i + 1] - inputs.cu_seqlens_k[i]);
   const int64_t keys = round_up(longest, context.kernels().tile_columns);
-  const Backward work{context.kernels(), inputs, y, gradient, out, keys};
+  const Backward work{context.kernels(), inputs, gradient, out, keys};
   const int64_t kv_heads = inputs.k.dim(1), size = Buffers::size(keys, inputs.q.dim(2));
   const Tensor scratch = context.empty({context.threads().size(), size});
   context.threads().parallel_for(sequences * kv_heads, 1, [&](int64_t task, int64_t, int thread) {

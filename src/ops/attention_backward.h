@@ -1,5 +1,5 @@
 #pragma once
-// The way back through attention, one row of scores at a time: memory stays linear in tokens.
+// The way back through attention, some rows of scores at a time: memory stays linear in tokens.
 
 #include <cstdint>
 #include <vector>
@@ -21,10 +21,10 @@ struct AttentionGradients {
   Tensor dq, dk, dv;  // shapes of q, k, v
 };
 
-// y and dy: the result and its gradient, [T, Hq, D]. With p = softmax(scale q kᵀ): dv = pᵀ dy,
-// ds = p (dy vᵀ - rowsum(dy y)), dq = scale ds k, dk = scale dsᵀ q (FlashAttention, arXiv 2205.14135,
-// appendix B).
-AttentionGradients attention_backward(Context& context, const AttentionInputs& inputs, const Tensor& y,
-                                      const Tensor& dy);
+// dy: the gradient of the result, [T, Hq, D]. With p = softmax(scale q kᵀ), dp = dy vᵀ: dv = pᵀ dy,
+// ds = p (dp - rowsum(p dp)), dq = scale ds k, dk = scale dsᵀ q (FlashAttention, arXiv 2205.14135, appendix
+// B). Rows of ds sum to zero as well as f32 can: a key's bias has no gradient, and what rounding leaves of
+// one would be blown up by an optimizer that divides by gradients.
+AttentionGradients attention_backward(Context& context, const AttentionInputs& inputs, const Tensor& dy);
 
 }  // namespace vl3::ops

@@ -1,6 +1,7 @@
 #include "ops/linear.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/check.h"
@@ -66,16 +67,19 @@ void in_ranges(Context& context, int64_t n, F&& f) {
   context.threads().parallel_for(n, kGrain, [&](int64_t begin, int64_t end, int) { f(begin, end); });
 }
 
-// Sums of the columns of x [T, N], every one by one thread.
+// Sums of the columns of x [T, N], in double: the gradient of a key's bias nearly cancels, and what is left is
+// blown up by an optimizer that divides by gradients.
 Tensor column_sums(Context& context, const Tensor& x) {
   const int64_t width = x.dim(1);
   Tensor sums = context.empty({width});
-  float* target = sums.data<float>();
   context.threads().parallel_for(width, kColumns, [&](int64_t begin, int64_t end, int) {
-    std::fill(target + begin, target + end, 0.0f);
+    std::array<double, kColumns> totals{};
     for (int64_t t = 0; t < x.dim(0); ++t) {
-      context.kernels().add(target + begin, x.data<float>() + t * width + begin, end - begin, target + begin);
+      const float* row = x.data<float>() + t * width + begin;
+      for (int64_t i = 0; i < end - begin; ++i) totals[static_cast<size_t>(i)] += row[i];
     }
+    for (int64_t i = begin; i < end; ++i)
+      sums.data<float>()[i] = static_cast<float>(totals[static_cast<size_t>(i - begin)]);
   });
   return sums;
 }

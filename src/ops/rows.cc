@@ -34,7 +34,7 @@ void add_rows(Context& context, const Tensor& source, std::span<const int64_t> r
 
 }  // namespace
 
-Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t> ids) {
+Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t> ids, int64_t padding_id) {
   check_rows("embedding", table, ids);
   const int64_t width = table.dim(1);
   const int64_t row_bytes = width * static_cast<int64_t>(size_of(table.dtype()));
@@ -47,8 +47,12 @@ Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t>
       context.kernels().widen(table.raw() + ids[i] * row_bytes, weight_type(table), width, row);
   }
   if (Tape* tape = tape_for(context, {&table})) {
-    tape->record(y, [table, rows = copied(ids)](Context& c, Tape& t, const Tensor& dy) {
-      add_rows(c, dy, rows, t.gradient_sum(c, table));
+    tape->record(y, [table, rows = copied(ids), padding_id](Context& c, Tape& t, const Tensor& dy) {
+      const Tensor sum = t.gradient_sum(c, table);
+      for (size_t i = 0; i < rows.size(); ++i) {
+        const int64_t at = static_cast<int64_t>(i);
+        if (rows[i] != padding_id) add_rows(c, dy.rows(at, at + 1), std::span(&rows[i], 1), sum);
+      }
     });
   }
   return y;

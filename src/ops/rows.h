@@ -9,8 +9,10 @@
 namespace vl3::ops {
 
 // Rows of table [V, D] (f32, bf16, f16, int8 or int4) → [ids, D] f32. Throws kInvalidArgument, with the id,
-// outside [0, V).
-Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t> ids);
+// outside [0, V). The row of padding_id is read like any other, but gets no gradient from here: reference
+// torch.nn.Embedding.
+Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t> ids,
+                 int64_t padding_id = -1);
 
 // Rows of x [T, D] f32 → [rows, D]. Throws kInvalidArgument outside [0, T).
 Tensor gather_rows(Context& context, const Tensor& x, std::span<const int64_t> rows);

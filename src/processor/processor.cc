@@ -14,7 +14,8 @@ namespace vl3 {
 namespace {
 
 // Ids of several conversations in one rectangle.
-void pad(const ProcessorRequest& request, int64_t pad_id, ProcessorOutput& out) {
+void pad(const ProcessorRequest& request, int64_t pad_id, const std::vector<std::vector<int64_t>>& labels,
+         ProcessorOutput& out) {
   const int64_t rows = static_cast<int64_t>(out.ids.size());
   size_t longest = 0;
   for (const auto& ids : out.ids) longest = std::max(longest, ids.size());
@@ -22,6 +23,10 @@ void pad(const ProcessorRequest& request, int64_t pad_id, ProcessorOutput& out) 
   out.input_ids = Tensor::empty({rows, columns}, DType::kI64);
   out.attention_mask = Tensor::zeros({rows, columns}, DType::kI64);
   std::fill_n(out.input_ids.data<int64_t>(), out.input_ids.numel(), pad_id);
+  if (request.with_labels) {
+    out.labels = Tensor::empty({rows, columns}, DType::kI64);
+    std::fill_n(out.labels.data<int64_t>(), out.labels.numel(), int64_t{-100});
+  }
   for (int64_t row = 0; row < rows; ++row) {
     const auto& ids = out.ids[static_cast<size_t>(row)];
     require(request.padding || ids.size() == longest, ErrorCode::kInvalidArgument,
@@ -30,6 +35,10 @@ void pad(const ProcessorRequest& request, int64_t pad_id, ProcessorOutput& out) 
         row * columns + (request.padding_left ? columns - static_cast<int64_t>(ids.size()) : 0);
     std::copy(ids.begin(), ids.end(), out.input_ids.data<int64_t>() + offset);
     std::fill_n(out.attention_mask.data<int64_t>() + offset, ids.size(), int64_t{1});
+    if (request.with_labels) {
+      const auto& of_row = labels[static_cast<size_t>(row)];
+      std::copy(of_row.begin(), of_row.end(), out.labels.data<int64_t>() + offset);
+    }
   }
 }
 
@@ -114,6 +123,7 @@ ProcessorOutput Processor::process(ThreadPool& threads, const ProcessorRequest& 
   }
   if (!clips.empty()) out.videos = videos_.preprocess(threads, clips, hooks);
 
+  std::vector<std::vector<int64_t>> labels;
   size_t picture = 0, clip = 0;
   for (size_t c = 0; c < request.conversations.size(); ++c) {
     Placeholders placeholders{image_token_, video_token_, {}, {}};
@@ -131,13 +141,41 @@ ProcessorOutput Processor::process(ThreadPool& threads, const ProcessorRequest& 
     }
     const auto pieces = template_.render_pieces(request.conversations[c], request.add_generation_prompt,
                                                 request.template_arguments);
+    const auto answers =
+        request.with_labels ? answers_of(request, request.conversations[c]) : std::vector<TextRange>();
     ExpandedPrompt prompt =
-        expand_prompt(tokenizer_, pieces, placeholders, request.special_tokens_in_messages);
+        expand_prompt(tokenizer_, pieces, placeholders, request.special_tokens_in_messages, answers);
     out.ids.push_back(std::move(prompt.ids));
+    labels.push_back(std::move(prompt.labels));
     out.prompts.push_back(std::move(prompt.text));
   }
-  pad(request, tokenizer_.pad_id().value_or(0), out);
+  pad(request, tokenizer_.pad_id().value_or(0), labels, out);
   return out;
+}
+
+// Where the text of answers lies in the rendered prompt: behind what asks for it, up to and with the token
+// that ends it.
+std::vector<TextRange> Processor::answers_of(const ProcessorRequest& request, const Json& messages) const {
+  std::vector<TextRange> answers;
+  const std::string all =
+      template_.render(messages, request.add_generation_prompt, request.template_arguments);
+  Json before = Json::array();
+  for (const Json& message : messages) {
+    if (message["role"] != "assistant") {
+      before.push_back(message);
+      continue;
+    }
+    const std::string asked = template_.render(before, true, request.template_arguments);
+    before.push_back(message);
+    const std::string said = template_.render(before, false, request.template_arguments);
+    require(said.starts_with(asked) && all.starts_with(said), ErrorCode::kUnsupported,
+            "[{}] writes an earlier turn differently once a later one is there: answers cannot be labelled",
+            template_.name());
+    size_t end = said.size();
+    while (end > asked.size() && said[end - 1] == '\n') --end;
+    answers.emplace_back(asked.size(), end);
+  }
+  return answers;
 }
 
 std::vector<MediaPlan> Processor::plan(const ProcessorRequest& request, const MediaLimits& limits) const {

@@ -1,5 +1,6 @@
 #include "processor/prompt.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <deque>
@@ -8,6 +9,8 @@
 
 namespace vl3 {
 namespace {
+
+constexpr int64_t kNoLabel = -100;
 
 // Replaces both kinds of placeholders in text, from where the counters stand.
 std::string replaced(const std::string& text, const Placeholders& p, size_t& image, size_t& video) {
@@ -47,32 +50,70 @@ std::string clip_text(const std::vector<double>& timestamps, const std::vector<i
   return text;
 }
 
+namespace {
+
+// The pieces cut where answers begin and end; each with whether it is part of one.
+struct CutPiece {
+  ChatTemplate::Piece piece;
+  bool answer = false;
+};
+
+std::vector<CutPiece> cut(const std::vector<ChatTemplate::Piece>& pieces,
+                          const std::vector<TextRange>& answers) {
+  std::vector<CutPiece> result;
+  size_t at = 0, next = 0;  // in the text; in answers
+  for (const ChatTemplate::Piece& piece : pieces) {
+    for (size_t done = 0; done < piece.text.size();) {
+      while (next < answers.size() && answers[next].second <= at) ++next;
+      const bool inside = next < answers.size() && answers[next].first <= at;
+      const size_t border = next == answers.size() ? std::string::npos
+                            : inside               ? answers[next].second
+                                                   : answers[next].first;
+      const size_t count = std::min(piece.text.size() - done, border - at);
+      result.push_back({{piece.text.substr(done, count), piece.from_message}, inside});
+      done += count;
+      at += count;
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
 ExpandedPrompt expand_prompt(const Tokenizer& tokenizer, const std::vector<ChatTemplate::Piece>& pieces,
-                             const Placeholders& placeholders, bool messages_too) {
-  std::deque<std::string> texts;  // addresses stay
-  std::vector<TextSpan> spans;
+                             const Placeholders& placeholders, bool messages_too,
+                             const std::vector<TextRange>& answers) {
   ExpandedPrompt prompt;
   size_t image = 0, video = 0;
-  std::string joined;
-  for (const ChatTemplate::Piece& piece : pieces) {
-    if (messages_too) {
-      joined += piece.text;
-      continue;
+  const std::vector<CutPiece> all = cut(pieces, answers);
+  for (size_t begin = 0; begin < all.size();) {  // a stretch inside or outside of an answer
+    size_t end = begin;
+    std::deque<std::string> texts;  // addresses stay
+    std::vector<TextSpan> spans;
+    std::string joined;
+    for (; end < all.size() && all[end].answer == all[begin].answer; ++end) {
+      const ChatTemplate::Piece& piece = all[end].piece;
+      if (messages_too) {
+        joined += piece.text;
+        continue;
+      }
+      texts.push_back(piece.from_message ? piece.text : replaced(piece.text, placeholders, image, video));
+      spans.push_back({texts.back(), !piece.from_message});
     }
-    texts.push_back(piece.from_message ? piece.text : replaced(piece.text, placeholders, image, video));
-    spans.push_back({texts.back(), !piece.from_message});
-  }
-  if (messages_too) {
-    texts.push_back(replaced(joined, placeholders, image, video));
-    spans.push_back({texts.back(), true});
+    if (messages_too) {
+      texts.push_back(replaced(joined, placeholders, image, video));
+      spans.push_back({texts.back(), true});
+    }
+    for (const std::string& text : texts) prompt.text += text;
+    const std::vector<int32_t> ids = tokenizer.encode(spans);
+    prompt.ids.insert(prompt.ids.end(), ids.begin(), ids.end());
+    for (const int32_t id : ids) prompt.labels.push_back(all[begin].answer ? id : kNoLabel);
+    begin = end;
   }
   require(image == placeholders.images.size() && video == placeholders.videos.size(),
           ErrorCode::kInvalidArgument,
           "[processor] the prompt has {} picture and {} clip placeholders for {} pictures and {} clips",
           image, video, placeholders.images.size(), placeholders.videos.size());
-  for (const std::string& text : texts) prompt.text += text;
-  const std::vector<int32_t> ids = tokenizer.encode(spans);
-  prompt.ids.assign(ids.begin(), ids.end());
   return prompt;
 }
 

@@ -6,8 +6,8 @@
 #include <limits>
 #include <set>
 
+#include "base/random.h"
 #include "generate/generate.h"
-#include "generate/random.h"
 #include "generate/toy_decoder.h"
 #include "support/support.h"
 #include "vl3/error.h"

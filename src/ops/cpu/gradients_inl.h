@@ -100,11 +100,11 @@ inline F32 square_root(F32 x) {
 
 void adamw(float* weight, const float* gradient, float* m, float* v, int64_t n, const vl3::AdamwStep& step) {
   const auto first = [&](F32 g, F32 old) {
-    return fma(set1(step.beta1), old, (1.0f - step.beta1) * (g * step.gradient_scale));
+    return fma(set1(step.beta1), old, step.gain1 * (g * step.gradient_scale));
   };
   const auto second = [&](F32 g, F32 old) {
     const F32 scaled = g * step.gradient_scale;
-    return fma(set1(step.beta2), old, (1.0f - step.beta2) * scaled * scaled);
+    return fma(set1(step.beta2), old, step.gain2 * scaled * scaled);
   };
   map_to(m, n, first, gradient, m);
   map_to(v, n, second, gradient, v);

@@ -18,6 +18,7 @@ enum class Elementwise { kGeluTanh, kSilu };
 // gradient is scaled first, the weight shrinks by keep and moves by rate · m / (√v · inverse_root + eps).
 struct AdamwStep {
   float beta1, beta2, eps;
+  float gain1, gain2;  // 1 - beta1, 1 - beta2
   float gradient_scale;
   float keep;          // 1 - rate · weight decay
   float rate;          // over 1 - beta1^t

@@ -1,0 +1,119 @@
+#pragma once
+// Training: the four stages of the paper, or any other mix of parts, rates and data, on the one definition
+// of the network. docs/training.md lists every key of the configuration.
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vl3/context.h"
+#include "vl3/json.h"
+
+namespace vl3 {
+
+// Learning rates of the parts; a part without one is frozen. The head trains with llm, also where it has
+// weights of its own (the reference's trainer leaves such a head out of its optimizer; docs/training.md).
+struct TrainRates {
+  std::optional<double> vision_encoder, projector, llm;
+};
+
+// Where samples come from: rows of text files, or batches that are ready.
+struct TrainSource {
+  std::filesystem::path rows;     // JSON or JSON lines, in the original release's format or as "messages"
+  std::filesystem::path media;    // what their relative paths begin at; empty: the folder of the file
+  double weight = 1;              // of rows: how many times they come by in an epoch
+  std::filesystem::path tensors;  // safetensors: inputs of the model and labels
+  std::string prefix;             // of their names
+};
+
+// How media of rows become tokens, over what the model's processor files say.
+struct TrainMedia {
+  std::optional<int64_t> image_merge_size, video_merge_size;
+  std::optional<bool> use_token_compression;
+  std::optional<double> fps;
+  std::optional<int64_t> max_frames;
+  int64_t max_visual_tokens = 10240;  // of a sample: more than that, and all its media shrink alike
+};
+
+struct TrainConfig {
+  std::filesystem::path model, output;
+  std::string stage;  // the preset that the other settings began as, or empty
+  std::vector<TrainSource> data;
+  TrainMedia media;
+  TrainRates rates;
+  std::set<std::string> fresh;  // parts whose weights are drawn anew: normal with deviation 0.02
+  double weight_decay = 0;      // of matrices only
+  std::array<double, 2> betas = {0.9, 0.999};
+  double eps = 1e-8;
+  double clip_norm = 1.0;  // of all gradients together; 0: no clipping
+  int64_t steps = 0;       // 0: as many as `epochs` takes
+  double epochs = 1;       // over rows
+  int64_t batch = 1;       // samples of a step; of tensors: files
+  int64_t batch_tokens =
+      16384;  // that go through the network at once; a step takes as many passes as that needs
+  int64_t max_length = 16384;       // tokens of a sample: longer ones are quarantined
+  std::string schedule = "cosine";  // or "constant"; both after a linear warm-up
+  int64_t warmup = -1;              // steps; -1: what warmup_ratio says
+  double warmup_ratio = 0.03;
+  std::string dtype = "f32";  // "bf16": products of bf16, sums and master weights f32
+  bool recompute = false;     // layers keep their inputs only and run again on the way back
+  uint64_t seed = 42;
+  int64_t save_every = 1000;  // steps; 0: only the last one
+  int64_t keep = 2;           // checkpoints
+  int64_t workers = 1;        // threads that read and process media ahead
+  std::filesystem::path log;  // JSON lines; empty: output/log.jsonl
+
+  // Throws kFormat for unknown keys, wrong types and values out of range, naming origin, key, value and
+  // limit.
+  static TrainConfig from_json(const Json& json, std::string_view origin);
+  Json to_json() const;
+};
+
+// One row for every key of the configuration.
+struct TrainKey {
+  const char* name;
+  const char* type;
+  const char* help;
+};
+std::vector<TrainKey> train_keys();
+// The presets: "vision_encoder_adaptation", … with the published settings.
+Json stage_preset(std::string_view stage);
+std::vector<std::string> stage_names();
+
+struct TrainStep {
+  int64_t step = 0, steps = 0;  // the first one is 1
+  double loss = 0, grad_norm = 0;
+  TrainRates rates;  // of this step
+  int64_t samples = 0, tokens = 0, targets = 0;
+  double seconds = 0, flops = 0;
+};
+
+struct TrainHooks {
+  std::function<void(const TrainStep&)> step;
+  std::function<void(std::string_view message)> note;  // what a person should know: resumed, saved, …
+};
+
+struct TrainReport {
+  int64_t steps = 0;      // done in all
+  int64_t resumed = 0;    // of them, by an earlier run
+  bool finished = false;  // false: stopped by cancellation, after saving
+  double loss = 0;
+};
+
+// What would happen, without training: parts, parameters, schedule, samples, memory.
+Json plan_training(const TrainConfig& config);
+
+// Trains config.model into the model folder config.output. Checkpoints lie under output/checkpoints, each a
+// model folder with what it takes to go on; the latest one that is whole is where a run begins, and the
+// result has the same bits as an unbroken run's. Cancelling the context saves and returns. Throws what
+// reading model and data throws; kInvalidArgument where output holds another training; kIo (a full disk),
+// after which the checkpoints before are still good.
+TrainReport train(Context& context, const TrainConfig& config, const TrainHooks& hooks = {});
+
+}  // namespace vl3

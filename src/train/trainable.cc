@@ -1,0 +1,137 @@
+#include "train/trainable.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numbers>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "base/thread_pool.h"
+#include "checkpoint/new_folder.h"
+#include "ops/cpu/kernels.h"
+#include "ops/matmul.h"
+#include "ops/tape.h"
+#include "tensor/quantized.h"
+
+namespace vl3 {
+namespace {
+
+namespace fs = std::filesystem;
+
+const char* part_name(Part part) {
+  constexpr const char* kNames[] = {"vision_encoder", "projector", "llm"};
+  return kNames[static_cast<size_t>(part)];
+}
+
+bool trains(const TrainRates& rates, Part part) {
+  const std::optional<double> all[] = {rates.vision_encoder, rates.projector, rates.llm};
+  return all[static_cast<size_t>(part)].has_value();
+}
+
+// Norms 1, biases 0, all else normal with the reference's deviation (initializer_range), by the seed and the
+// tensor's name alone.
+void draw(const std::string& name, const Shape& shape, uint64_t seed, Tensor& target) {
+  const bool norm = shape.size() == 1 && name.ends_with("weight");
+  std::fill_n(target.data<float>(), target.numel(), norm ? 1.0f : 0.0f);
+  if (shape.size() == 1) return;
+  uint32_t stream = 0;
+  for (const unsigned char c : name) stream = (stream ^ c) * 16777619u;  // FNV-1a
+  constexpr double kDeviation = 0.02;
+  for (int64_t i = 0; i < target.numel(); ++i) {
+    const auto index = static_cast<uint32_t>(i), high = static_cast<uint32_t>(i >> 32);
+    const double radius = std::sqrt(-2 * std::log(uniform(seed, stream, 2 * high, index))),
+                 angle = 2 * std::numbers::pi * uniform(seed, stream, 2 * high + 1, index);
+    target.data<float>()[i] = static_cast<float>(kDeviation * radius * std::cos(angle));
+  }
+}
+
+void round_to_bf16(Context& context, const Tensor& master, const Tensor& value) {
+  const auto* source = reinterpret_cast<const uint32_t*>(master.data<float>());
+  auto* target = reinterpret_cast<uint16_t*>(value.raw());
+  context.threads().parallel_for(master.numel(), 1 << 14, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i)
+      target[i] = static_cast<uint16_t>((source[i] + 0x7fff + (source[i] >> 16 & 1)) >> 16);
+  });
+}
+
+}  // namespace
+
+Trainable::Trainable(Context& context, const TrainConfig& config)
+    : source_(config.model), weights_(std::make_shared<ModelWeights>()) {
+  const bool all_fresh = config.fresh.size() == 3;  // then a folder without weights will do
+  std::optional<Checkpoint> checkpoint;
+  if (!all_fresh) checkpoint = Checkpoint::open(config.model);
+  config_ = checkpoint ? checkpoint->config() : Config::from_pretrained(config.model);
+  if (checkpoint) source_ = checkpoint->folder();
+  std::vector<ExpectedTensor> expected = expected_tensors(config_);
+  std::map<std::string, Shape> shapes;
+  for (const ExpectedTensor& e : expected) shapes[e.name] = e.shape;
+
+  const bool rounded = config.dtype == "bf16";
+  visit(*weights_, config_, [&](const std::string& name, Tensor& tensor, Part part) {
+    const bool fresh = config.fresh.contains(part_name(part));
+    const Tensor stored = fresh ? Tensor() : checkpoint->get(name);
+    if (!trains(config.rates, part) && !fresh) {
+      tensor = stored;
+      return;
+    }
+    require(fresh || !is_quantized(stored.dtype()), ErrorCode::kUnsupported,
+            "[train] \"{}\" of {} is {}; quantised weights cannot be trained", name, config.model.string(),
+            to_string(stored.dtype()));
+    TrainedTensor t{name, part};
+    t.master = Tensor::empty(shapes.at(name), DType::kF32);
+    if (fresh)
+      draw(name, shapes.at(name), config.seed, t.master);
+    else
+      context.kernels().widen(stored.raw(), ops::weight_type(stored), stored.numel(), t.master.data<float>());
+    t.value = rounded ? Tensor::empty(t.master.shape(), DType::kBF16) : t.master;
+    tensor = t.value;
+    if (!trains(config.rates, part)) {  // fresh and frozen
+      if (rounded) round_to_bf16(context, t.master, t.value);
+      return;
+    }
+    t.m = Tensor::zeros(t.master.shape(), DType::kF32);
+    t.v = Tensor::zeros(t.master.shape(), DType::kF32);
+    tensors_.push_back(std::move(t));
+  });
+  if (config_.tie_word_embeddings) weights_->text.lm_head = weights_->text.embed_tokens;
+  round_masters(context);
+}
+
+void Trainable::watch(Tape& tape) const {
+  for (const TrainedTensor& t : tensors_) tape.watch(t.value);
+}
+
+void Trainable::round_masters(Context& context) {
+  for (TrainedTensor& t : tensors_) {
+    if (t.value.dtype() == DType::kBF16) round_to_bf16(context, t.master, t.value);
+  }
+}
+
+void Trainable::save(const fs::path& folder) const {
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  ModelWeights weights = *weights_;  // the tensors' memory is not copied
+  visit(weights, config_, [&](const std::string& name, const Tensor& tensor, Part) {
+    tensors.emplace_back(layout_name(name, config_.layout), tensor);
+  });
+  copy_other_files(source_, folder);
+  const fs::path source = resolve_link_stub(source_ / "config.json");
+  Json json = parse_json(read_file(source, 16 << 20), source.string());
+  const std::string dtype = weights.text.embed_tokens.dtype() == DType::kBF16  ? "bfloat16"
+                            : weights.text.embed_tokens.dtype() == DType::kF16 ? "float16"
+                                                                               : "float32";
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    if (json.contains(key)) json[key] = dtype;
+  }
+  AtomicFile file(folder / "config.json");
+  file.write(json.dump(2) + "\n");
+  file.commit();
+  write_safetensors(folder / "model.safetensors", tensors);
+}
+
+}  // namespace vl3

@@ -1,0 +1,51 @@
+#pragma once
+// A model whose weights change: the same structs as any model's, over memory of its own.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/parameters.h"
+#include "vl3/checkpoint.h"
+#include "vl3/context.h"
+#include "vl3/model.h"
+#include "vl3/train.h"
+
+namespace vl3 {
+
+// One tensor that trains. Everything is f32 but `value`, which is what the model computes with: the master
+// itself, or its rounding to bf16.
+struct TrainedTensor {
+  std::string name;  // canonical
+  Part part = Part::kLanguageModel;
+  Tensor value, master;
+  Tensor m, v;        // AdamW's moments, zero at first
+  int64_t steps = 0;  // that it has made
+  bool decays() const { return value.rank() > 1; }
+};
+
+class Trainable {
+ public:
+  // Opens config.model: trained parts are copied into memory, frozen ones stay mapped, fresh ones are drawn.
+  // Throws what Checkpoint::open throws; kUnsupported where a part that trains is quantised.
+  Trainable(Context& context, const TrainConfig& config);
+
+  ForConditionalGeneration model() const { return {config_, weights_}; }
+  const Config& config() const noexcept { return config_; }
+  std::vector<TrainedTensor>& tensors() noexcept { return tensors_; }
+  const std::vector<TrainedTensor>& tensors() const noexcept { return tensors_; }
+  void watch(Tape& tape) const;
+
+  // After masters changed: the values that the model computes with.
+  void round_masters(Context& context);
+  // config.json, model.safetensors in the model's layout, and what else was in its folder.
+  void save(const std::filesystem::path& folder) const;
+
+ private:
+  std::filesystem::path source_;
+  Config config_;
+  std::shared_ptr<ModelWeights> weights_;
+  std::vector<TrainedTensor> tensors_;
+};
+
+}  // namespace vl3
