@@ -67,8 +67,8 @@ void in_ranges(Context& context, int64_t n, F&& f) {
   context.threads().parallel_for(n, kGrain, [&](int64_t begin, int64_t end, int) { f(begin, end); });
 }
 
-// Sums of the columns of x [T, N], in double: the gradient of a key's bias nearly cancels, and what is left is
-// blown up by an optimizer that divides by gradients.
+// Sums of the columns of x [T, N], in double: the gradient of a key's bias nearly cancels, and what is left
+// is blown up by an optimizer that divides by gradients.
 Tensor column_sums(Context& context, const Tensor& x) {
   const int64_t width = x.dim(1);
   Tensor sums = context.empty({width});
