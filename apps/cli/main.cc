@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   add_quantize(app);
   add_bench(app);
   add_train(app);
+  add_scenes(app);
   try {
     app.parse(argc, argv);
     finish_stdout();

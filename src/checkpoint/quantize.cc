@@ -6,7 +6,8 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "checkpoint/new_folder.h"
+#include "base/new_folder.h"
+#include "checkpoint/other_files.h"
 #include "tensor/quantized.h"
 #include "vl3/checkpoint.h"
 

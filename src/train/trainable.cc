@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "base/thread_pool.h"
-#include "checkpoint/new_folder.h"
+#include "checkpoint/other_files.h"
 #include "ops/cpu/kernels.h"
 #include "ops/matmul.h"
 #include "ops/tape.h"

@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "checkpoint/new_folder.h"
+#include "base/new_folder.h"
 
 namespace vl3 {
 namespace {

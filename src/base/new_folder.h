@@ -21,7 +21,4 @@ class NewFolder {
   bool committed_ = false;
 };
 
-// Copies what a checkpoint folder holds besides weights and config.json: tokenizer, templates, processors.
-void copy_other_files(const std::filesystem::path& source, const std::filesystem::path& target);
-
 }  // namespace vl3

@@ -1,0 +1,24 @@
+#include <array>
+
+#include "base/check.h"
+#include "scenes/kinds.h"
+
+namespace vl3::scenes {
+
+const std::vector<std::string>& kind_names() {
+  static const std::vector<std::string> names = {"shapes",   "words", "chart", "table",
+                                                 "document", "clip",  "text"};
+  return names;
+}
+
+Scene make_scene(const Options& options, uint64_t index) {
+  require(!options.kinds.empty(), ErrorCode::kInvalidArgument, "[scenes] no kinds to choose from");
+  const uint64_t split = static_cast<uint64_t>(options.split);
+  Random random(splitmix64(splitmix64(options.seed * 3 + split) ^ splitmix64(index)));
+  using Maker = Scene (*)(const Options&, Random&);
+  constexpr std::array<Maker, 7> kMakers = {make_shapes,   make_words, make_chart, make_table,
+                                            make_document, make_clip,  make_text};
+  return kMakers[static_cast<size_t>(random.pick(options.kinds))](options, random);
+}
+
+}  // namespace vl3::scenes
