@@ -3,12 +3,12 @@
 #define VL3_SIMD_BYTES 16
 #define VL3_TILE_ROWS 6
 #include "ops/cpu/kernel_set_inl.h"
+#include "ops/cpu/tables.h"
 
-namespace vl3 {
-
-const KernelSet* baseline_kernels() noexcept {
-  static constexpr KernelSet set = kernel_set("baseline");
-  return &set;
+namespace {
+constexpr vl3::KernelSet kSet = kernel_set("baseline");
 }
 
-}  // namespace vl3
+namespace vl3 {
+constinit const KernelSet* const kBaselineTable = &kSet;
+}

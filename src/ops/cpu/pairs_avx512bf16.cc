@@ -1,6 +1,6 @@
 // Products of bf16 pairs, for processors with AVX512_BF16.
 
-#include "ops/cpu/extensions.h"
+#include "ops/cpu/tables.h"
 
 #if defined(__AVX512BF16__)
 

@@ -1,6 +1,6 @@
 // Products of int8 quads, for processors with AVX512_VNNI.
 
-#include "ops/cpu/extensions.h"
+#include "ops/cpu/tables.h"
 
 #if defined(__AVX512VNNI__)
 
