@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   add_bench(app);
   add_train(app);
   add_scenes(app);
+  add_vocabulary(app);
   try {
     app.parse(argc, argv);
     finish_stdout();

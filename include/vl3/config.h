@@ -48,6 +48,7 @@ struct TextConfig {
   int64_t max_position_embeddings = 32768;
   double rms_norm_eps = 1e-6;
   std::string hidden_act = "silu";  // of the gated MLP; nothing else is supported
+  double initializer_range = 0.02;  // deviation of weights that training draws anew
   RopeConfig rope;
   bool tie_word_embeddings =
       false;  // as the file's text_config says; Config::tie_word_embeddings is what holds
@@ -68,6 +69,7 @@ struct VisionConfig {
   std::string hidden_act = "gelu_pytorch_tanh";  // or "gelu", "silu"
   double layer_norm_eps = 1e-6;
   double rope_theta = 10000.0;  // of the two-dimensional ("axial") rotary embedding
+  double initializer_range = 0.02;
 
   int64_t head_dim() const noexcept { return hidden_size / num_attention_heads; }
   int64_t patch_width() const noexcept { return num_channels * patch_size * patch_size; }

@@ -147,6 +147,7 @@ TextConfig read_text_config(const JsonView& view) {
       extent(view, "max_position_embeddings", text.max_position_embeddings, kMaxPositions);
   text.rms_norm_eps = number_between(view, "rms_norm_eps", text.rms_norm_eps, 0.0, 1.0);
   one_of(view, "hidden_act", "silu", {"silu", "swish"});
+  text.initializer_range = number_between(view, "initializer_range", text.initializer_range, 0.0, 10.0);
   text.rope = read_rope(view, text.max_position_embeddings);
   require(text.rope.type != "dynamic" || text.head_dim > 2, ErrorCode::kFormat,
           "[{}] heads are {} wide: rope type \"dynamic\" needs more than 2", view.origin(), text.head_dim);
@@ -182,6 +183,7 @@ VisionConfig read_vision_config(const JsonView& view) {
                       : act == "swish"          ? "silu"
                                                 : act;
   vision.layer_norm_eps = number_between(view, "layer_norm_eps", vision.layer_norm_eps, 0.0, 1.0);
+  vision.initializer_range = number_between(view, "initializer_range", vision.initializer_range, 0.0, 10.0);
   vision.rope_theta = read_vision_rope_theta(view);
   const int64_t head_dim = read_head_dim(view, vision.hidden_size, vision.num_attention_heads, 4);
   require(head_dim * vision.num_attention_heads == vision.hidden_size, ErrorCode::kUnsupported,

@@ -29,7 +29,8 @@ Json vision_to_json(const VisionConfig& vision, const char* model_type) {
           {"num_channels", vision.num_channels},
           {"patch_size", vision.patch_size},
           {"hidden_act", vision.hidden_act},
-          {"layer_norm_eps", vision.layer_norm_eps}};
+          {"layer_norm_eps", vision.layer_norm_eps},
+          {"initializer_range", vision.initializer_range}};
 }
 
 // The fields both layouts share under the same names.
@@ -43,6 +44,7 @@ Json text_to_json(const TextConfig& text) {
             {"hidden_act", text.hidden_act},
             {"max_position_embeddings", text.max_position_embeddings},
             {"rms_norm_eps", text.rms_norm_eps},
+            {"initializer_range", text.initializer_range},
             {"bos_token_id", or_null(text.bos_token_id)},
             {"eos_token_id", eos_to_json(text.eos_token_ids)},
             {"pad_token_id", or_null(text.pad_token_id)},

@@ -99,12 +99,14 @@ std::string told(const Event& event) {
 
 std::vector<Event> random_events(Random& random, const std::vector<Thing>& things, int events, int frames) {
   std::vector<int> at;
-  while (static_cast<int>(at.size()) < events) {  // at least a second apart
-    const int frame = random.between(1, frames - 2);
-    if (std::none_of(at.begin(), at.end(), [&](int other) { return std::abs(other - frame) < 2; }))
-      at.push_back(frame);
-  }
-  std::sort(at.begin(), at.end());
+  const auto close = [&](int i) {
+    return i < events && at[static_cast<size_t>(i)] - at[static_cast<size_t>(i - 1)] < 2;
+  };
+  do {  // at least a second apart; drawn together, since the first ones may leave no room for the last
+    at.clear();
+    for (int i = 0; i < events; ++i) at.push_back(random.between(1, frames - 2));
+    std::sort(at.begin(), at.end());
+  } while (close(1) || close(2));
   std::vector<Event> made;
   for (int i = 0; i < events; ++i) {
     const Thing& thing = things[static_cast<size_t>(i)];

@@ -33,20 +33,18 @@ bool trains(const TrainRates& rates, Part part) {
   return all[static_cast<size_t>(part)].has_value();
 }
 
-// Norms 1, biases 0, all else normal with the reference's deviation (initializer_range), by the seed and the
-// tensor's name alone.
-void draw(const std::string& name, const Shape& shape, uint64_t seed, Tensor& target) {
+// Norms 1, biases 0, all else normal with the given deviation, by the seed and the tensor's name alone.
+void draw(const std::string& name, const Shape& shape, double deviation, uint64_t seed, Tensor& target) {
   const bool norm = shape.size() == 1 && name.ends_with("weight");
   std::fill_n(target.data<float>(), target.numel(), norm ? 1.0f : 0.0f);
   if (shape.size() == 1) return;
   uint32_t stream = 0;
   for (const unsigned char c : name) stream = (stream ^ c) * 16777619u;  // FNV-1a
-  constexpr double kDeviation = 0.02;
   for (int64_t i = 0; i < target.numel(); ++i) {
     const auto index = static_cast<uint32_t>(i), high = static_cast<uint32_t>(i >> 32);
     const double radius = std::sqrt(-2 * std::log(uniform(seed, stream, 2 * high, index))),
                  angle = 2 * std::numbers::pi * uniform(seed, stream, 2 * high + 1, index);
-    target.data<float>()[i] = static_cast<float>(kDeviation * radius * std::cos(angle));
+    target.data<float>()[i] = static_cast<float>(deviation * radius * std::cos(angle));
   }
 }
 
@@ -75,6 +73,8 @@ Trainable::Trainable(Context& context, const TrainConfig& config)
   const bool rounded = config.dtype == "bf16";
   visit(*weights_, config_, [&](const std::string& name, Tensor& tensor, Part part) {
     const bool fresh = config.fresh.contains(part_name(part));
+    const double deviation =
+        part == Part::kVisionEncoder ? config_.vision.initializer_range : config_.text.initializer_range;
     const Tensor stored = fresh ? Tensor() : checkpoint->get(name);
     if (!trains(config.rates, part) && !fresh) {
       tensor = stored;
@@ -86,7 +86,7 @@ Trainable::Trainable(Context& context, const TrainConfig& config)
     TrainedTensor t{name, part};
     t.master = Tensor::empty(shapes.at(name), DType::kF32);
     if (fresh)
-      draw(name, shapes.at(name), config.seed, t.master);
+      draw(name, shapes.at(name), deviation, config.seed, t.master);
     else
       context.kernels().widen(stored.raw(), ops::weight_type(stored), stored.numel(), t.master.data<float>());
     t.value = rounded ? Tensor::empty(t.master.shape(), DType::kBF16) : t.master;

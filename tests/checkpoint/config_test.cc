@@ -124,6 +124,7 @@ const std::vector<BadValue>& bad_values() {
       {"/text_config/head_dim", 1048576, format, {"head_dim", "1048576"}},
       {"/text_config/max_position_embeddings", 0, format, {"max_position_embeddings"}},
       {"/text_config/rms_norm_eps", -1e-6, format, {"rms_norm_eps"}},
+      {"/text_config/initializer_range", -0.1, format, {"initializer_range", "-0.1"}},
       {"/text_config/rms_norm_eps", "tiny", format, {"rms_norm_eps", "tiny"}},
       {"/text_config/hidden_act", "relu", unsupported, {"hidden_act", "relu", "silu"}},
       {"/text_config/layer_types/1", "sliding_attention", unsupported, {"layer_types", "sliding_attention"}},
