@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   add_train(app);
   add_scenes(app);
   add_vocabulary(app);
+  add_eval(app);
   try {
     app.parse(argc, argv);
     finish_stdout();

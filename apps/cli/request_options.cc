@@ -14,6 +14,21 @@ void RequestOptions::add_to(CLI::App& command) {
   command.add_option("--system", system, "system message");
   command.add_option("--request", request_file,
                      "request as JSON (docs/tools.md) in place of a prompt; - for standard input");
+  add_media_to(command);
+  for (const SettingInfo& setting : generation_settings()) {
+    std::string flag(setting.name);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    const std::string name(setting.name);
+    command
+        .add_option_function<std::string>(
+            "--" + flag, [this, name](const std::string& value) { settings.emplace_back(name, value); },
+            std::string(setting.help))
+        ->type_name(std::string(setting.type))
+        ->group("Generation");
+  }
+}
+
+void RequestOptions::add_media_to(CLI::App& command) {
   const std::string clips = "Clips", pictures = "Pictures", limits = "Limits";
   command.add_option("--fps", fps, "frames to look at per second (default: 1)")->group(clips);
   command.add_option("--num-frames", num_frames, "frames to look at in all, in place of --fps")->group(clips);
@@ -59,17 +74,6 @@ void RequestOptions::add_to(CLI::App& command) {
                   "GiB a request may need beside the weights (default: what is free)")
       ->check(CLI::PositiveNumber)
       ->group(limits);
-  for (const SettingInfo& setting : generation_settings()) {
-    std::string flag(setting.name);
-    std::replace(flag.begin(), flag.end(), '_', '-');
-    const std::string name(setting.name);
-    command
-        .add_option_function<std::string>(
-            "--" + flag, [this, name](const std::string& value) { settings.emplace_back(name, value); },
-            std::string(setting.help))
-        ->type_name(std::string(setting.type))
-        ->group("Generation");
-  }
 }
 
 Engine RequestOptions::open(bool chats) const {
@@ -124,6 +128,28 @@ void RequestOptions::apply(ProcessorRequest& request) const {
   if (max_pixels) request.images.longest_edge = *max_pixels;
   request.backend = backend == "pil" ? ResizeBackend::kPil : ResizeBackend::kTorchvision;
   request.special_tokens_in_messages = request.special_tokens_in_messages || special_tokens_in_messages;
+}
+
+Json RequestOptions::media_settings() const {
+  Json typed = {{"backend", backend}};
+  const auto set = [&typed](const char* name, const auto& value) {
+    if (value) typed[name] = *value;
+  };
+  set("fps", fps);
+  set("num_frames", num_frames);
+  set("min_frames", min_frames);
+  set("max_frames", max_frames);
+  set("start_time", start_time);
+  set("end_time", end_time);
+  set("min_pixels", min_pixels);
+  set("max_pixels", max_pixels);
+  for (const auto& [name, on] :
+       {std::pair("all_frames", all_frames), std::pair("no_token_compression", keep_all_tokens),
+        std::pair("reuse_static_frames", engine.reuse_static_frames),
+        std::pair("special_tokens_in_messages", special_tokens_in_messages)}) {
+    if (on) typed[name] = true;
+  }
+  return typed;
 }
 
 ProcessorRequest RequestOptions::make(const Engine& from, const Json& messages) const {

@@ -1,5 +1,6 @@
 #pragma once
-// What run and plan are asked: a request file, or pictures, clips and a question on the command line.
+// What run and plan are asked: a request file, or pictures, clips and a question on the command line. eval
+// takes the options of pictures and clips alone.
 
 #include <memory>
 #include <string>
@@ -23,12 +24,16 @@ struct RequestOptions {
   double max_memory_gib = 0;
 
   void add_to(CLI::App& command);
+  // Of these, how pictures and clips are looked at, and limits.
+  void add_media_to(CLI::App& command);
   // chats: what one question needed is kept for the next.
   Engine open(bool chats = false) const;
   // The settings typed over the checkpoint's, and over those of the request file where there is one.
   GenerationConfig generation(const Engine& engine, const Json* request) const;
   // Pictures and clips of the command line with a text, as a user's message.
   Json user_message(const std::string& text) const;
+  // What was typed of add_media_to and can change an answer.
+  Json media_settings() const;
   ProcessorRequest make(const Engine& engine, const Json& messages) const;
   // The request of the file, with its "generate" left to the caller.
   ProcessorRequest parse(const Engine& engine, const Json& request) const;

@@ -1,0 +1,42 @@
+#pragma once
+// How a reply is compared with what was expected. docs/evaluation.md says which benchmark scores in which
+// way.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vl3::eval {
+
+enum class ScoreKind { kExact, kNumber, kMentions, kChoice, kAnls, kRelaxed };
+const std::vector<std::string>& score_names();  // "exact", "number", … in the order of ScoreKind
+
+struct Expected {
+  ScoreKind kind = ScoreKind::kExact;
+  std::vector<std::string> answers;   // accepted ones: the best of them counts
+  double tolerance = 0;               // of kNumber, absolute
+  std::vector<std::string> mentions;  // of kMentions
+};
+
+// Why nothing could be scored by this, or empty: no answers, an answer without number or letter, no phrases,
+// a tolerance that is negative.
+std::string complaint(const Expected& expected);
+
+// A score in [0, 1]:
+//   exact     1 where the words are the same; case, white space and final punctuation do not count.
+//   number    1 where the first number of the reply is within tolerance of the first one of the answer
+//             ("3.5s" is 3.5, "1,250" is 1250).
+//   mentions  1 where every phrase occurs in the reply, whatever the case, not as a part of a longer word or
+//             number.
+//   choice    1 where choice_of(reply) is choice_of(answer).
+//   anls      1 − d / n, or 0 where that is below 0.5: d the Levenshtein distance and n the length of the
+//             longer text, in characters, without case and repeated white space (DocVQA, InfoVQA).
+//   relaxed   numbers: 1 within 5 % of the answer, "12%" being 0.12; other texts: as exact (ChartQA).
+double score(std::string_view reply, const Expected& expected);
+
+// The letter that a reply to a multiple-choice question picks: the first capital A to H that stands alone
+// ("B", "(B)", "Answer: B."), else the first such small letter but for the word "a"; "a" only where the reply
+// has nothing else. '\0': none.
+char choice_of(std::string_view reply);
+
+}  // namespace vl3::eval

@@ -1,0 +1,156 @@
+#include "eval/tasks.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/file.h"
+#include "base/json.h"
+
+namespace vl3::eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
+
+std::string needed_string(const JsonView& row, const char* key) {
+  require(row.has(key), ErrorCode::kFormat, "[{}] has no \"{}\"", row.origin(), key);
+  return row.string(key, "");
+}
+
+// A text, or a list of texts; numbers count as texts.
+std::vector<std::string> strings(const JsonView& row, const char* key) {
+  std::vector<std::string> result;
+  const Json* value = row.find(key);
+  if (value == nullptr) return result;
+  for (const Json& item : value->is_array() ? *value : Json::array({*value})) {
+    require(item.is_string() || item.is_number(), ErrorCode::kFormat,
+            "[{}] \"{}\" should be a text or a list of texts, not {}", row.origin(), key, shown(*value));
+    result.push_back(item.is_string() ? item.get<std::string>() : item.dump());
+  }
+  return result;
+}
+
+std::string resolved(const Json& path, const JsonView& row, const char* key, const fs::path& folder) {
+  require(path.is_string(), ErrorCode::kFormat, "[{}] \"{}\" has {}, not a path", row.origin(), key,
+          shown(path));
+  const fs::path file(path.get<std::string>());
+  const fs::path whole = file.is_absolute() ? file : folder / file;
+  std::error_code ignored;
+  require(fs::exists(whole, ignored), ErrorCode::kNotFound, "[{}] \"{}\": there is no file {}", row.origin(),
+          key, whole.string());
+  return whole.string();
+}
+
+// A path or a list of them; of clips, a list in the list holds the frames of one.
+void add_media(const JsonView& row, const char* kind, const fs::path& folder, Sample& sample) {
+  const Json* value = row.find(kind);
+  if (value == nullptr) return;
+  sample.media[kind] = *value;
+  for (const Json& item : value->is_array() ? *value : Json::array({*value})) {
+    Json part = {{"type", kind}};
+    if (item.is_array() && std::string_view(kind) == "video") {
+      part[kind] = Json::array();
+      for (const Json& frame : item) part[kind].push_back(resolved(frame, row, kind, folder));
+    } else {
+      part[kind] = resolved(item, row, kind, folder);
+    }
+    for (const char* key : {"start_time", "end_time"}) {
+      if (std::string_view(kind) != "video" || !row.has(key)) continue;
+      part[key] = sample.media[key] = row.number(key, 0);
+    }
+    sample.message["content"].push_back(std::move(part));
+  }
+}
+
+Expected expected_of(const JsonView& row) {
+  Expected expected;
+  const std::string name = row.string("score", "exact");
+  const auto& names = score_names();
+  const auto found = std::find(names.begin(), names.end(), name);
+  require(found != names.end(), ErrorCode::kFormat, "[{}] \"score\" should be one of {}, not \"{}\"",
+          row.origin(), fmt::join(names, ", "), name);
+  expected.kind = static_cast<ScoreKind>(found - names.begin());
+  expected.answers = strings(row, "answer");
+  expected.tolerance = row.number("tolerance", 0);
+  expected.mentions = strings(row, "mentions");
+  const std::string wrong = complaint(expected);
+  require(wrong.empty(), ErrorCode::kFormat, "[{}] {}", row.origin(), wrong);
+  return expected;
+}
+
+Sample sample_of(const JsonView& row, const std::string& set, const fs::path& folder) {
+  Sample sample;
+  sample.set = set;
+  sample.origin = row.origin();
+  const Json* id = row.find("id");
+  sample.id = id != nullptr && id->is_number_integer() ? id->dump() : needed_string(row, "id");
+  sample.task = row.string("task", set);
+  sample.question = needed_string(row, "question");
+  sample.media = Json::object();
+  sample.message = {{"role", "user"}, {"content", Json::array()}};
+  add_media(row, "image", folder, sample);
+  add_media(row, "video", folder, sample);
+  sample.message["content"].push_back({{"type", "text"}, {"text", sample.question}});
+  sample.expected = expected_of(row);
+  if (row.has("answer")) sample.answer = *row.find("answer");
+  return sample;
+}
+
+}  // namespace
+
+std::vector<Sample> read_tasks(const fs::path& path) {
+  const fs::path file = fs::is_directory(path) ? path / "tasks.jsonl" : path;
+  const std::string text = read_file(file, kMaxFileBytes);
+  const fs::path folder = fs::absolute(file).lexically_normal().parent_path();
+  const std::string set =
+      file.filename() == "tasks.jsonl" ? folder.filename().string() : file.stem().string();
+  std::vector<Sample> samples;
+  std::map<std::string, std::string> origins;
+  size_t number = 0;
+  for (size_t begin = 0, end; begin < text.size(); begin = end + 1) {
+    end = std::min(text.find('\n', begin), text.size());
+    ++number;
+    const std::string_view line = std::string_view(text).substr(begin, end - begin);
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const std::string origin = fmt::format("{}:{}", file.string(), number);
+    const Json row = parse_json(line, origin);
+    Sample sample = sample_of(JsonView(row, origin), set, folder);
+    const auto [before, fresh] = origins.emplace(sample.id, origin);
+    require(fresh, ErrorCode::kFormat, "[{}] \"id\" is \"{}\", as in {}", origin, sample.id, before->second);
+    samples.push_back(std::move(sample));
+  }
+  require(!samples.empty(), ErrorCode::kFormat, "[{}] has no rows", file.string());
+  return samples;
+}
+
+std::vector<Sample> read_tasks(const std::vector<fs::path>& paths) {
+  std::vector<Sample> all;
+  std::map<std::string, fs::path> sets;
+  for (const fs::path& path : paths) {
+    std::vector<Sample> samples = read_tasks(path);
+    const auto [before, fresh] = sets.emplace(samples[0].set, path);
+    require(fresh, ErrorCode::kInvalidArgument, "[eval] {} and {} are both called \"{}\": rename one",
+            before->second.string(), path.string(), samples[0].set);
+    all.insert(all.end(), std::make_move_iterator(samples.begin()), std::make_move_iterator(samples.end()));
+  }
+  return all;
+}
+
+std::vector<Sample> choose(std::vector<Sample> samples, const std::vector<std::string>& tasks,
+                           int64_t limit) {
+  std::set<std::string> known;
+  for (const Sample& sample : samples) known.insert(sample.task);
+  for (const std::string& task : tasks)
+    require(known.contains(task), ErrorCode::kInvalidArgument, "[eval] there is no task \"{}\"; there are {}",
+            task, fmt::join(known, ", "));
+  std::map<std::pair<std::string, std::string>, int64_t> counts;
+  std::erase_if(samples, [&](const Sample& sample) {
+    if (!tasks.empty() && std::find(tasks.begin(), tasks.end(), sample.task) == tasks.end()) return true;
+    return ++counts[{sample.set, sample.task}] > limit && limit > 0;
+  });
+  return samples;
+}
+
+}  // namespace vl3::eval
