@@ -17,7 +17,7 @@ struct EvalCommand {
   std::string out;
   int64_t limit = 0, max_new_tokens = 128;
   eval::EvalOptions eval;
-  bool json = false;
+  bool json = false, reuse_prompts = false;
 };
 
 std::filesystem::path out_folder(const EvalCommand& options) {
@@ -27,6 +27,7 @@ std::filesystem::path out_folder(const EvalCommand& options) {
 
 Json settings_of(const EvalCommand& options) {
   return {{"compute", options.compute.compute},
+          {"reuse_prompts", options.reuse_prompts},
           {"cache", options.compute.cache.empty() ? "default" : options.compute.cache},
           {"generation", options.eval.generation.to_json()},
           {"media", options.request.media_settings()}};
@@ -58,7 +59,9 @@ void run_eval(EvalCommand& options) {
   const std::vector<eval::Sample> samples =
       eval::choose(eval::read_tasks(files), options.tasks, options.limit);
   const auto context = options.compute.make_context();
-  const Engine engine = options.request.open(true);
+  options.request.engine.feature_cache_bytes = int64_t{256} << 20;
+  if (options.reuse_prompts) options.request.engine.prefix_cache_bytes = int64_t{1} << 30;
+  const Engine engine = options.request.open();
   options.eval.generation = engine.default_settings();
   options.eval.generation.max_length.reset();
   options.eval.generation.max_new_tokens = options.max_new_tokens;
@@ -98,12 +101,17 @@ void add_eval(CLI::App& app) {
   command->add_option("--limit", options->limit, "the first N questions of every task; 0: all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command->add_option("--batch", options->eval.batch, "questions answered at once; changes no answer")
+  command
+      ->add_option("--batch", options->eval.batch,
+                   "questions answered at once; above 16 a reply may differ in its last bits")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   command->add_option("--max-new-tokens", options->max_new_tokens, "longest reply")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  command->add_flag("--reuse-prompts", options->reuse_prompts,
+                    "what a picture or clip made of the language model is kept for its other questions: "
+                    "faster for long clips, but a reply may differ in its last bits");
   command->add_flag("--json", options->json, "the summary as JSON in place of a table");
   options->request.add_media_to(*command);
   options->compute.add_to(*command, "auto");

@@ -14,7 +14,9 @@ namespace vl3::eval {
 
 struct EvalOptions {
   GenerationConfig generation;  // made greedy: one answer, without sampling and beams
-  int64_t batch = 32;           // conversations answered at once
+  // Conversations answered at once. Up to 16, a decoding step adds in the order of one conversation alone
+  // (docs/numerics.md); above, last bits may differ, and with them the choice between two tokens as likely.
+  int64_t batch = 16;
   // A conversation as the model is asked it: pixels, clips, special tokens.
   std::function<ProcessorRequest(const Json& messages)> request;
   std::function<void(int64_t done, int64_t total)> progress;  // may be empty
@@ -26,9 +28,10 @@ GenerationConfig greedy(GenerationConfig settings);
 // Asks what the folder does not have yet, questions about the same picture or clip together, and writes every
 // batch's answers as they come: {"reply", "score", "finish", "new_tokens", "seconds"}, seconds being the
 // batch's divided by its size. A batch that does not fit into memory is halved. Every answer is the one that
-// the question alone gets. Returns the summary, which is also written. Throws kCancelled, with the answers so
-// far and their summary in the folder, where the context is cancelled; what the engine throws for a sample it
-// cannot answer, with the sample's origin before it.
+// the question alone gets, if the engine keeps no prompts and batches are of 16 at most. Returns the summary,
+// which is also written. Throws kCancelled, with the answers so far and their summary in the folder, where
+// the context is cancelled; what the engine throws for a sample it cannot answer, with the sample's origin
+// before it.
 Json evaluate(Context& context, const Engine& engine, const EvalOptions& options,
               const std::vector<Sample>& samples, AnswerFolder& folder);
 
