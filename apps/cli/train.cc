@@ -3,9 +3,13 @@
 #include "vl3/train.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "base/check.h"
 #include "cli.h"
@@ -19,6 +23,12 @@ std::string duration(double seconds) {
   return s >= 60 ? fmt::format("{} min {:02} s", s / 60, s % 60) : fmt::format("{} s", s);
 }
 
+// Columns of the terminal behind stderr.
+size_t terminal_width() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 // A line that is drawn over on a terminal; elsewhere one a minute.
 class TrainingProgress {
  public:
@@ -26,14 +36,12 @@ class TrainingProgress {
     ++steps_;
     seconds_ += s.seconds;
     tokens_ += static_cast<double>(s.tokens);
+    flops_ += s.flops;
     loss_ = steps_ == 1 ? s.loss : 0.98 * loss_ + 0.02 * s.loss;
     const double now = now_s();
     if (s.step < s.steps && now - last_ < (terminal_ ? 0.2 : 60)) return;
     last_ = now;
-    const double rate = s.rates.llm.value_or(s.rates.vision_encoder.value_or(s.rates.projector.value_or(0)));
-    fmt::print(stderr, "{}step {}/{}  loss {:.4f}  norm {:.2f}  rate {:.2e}  {:.0f} tokens/s  {} left{}",
-               terminal_ ? "\r\033[K" : "", s.step, s.steps, loss_, s.grad_norm, rate, tokens_ / seconds_,
-               duration(seconds_ / steps_ * static_cast<double>(s.steps - s.step)), terminal_ ? "" : "\n");
+    fmt::print(stderr, "{}{}{}", terminal_ ? "\r\033[K" : "", line(s), terminal_ ? "" : "\n");
     std::fflush(stderr);
   }
   void note(std::string_view message) { fmt::print(stderr, "{}{}\n", terminal_ ? "\r\033[K" : "", message); }
@@ -42,8 +50,37 @@ class TrainingProgress {
   }
 
  private:
+  // What matters least is left out until the rest fits: a line that wraps cannot be drawn over.
+  std::string line(const TrainStep& s) const {
+    const double rate = s.rates.llm.value_or(s.rates.vision_encoder.value_or(s.rates.projector.value_or(0)));
+    const double gflops = flops_ / seconds_ * 1e-9;
+    struct Field {
+      int worth;
+      std::string text;
+    };
+    std::vector<Field> fields = {
+        {9, fmt::format("step {}/{}", s.step, s.steps)},
+        {8, fmt::format("loss {:.4f}", loss_)},
+        {2, fmt::format("norm {:.2f}", s.grad_norm)},
+        {3, fmt::format("rate {:.2e}", rate)},
+        {6, fmt::format("{:.0f} tokens/s", tokens_ / seconds_)},
+        {4, fmt::format("{:.0f} GFLOP/s", gflops)},
+        {5, s.peak_gflops > 0 ? fmt::format("{:.0f} % of peak", 100 * gflops / s.peak_gflops) : ""},
+        {7, fmt::format("{} left", duration(seconds_ / steps_ * static_cast<double>(s.steps - s.step)))}};
+    std::erase_if(fields, [](const Field& field) { return field.text.empty(); });
+    const auto joined = [&] {
+      std::string text;
+      for (const Field& field : fields) text += (text.empty() ? "" : "  ") + field.text;
+      return text;
+    };
+    const auto less = [](const Field& a, const Field& b) { return a.worth < b.worth; };
+    while (terminal_ && fields.size() > 1 && joined().size() >= terminal_width())
+      fields.erase(std::min_element(fields.begin(), fields.end(), less));
+    return joined().substr(0, terminal_ ? terminal_width() - 1 : std::string::npos);
+  }
+
   bool terminal_ = isatty(STDERR_FILENO) == 1;
-  double steps_ = 0, seconds_ = 0, tokens_ = 0, loss_ = 0, last_ = 0;
+  double steps_ = 0, seconds_ = 0, tokens_ = 0, flops_ = 0, loss_ = 0, last_ = 0;
 };
 
 std::string keys_help() {
@@ -78,9 +115,11 @@ void add_train(CLI::App& app) {
     hooks.step = [&](const TrainStep& step) { progress.show(step); };
     hooks.note = [&](std::string_view message) { progress.note(message); };
     const TrainReport report = train(*context, config, hooks);
+    if (!report.finished && report.steps == 0)
+      fail(ErrorCode::kCancelled, "[train] stopped before the first step; nothing was saved");
     if (!report.finished)
-      fail(ErrorCode::kCancelled, "[train] stopped and saved behind step {}; the same command goes on",
-           report.steps);
+      fail(ErrorCode::kCancelled, "[train] stopped; step {} is saved in {}. To go on: videollama3 train {}",
+           report.steps, (config.output / "checkpoints").string(), options->config);
     progress.note(fmt::format("{} steps, {} is ready", report.steps, config.output.string()));
   });
 }

@@ -91,7 +91,11 @@ struct TrainStep {
   double loss = 0, grad_norm = 0;
   TrainRates rates;  // of this step
   int64_t samples = 0, tokens = 0, targets = 0;
-  double seconds = 0, flops = 0;
+  double seconds = 0;
+  double flops = 0;        // what the step is worth: forward and back, nothing that ran a second time
+  double peak_gflops = 0;  // what this machine's products could reach in the training's dtype, measured once
+  double gflops() const { return seconds > 0 ? flops / seconds * 1e-9 : 0; }
+  double share() const { return peak_gflops > 0 ? gflops() / peak_gflops : 0; }
 };
 
 struct TrainHooks {

@@ -6,9 +6,9 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "bench/work.h"
 #include "generate/model_decoder.h"
 #include "model/parameters.h"
+#include "model/work.h"
 
 namespace vl3 {
 namespace {

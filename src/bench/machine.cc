@@ -2,39 +2,13 @@
 #include <atomic>
 #include <fstream>
 
-#include "base/clock.h"
 #include "base/thread_pool.h"
 #include "bench/bench.h"
 #include "ops/cpu/kernels.h"
+#include "ops/peak.h"
 
 namespace vl3 {
 namespace {
-
-// Billions of operations a second, of every try, ascending.
-template <class F>
-std::vector<double> rates(int tries, F&& operations) {
-  std::vector<double> result;
-  for (int i = 0; i < tries; ++i) {
-    const double start = now_s();
-    const double done = operations();
-    result.push_back(done / (now_s() - start) * 1e-9);
-  }
-  std::sort(result.begin(), result.end());
-  return result;
-}
-
-// The fastest try: what nothing disturbed.
-double spin_gflops(Context& context, int64_t (*spin)(int64_t)) {
-  constexpr int64_t kRounds = 2'000'000;
-  return rates(7,
-               [&] {
-                 std::atomic<int64_t> operations{0};
-                 context.threads().parallel_for(context.threads().size(), 1,
-                                                [&](int64_t, int64_t, int) { operations += spin(kRounds); });
-                 return static_cast<double>(operations.load());
-               })
-      .back();
-}
 
 // The median: memory is shared with other machines of the host, whose share changes by the second.
 double read_gbs(Context& context) {
@@ -43,7 +17,7 @@ double read_gbs(Context& context) {
   const int64_t* words = memory.data<int64_t>();
   std::atomic<int64_t> total{0};
   constexpr int kTries = 15;
-  return rates(kTries, [&] {
+  return operation_rates(kTries, [&] {
     context.threads().parallel_for(kWords / kPiece, 1, [&](int64_t piece, int64_t, int) {
       typedef int64_t Words __attribute__((vector_size(64)));
       Words sums[4] = {};

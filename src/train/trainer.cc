@@ -9,6 +9,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "model/work.h"
+#include "ops/cpu/kernels.h"
+#include "ops/peak.h"
 #include "train/batches.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -101,7 +104,15 @@ Json log_row(const TrainStep& s) {
           {"tokens", s.tokens},
           {"targets", s.targets},
           {"seconds", s.seconds},
-          {"tokens_per_s", static_cast<double>(s.tokens) / s.seconds}};
+          {"tokens_per_s", static_cast<double>(s.tokens) / s.seconds},
+          {"gflops", s.gflops()},
+          {"share", s.share()}};
+}
+
+// Of products in the type that a training with this setting computes in.
+double peak_gflops(Context& context, bool bf16) {
+  const KernelSet& kernels = context.kernels();
+  return spin_gflops(context, bf16 && kernels.spin_bf16 != nullptr ? kernels.spin_bf16 : kernels.spin_f32);
 }
 
 class Run {
@@ -138,6 +149,9 @@ void Run::one_step(const ForConditionalGeneration& model, Tape& tape, const Step
     input.loss_divisor = static_cast<double>(batch.targets);
     const Tensor loss = model.forward(context_, input).loss;
     report.loss += static_cast<double>(loss.data<float>()[0]);
+    report.flops += training_flops(model, pass,
+                                   {config_.rates.vision_encoder.has_value(),
+                                    config_.rates.projector.has_value(), config_.rates.llm.has_value()});
     tape.backward(context_, loss);
   }
   report.grad_norm = gradient_norm(context_, tape, trainable_.tensors());
@@ -178,6 +192,7 @@ TrainReport Run::train() {
   trainable_.watch(tape);
   const TrainingScope scope(context_, tape, config_.dtype == "bf16" ? Compute::kAuto : Compute::kF32);
   const ForConditionalGeneration model = trainable_.model();
+  const double peak = peak_gflops(context_, config_.dtype == "bf16");
   Ahead ahead(*batches, steps_);
   while (report.steps < steps_ && !context_.cancelled()) {
     const double start = now_s();
@@ -186,6 +201,7 @@ TrainReport Run::train() {
     step.samples = batch.samples;
     step.tokens = batch.tokens;
     step.targets = batch.targets;
+    step.peak_gflops = peak;
     try {
       one_step(model, tape, batch, step);
     } catch (const Error& stopped) {

@@ -1,0 +1,135 @@
+#include "model/work.h"
+
+#include <algorithm>
+
+#include "model/packed_batch.h"
+#include "model/parameters.h"
+#include "model/vision_encoder.h"
+#include "ops/cache_row.h"
+
+namespace vl3 {
+namespace {
+
+struct PartSize {
+  double matrix_elements = 0;  // multiply-adds a row
+  double bytes = 0;
+};
+
+PartSize size_of_part(const ForConditionalGeneration& model, Part wanted) {
+  ModelWeights weights = model.weights();  // the tensors' memory is not copied
+  PartSize size;
+  visit(weights, model.config(), [&](const std::string&, const Tensor& tensor, Part part) {
+    const bool table =
+        tensor.raw() == weights.text.embed_tokens.raw() || tensor.raw() == weights.text.lm_head.raw();
+    if (part != wanted || table) return;
+    size.bytes += static_cast<double>(tensor.bytes());
+    if (tensor.rank() >= 2) size.matrix_elements += static_cast<double>(tensor.numel());
+  });
+  return size;
+}
+
+}  // namespace
+
+double encode_flops(const ForConditionalGeneration& model, int64_t frames, int64_t patches_a_frame,
+                    int64_t tokens) {
+  const VisionConfig& vision = model.config().vision;
+  const double patches = static_cast<double>(frames * patches_a_frame);
+  const double products = size_of_part(model, Part::kVisionEncoder).matrix_elements * patches;
+  const double attention = 2.0 * static_cast<double>(vision.num_hidden_layers * vision.hidden_size) *
+                           static_cast<double>(patches_a_frame) * patches;
+  const double projector =
+      size_of_part(model, Part::kProjector).matrix_elements * static_cast<double>(tokens);
+  return 2 * (products + attention + projector);
+}
+
+double prefill_flops(const ForConditionalGeneration& model, int64_t tokens) {
+  const TextConfig& text = model.config().text;
+  const double rows = static_cast<double>(tokens);
+  const double products = size_of_part(model, Part::kLanguageModel).matrix_elements * rows;
+  const double attention =  // of each token with those up to it
+      2.0 * static_cast<double>(text.num_hidden_layers * text.num_attention_heads * text.head_dim) * rows *
+      rows / 2;
+  return 2 * (products + attention + static_cast<double>(model.weights().text.lm_head.numel()));
+}
+
+double decode_bytes(const ForConditionalGeneration& model, CacheType cache, int64_t context, int64_t batch) {
+  const TextConfig& text = model.config().text;
+  const double weights = size_of_part(model, Part::kLanguageModel).bytes +
+                         static_cast<double>(model.weights().text.lm_head.bytes());
+  const double token = 2.0 * static_cast<double>(text.num_hidden_layers * text.num_key_value_heads *
+                                                 ops::cache_row_bytes(cache, text.head_dim));
+  return weights + token * static_cast<double>(context * batch);
+}
+
+namespace {
+
+// Patches, patches squared frame by frame, and merged tokens, of pictures or of clips.
+struct VisualWork {
+  double patches = 0, squares = 0, tokens = 0;
+
+  void add(const Tensor& pixels, const Tensor& grid_thw, const Tensor& merge_sizes, const Tensor& keep) {
+    if (!pixels.defined()) return;
+    double merged = 0;
+    for (const Grid& grid : read_grids(grid_thw, merge_sizes, pixels.dim(0))) {
+      const double frame = static_cast<double>(grid.h * grid.w), frames = static_cast<double>(grid.t);
+      patches += frames * frame;
+      squares += frames * frame * frame;
+      merged += frames * frame / static_cast<double>(grid.merge * grid.merge);
+    }
+    tokens +=
+        keep.defined()
+            ? static_cast<double>(keep.numel() - std::count(keep.data<uint8_t>(),
+                                                            keep.data<uint8_t>() + keep.numel(), uint8_t{0}))
+            : merged;
+  }
+};
+
+// Products a multiply-add of the forward pass stands for.
+double passes(bool weights, bool inputs) { return 1.0 + (weights ? 1 : 0) + (inputs ? 1 : 0); }
+
+}  // namespace
+
+double training_flops(const ForConditionalGeneration& model, const ForwardInput& input,
+                      const TrainedParts& trains) {
+  VisualWork seen;
+  seen.add(input.pixel_values, input.image_grid_thw, input.image_merge_sizes, {});
+  seen.add(input.pixel_values_videos, input.video_grid_thw, input.video_merge_sizes,
+           input.video_compression_mask);
+  const VisionConfig& vision = model.config().vision;
+  const double embedding = static_cast<double>(model.weights().vision.patch_embedding.weight.numel());
+  const double layers = size_of_part(model, Part::kVisionEncoder).matrix_elements - embedding;
+  const double frames = 2.0 * static_cast<double>(vision.num_hidden_layers * vision.hidden_size);
+  double work = seen.patches * embedding * passes(trains.vision_encoder, false) +
+                seen.patches * layers * passes(trains.vision_encoder, trains.vision_encoder) +
+                seen.squares * frames * (trains.vision_encoder ? 3 : 1);
+  work += seen.tokens * size_of_part(model, Part::kProjector).matrix_elements *
+          passes(trains.projector, trains.vision_encoder);
+
+  const PackedBatch packed = pack(input);
+  const TextConfig& text = model.config().text;
+  const bool back = trains.llm || (seen.tokens > 0 && (trains.projector || trains.vision_encoder));
+  double pairs = 0;  // of a token with one up to it
+  for (int64_t i = 0; i < packed.sequences.num_sequences(); ++i) {
+    const auto& ends = packed.sequences.cu_seqlens_q;
+    const double length =
+        static_cast<double>(ends[static_cast<size_t>(i) + 1] - ends[static_cast<size_t>(i)]);
+    pairs += length * length / 2;
+  }
+  work += static_cast<double>(packed.rows()) * size_of_part(model, Part::kLanguageModel).matrix_elements *
+          passes(trains.llm, back);
+  work += 2.0 * static_cast<double>(text.num_hidden_layers * text.num_attention_heads * text.head_dim) *
+          pairs * (back ? 3 : 1);
+  const auto targets =
+      static_cast<double>(static_cast<int64_t>(packed.targets.size()) -
+                          std::count(packed.targets.begin(), packed.targets.end(), kIgnoredLabel));
+  work += targets * static_cast<double>(model.weights().text.lm_head.numel()) * passes(trains.llm, back);
+  return 2 * work;
+}
+
+DType vision_dtype(const ForConditionalGeneration& model) {
+  const VisionWeights& vision = model.weights().vision;
+  return vision.layers.empty() ? vision.patch_embedding.weight.dtype()
+                               : vision.layers[0].q_proj.weight.dtype();
+}
+
+}  // namespace vl3
