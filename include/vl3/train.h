@@ -61,8 +61,9 @@ struct TrainConfig {
   std::string schedule = "cosine";  // or "constant"; both after a linear warm-up
   int64_t warmup = -1;              // steps; -1: what warmup_ratio says
   double warmup_ratio = 0.03;
-  std::string dtype = "f32";  // "bf16": products of bf16, sums and master weights f32
-  bool recompute = false;     // layers keep their inputs only and run again on the way back
+  std::string dtype = "f32";      // "bf16": products of bf16, sums and master weights f32
+  bool recompute = false;         // layers keep their inputs only and run again on the way back
+  std::string stream = "decide";  // what follows frames of a stream trains too; "original": it does not
   uint64_t seed = 42;
   int64_t save_every = 1000;  // steps; 0: only the last one
   int64_t keep = 2;           // checkpoints

@@ -1,12 +1,11 @@
 #include "vl3/processor.h"
 
 #include <algorithm>
-#include <array>
-#include <fstream>
 
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "processor/config_files.h"
+#include "processor/open_clip.h"
 #include "processor/patches.h"
 #include "processor/prompt.h"
 
@@ -40,23 +39,6 @@ void pad(const ProcessorRequest& request, int64_t pad_id, const std::vector<std:
       std::copy(of_row.begin(), of_row.end(), out.labels.data<int64_t>() + offset);
     }
   }
-}
-
-// A list of one picture is a clip of one frame. (A GIF may be animated: that is for the decoder of clips to
-// say.)
-bool is_still_picture(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::array<char, 64> head{};
-  file.read(head.data(), head.size());
-  const auto bytes = std::as_bytes(std::span(head.data(), static_cast<size_t>(file.gcount())));
-  ImageFormat format{};
-  return sniff_image(bytes, &format) && format != ImageFormat::kGif;
-}
-
-std::unique_ptr<VideoReader> open_clip(const MediaItem& item, const MediaLimits& limits) {
-  if (item.paths.size() > 1) return VideoReader::open_pictures(item.paths, limits);
-  if (is_still_picture(item.paths[0])) return VideoReader::open_pictures(item.paths, limits);
-  return VideoReader::open(item.paths[0], limits);
 }
 
 }  // namespace
@@ -104,7 +86,7 @@ ProcessorOutput Processor::process(ThreadPool& threads, const ProcessorRequest& 
     const size_t pictures_before = pictures.size(), clips_before = clips.size();
     for (const MediaItem& item : media_of(request, messages)) {
       if (item.video) {
-        readers.push_back(open_clip(item, limits));
+        readers.push_back(open_clip(item.paths, limits));
         clips.push_back({item.name(), readers.back().get(), item.options});
       } else {
         pictures.push_back(item.paths[0]);
@@ -184,7 +166,7 @@ std::vector<MediaPlan> Processor::plan(const ProcessorRequest& request, const Me
     for (const MediaItem& item : media_of(request, messages)) {
       MediaPlan plan{item.name(), item.video};
       if (item.video) {
-        const auto reader = open_clip(item, limits);
+        const auto reader = open_clip(item.paths, limits);
         plan.frames = static_cast<int64_t>(sample_frames(reader->info(), item.options).indices.size());
         plan.height = reader->info().height;
         plan.width = reader->info().width;

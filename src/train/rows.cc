@@ -114,6 +114,50 @@ Json from_conversations(const JsonView& row, const fs::path& media) {
   return messages;
 }
 
+// Text of a turn: a string, or parts of text.
+std::string text_of(const Json& content, const std::string& origin) {
+  if (content.is_string()) return content.get<std::string>();
+  std::string text;
+  require(content.is_array(), ErrorCode::kFormat, "[{}] a turn's \"content\" is {}, not text", origin,
+          shown(content));
+  for (const Json& part : content) {
+    require(part.is_object() && part.contains("text") && part["text"].is_string(), ErrorCode::kFormat,
+            "[{}] a turn of a stream has {}; its pictures are the clip's frames, the rest is text", origin,
+            shown(part));
+    text += part["text"].get<std::string>();
+  }
+  return text;
+}
+
+TrainRow from_stream(const JsonView& row, const fs::path& media) {
+  const std::string& origin = row.origin();
+  TrainRow result{origin, {}, {}};
+  std::vector<Json> clips = media_parts(row, "video", media);
+  require(clips.size() == 1, ErrorCode::kFormat, "[{}] a stream has one \"video\", not {}", origin,
+          clips.size());
+  for (const char* key : {"start_time", "end_time"}) {
+    if (row.has(key)) clips[0][key] = row.number(key, 0);
+  }
+  result.messages = Json::array({{{"role", "stream"}, {"content", Json::array({clips[0]})}}});
+  const Json* turns = row.find("conversation");
+  require(turns != nullptr && turns->is_array() && !turns->empty(), ErrorCode::kFormat,
+          "[{}] \"conversation\" should be a list of turns", origin);
+  for (const Json& json : *turns) {
+    require(json.is_object(), ErrorCode::kFormat, "[{}] a turn is {}", origin, shown(json));
+    const JsonView turn(json, origin);
+    const std::string role = turn.string("role", "");
+    require(role == "user" || role == "assistant" || role == "system", ErrorCode::kFormat,
+            "[{}] a turn has the role \"{}\"; it should be user, assistant or system", origin, role);
+    require(turn.has("content") && turn.has("time"), ErrorCode::kFormat,
+            "[{}] a turn of a stream should have \"content\" and \"time\", not {}", origin, shown(json));
+    const double time_s = turn.number("time", 0);
+    require(result.stream.empty() || time_s >= result.stream.back().time_s, ErrorCode::kFormat,
+            "[{}] a turn at {} s comes after one at {} s", origin, time_s, result.stream.back().time_s);
+    result.stream.push_back({role, text_of(json["content"], origin), time_s});
+  }
+  return result;
+}
+
 // Paths of messages that came ready, resolved in place.
 void resolve_paths(Json& messages, const fs::path& media) {
   for (Json& message : messages) {
@@ -138,7 +182,8 @@ void resolve_paths(Json& messages, const fs::path& media) {
 
 TrainRow parse_row(const Json& json, const std::string& origin, const fs::path& media) {
   const JsonView row(json, origin);
-  TrainRow result{origin, {}};
+  if (row.boolean("stream", false)) return from_stream(row, media);
+  TrainRow result{origin, {}, {}};
   if (row.has("messages")) {
     result.messages = json["messages"];
     require(result.messages.is_array() && !result.messages.empty(), ErrorCode::kFormat,

@@ -39,7 +39,11 @@ Tensor stacked(const std::vector<const Sample*>& samples, Tensor (*of)(const Sam
 }  // namespace
 
 SampleMaker::SampleMaker(Processor processor, const TrainConfig& config)
-    : processor_(std::move(processor)), media_(config.media), max_length_(config.max_length) {}
+    : processor_(std::move(processor)),
+      media_(config.media),
+      max_length_(config.max_length),
+      vocabulary_(Config::from_pretrained(config.model).text.vocab_size),
+      decide_(config.stream == "decide") {}
 
 ProcessorRequest SampleMaker::request_for(const TrainRow& row) const {
   ProcessorRequest request = processor_.request_for(row.messages);
@@ -56,7 +60,7 @@ ProcessorRequest SampleMaker::request_for(const TrainRow& row) const {
   return request;
 }
 
-Sample SampleMaker::make(ThreadPool& threads, const TrainRow& row) const {
+Sample SampleMaker::make(ThreadPool& threads, const TrainRow& row, const StreamDraw& draw) const {
   ProcessorRequest request = request_for(row);
   const std::vector<MediaPlan> plans = processor_.plan(request);
   const auto total = [](const std::vector<MediaPlan>& all) {
@@ -76,7 +80,8 @@ Sample SampleMaker::make(ThreadPool& threads, const TrainRow& row) const {
     }
     tokens = total(processor_.plan(request));
   }
-  Sample sample{processor_.process(threads, request)};
+  Sample sample{row.stream.empty() ? processor_.process(threads, request)
+                                   : process_stream(threads, processor_, request, row, decide_, draw)};
   require(sample.tokens() <= max_length_, ErrorCode::kLimitExceeded,
           "[{}] has {} tokens, more than max_length {}", row.origin, sample.tokens(), max_length_);
   for (const int64_t label : sample.out.labels.span<int64_t>()) sample.targets += label != kNoLabel;
@@ -87,8 +92,17 @@ Sample SampleMaker::make(ThreadPool& threads, const TrainRow& row) const {
 }
 
 void SampleMaker::check(const TrainRow& row) const {
-  processor_.plan(request_for(row));
+  const ProcessorRequest request = request_for(row);
+  if (!row.stream.empty()) {
+    stream_events(request, row);
+    return;
+  }
+  processor_.plan(request);
   processor_.render(row.messages, false);
+}
+
+void SampleMaker::check_model(const TrainRow& row) const {
+  if (!row.stream.empty()) require_stream_tokens(processor_.tokenizer(), vocabulary_, row.origin);
 }
 
 ForwardInput collate(const std::vector<const Sample*>& samples) {

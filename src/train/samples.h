@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "train/rows.h"
+#include "train/stream.h"
 #include "vl3/model.h"
 #include "vl3/processor.h"
 #include "vl3/train.h"
@@ -23,18 +24,21 @@ class SampleMaker {
  public:
   SampleMaker(Processor processor, const TrainConfig& config);
 
-  // Reads and processes the row's media. Throws what that throws, and kLimitExceeded for more than
-  // max_length tokens.
-  Sample make(ThreadPool& threads, const TrainRow& row) const;
+  // Reads and processes the row's media; draw is for rows of a stream. Throws what that throws, and
+  // kLimitExceeded for more than max_length tokens.
+  Sample make(ThreadPool& threads, const TrainRow& row, const StreamDraw& draw = {}) const;
   // The same checks as far as headers and text go, without decoding.
   void check(const TrainRow& row) const;
+  // Throws kUnsupported where the row is of a stream and the model knows no streams.
+  void check_model(const TrainRow& row) const;
 
  private:
   ProcessorRequest request_for(const TrainRow& row) const;
 
   Processor processor_;
   TrainMedia media_;
-  int64_t max_length_;
+  int64_t max_length_, vocabulary_;
+  bool decide_;  // of streams
 };
 
 // Samples side by side: sequences are padded on the right in the tensors, and nothing of that is computed.

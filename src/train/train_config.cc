@@ -213,6 +213,12 @@ const Row kRows[] = {
     {{"recompute", "boolean", "layers run again on the way back instead of keeping their activations"},
      [](TrainConfig& c, const JsonView& v) { c.recompute = v.boolean("recompute", false); },
      [](const TrainConfig& c) { return Json(c.recompute); }},
+    {{"stream", "text",
+      "of rows of a stream: decide trains when to speak, original leaves that out as the release does"},
+     [](TrainConfig& c, const JsonView& v) {
+       c.stream = word(v, "stream", "decide", {"decide", "original"});
+     },
+     [](const TrainConfig& c) { return Json(c.stream); }},
     {{"seed", "integer", "of the order of rows and of fresh weights"},
      [](TrainConfig& c, const JsonView& v) {
        c.seed = static_cast<uint64_t>(v.integer("seed", 42, 0, INT64_MAX));
