@@ -64,8 +64,7 @@ Tensor self_attention(const Step& step, int64_t layer, const TextLayerWeights& l
   Context& context = step.context;
   const TextConfig& config = step.config;
   const int64_t rows = x.dim(0), width = config.head_dim, heads = config.num_attention_heads;
-  const ops::LinearOperand projections[] = {
-      {l.q_proj.weight, l.q_proj.bias}, {l.k_proj.weight, l.k_proj.bias}, {l.v_proj.weight, l.v_proj.bias}};
+  const ops::LinearOperand projections[] = {operand(l.q_proj), operand(l.k_proj), operand(l.v_proj)};
   const std::vector<Tensor> qkv =
       ops::linears(context, x, projections, rms_norm(l.input_layernorm, config));  // [T, heads · width] each
   const auto rotated = [&](const Tensor& t, int64_t h) {
@@ -74,16 +73,16 @@ Tensor self_attention(const Step& step, int64_t layer, const TextLayerWeights& l
   const int64_t kv_heads = config.num_key_value_heads;
   const Tensor y = attend(step, layer, rotated(qkv[0], heads), rotated(qkv[1], kv_heads),
                           qkv[2].reshape({rows, kv_heads, width}), products_for(l.q_proj.weight));
-  return ops::linear(context, y.reshape({rows, heads * width}), l.o_proj.weight, {},
+  return ops::linear(context, y.reshape({rows, heads * width}), operand(l.o_proj),
                      {ops::Activation::kNone, &x});
 }
 
 Tensor decoder_layer(const Step& step, int64_t layer, const TextLayerWeights& l, const Tensor& x) {
   Context& context = step.context;
   const Tensor attended = self_attention(step, layer, l, x);
-  const Tensor gated = ops::gated_linear(context, attended, l.gate_proj.weight, l.up_proj.weight,
+  const Tensor gated = ops::gated_linear(context, attended, operand(l.gate_proj), operand(l.up_proj),
                                          rms_norm(l.post_attention_layernorm, step.config));  // [T, F]
-  return ops::linear(context, gated, l.down_proj.weight, {}, {ops::Activation::kNone, &attended});
+  return ops::linear(context, gated, operand(l.down_proj), {ops::Activation::kNone, &attended});
 }
 
 }  // namespace

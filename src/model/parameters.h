@@ -3,10 +3,13 @@
 // counting, freezing and optimising all walk visit(), so that the list of tensors exists once. Names are
 // those of the video_llama_3 layout.
 
+#include <concepts>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "ops/attention.h"
+#include "ops/linear.h"
 #include "vl3/config.h"
 #include "vl3/tensor.h"
 
@@ -16,9 +19,12 @@ namespace vl3 {
 enum class Part { kVisionEncoder, kProjector, kLanguageModel };
 
 struct LinearWeights {
-  Tensor weight;  // [N, K]
-  Tensor bias;    // [N], or undefined
+  Tensor weight;                                 // [N, K]
+  Tensor bias;                                   // [N], or undefined
+  std::shared_ptr<const ops::LowRank> low_rank;  // what an adapter adds; null: nothing
 };
+
+inline ops::LinearOperand operand(const LinearWeights& w) { return {w.weight, w.bias, w.low_rank.get()}; }
 
 struct LayerNormWeights {
   Tensor weight, bias;  // [D]
@@ -74,8 +80,12 @@ namespace detail {
 
 template <class F>
 void visit_linear(LinearWeights& w, const std::string& name, bool with_bias, F&& f) {
-  f(name + ".weight", w.weight);
-  if (with_bias) f(name + ".bias", w.bias);
+  if constexpr (std::invocable<F, const std::string&, LinearWeights&>) {
+    f(name, w);
+  } else {
+    f(name + ".weight", w.weight);
+    if (with_bias) f(name + ".bias", w.bias);
+  }
 }
 
 template <class F>
@@ -137,7 +147,12 @@ void visit(TextWeights& w, const TextConfig& config, const std::string& prefix, 
 // embedding.
 template <class F>
 void visit(ModelWeights& w, const Config& config, F&& f) {
-  const auto in = [&f](Part part) { return [&f, part](const std::string& n, Tensor& t) { f(n, t, part); }; };
+  const auto in = [&f](Part part) {
+    return [&f, part ]<class T>(const std::string& n,
+                                T& t) requires std::invocable<F&, const std::string&, T&, Part> {
+      f(n, t, part);
+    };
+  };
   visit(w.vision, config.vision, "model.vision_model.", in(Part::kVisionEncoder));
   visit(w.projector, "model.projector.", in(Part::kProjector));
   visit(w.text, config.text, "model.language_model.", in(Part::kLanguageModel));
@@ -146,6 +161,17 @@ void visit(ModelWeights& w, const Config& config, F&& f) {
   } else {
     f(std::string("lm_head.weight"), w.text.lm_head, Part::kLanguageModel);
   }
+}
+
+// f(name, layer, part) for every linear layer but the head; the name is that of its weight without ".weight".
+template <class F>
+void visit_linears(ModelWeights& w, const Config& config, F&& f) {
+  struct Linears {
+    F& f;
+    void operator()(const std::string& name, LinearWeights& layer, Part part) { f(name, layer, part); }
+    void operator()(const std::string&, Tensor&, Part) {}
+  };
+  visit(w, config, Linears{f});
 }
 
 }  // namespace vl3

@@ -57,8 +57,7 @@ Tensor self_attention(Context& context, const VisionLayerWeights& l, const Visio
                       const Tensor& x, const RotaryTable& rotary, const Frames& frames, bool wanted_only) {
   const int64_t heads = config.num_attention_heads, width = config.head_dim();
   const ops::Prologue norm = layer_norm(l.layer_norm1, config);
-  const ops::LinearOperand query = {l.q_proj.weight, l.q_proj.bias}, key = {l.k_proj.weight, l.k_proj.bias},
-                           value = {l.v_proj.weight, l.v_proj.bias};
+  const ops::LinearOperand query = operand(l.q_proj), key = operand(l.k_proj), value = operand(l.v_proj);
   const auto in_heads = [&](const Tensor& t) { return t.reshape({t.dim(0), heads, width}); };
   const float scale = 1.0f / std::sqrt(static_cast<float>(width));
   const auto attend = [&](const Tensor& q, const Tensor& k, const Tensor& v,
@@ -69,7 +68,7 @@ Tensor self_attention(Context& context, const VisionLayerWeights& l, const Visio
     return y.reshape({y.dim(0), config.hidden_size});
   };
   const auto finish = [&](const Tensor& y, const Tensor& residual) {
-    return ops::linear(context, y, l.out_proj.weight, l.out_proj.bias, {ops::Activation::kNone, &residual});
+    return ops::linear(context, y, operand(l.out_proj), {ops::Activation::kNone, &residual});
   };
   if (!wanted_only) {
     const ops::LinearOperand projections[] = {query, key, value};
@@ -89,9 +88,9 @@ Tensor self_attention(Context& context, const VisionLayerWeights& l, const Visio
 Tensor encoder_layer(Context& context, const VisionLayerWeights& l, const VisionConfig& config,
                      const Tensor& x, const RotaryTable& rotary, const Frames& frames, bool wanted_only) {
   const Tensor attended = self_attention(context, l, config, x, rotary, frames, wanted_only);
-  const Tensor up = ops::linear(context, attended, l.fc1.weight, l.fc1.bias,
-                                {ops::activation_from(config.hidden_act)}, layer_norm(l.layer_norm2, config));
-  return ops::linear(context, up, l.fc2.weight, l.fc2.bias, {ops::Activation::kNone, &attended});
+  const Tensor up = ops::linear(context, attended, operand(l.fc1), {ops::activation_from(config.hidden_act)},
+                                layer_norm(l.layer_norm2, config));
+  return ops::linear(context, up, operand(l.fc2), {ops::Activation::kNone, &attended});
 }
 
 // Patches of whole tokens [·, D] → tokens, frames of one merge size at a time.

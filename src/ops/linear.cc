@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "ops/linear_backward.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/tape.h"
@@ -84,27 +85,6 @@ Tensor column_sums(Context& context, const Tensor& x) {
   return sums;
 }
 
-// dx = dy W
-Tensor input_gradient(Context& context, const Tensor& dy, const Tensor& weight) {
-  const Tensor dense = is_quantized(weight.dtype()) ? widened(context, weight) : weight;
-  Tensor dx = context.empty({dy.dim(0), weight.dim(1)});
-  MatmulColumns product{&dense, dx.data<float>()};
-  product.turned = true;
-  product.rounded = weight.dtype() == DType::kBF16;
-  matmul(context, MatmulRows{dy.data<float>(), dy.dim(0), dy.dim(1), {}}, std::span(&product, 1));
-  return dx;
-}
-
-// dW += dyᵀ x
-void add_weight_gradient(Context& context, const Tensor& dy, const Tensor& x, const Tensor& weight,
-                         Tensor sum) {
-  const Tensor dyt = transposed(context, dy);
-  MatmulColumns product{&x, sum.data<float>()};
-  product.turned = product.accumulate = true;
-  product.rounded = weight.dtype() == DType::kBF16;
-  matmul(context, MatmulRows{dyt.data<float>(), dyt.dim(0), dyt.dim(1), {}}, std::span(&product, 1));
-}
-
 void record_linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
   tape.record(y, [=](Context& context, Tape& t, const Tensor& dy) {
     const Tensor gradient = dy.reshape({x.dim(0), weight.dim(0)});
@@ -154,7 +134,32 @@ class RowNorm {
   MatmulRows rows_;
 };
 
+// What a layer's adapter adds to its product [T, N]; undefined where it has none.
+Tensor added_to(Context& context, const RowNorm& norm, const LinearOperand& layer) {
+  return layer.low_rank == nullptr ? Tensor()
+                                   : low_rank(context, norm.rows(), *layer.low_rank, layer.weight.dim(0));
+}
+
 }  // namespace
+
+Tensor input_gradient(Context& context, const Tensor& dy, const Tensor& weight) {
+  const Tensor dense = is_quantized(weight.dtype()) ? widened(context, weight) : weight;
+  Tensor dx = context.empty({dy.dim(0), weight.dim(1)});
+  MatmulColumns product{&dense, dx.data<float>()};
+  product.turned = true;
+  product.rounded = weight.dtype() == DType::kBF16;
+  matmul(context, MatmulRows{dy.data<float>(), dy.dim(0), dy.dim(1), {}}, std::span(&product, 1));
+  return dx;
+}
+
+void add_weight_gradient(Context& context, const Tensor& dy, const Tensor& x, const Tensor& weight,
+                         Tensor sum) {
+  const Tensor dyt = transposed(context, dy);
+  MatmulColumns product{&x, sum.data<float>()};
+  product.turned = product.accumulate = true;
+  product.rounded = weight.dtype() == DType::kBF16;
+  matmul(context, MatmulRows{dyt.data<float>(), dyt.dim(0), dyt.dim(1), {}}, std::span(&product, 1));
+}
 
 Activation activation_from(std::string_view name) {
   if (name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
@@ -165,12 +170,25 @@ Activation activation_from(std::string_view name) {
 
 Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias,
               const Epilogue& epilogue, const Prologue& prologue) {
+  return linear(context, x, LinearOperand{weight, bias}, epilogue, prologue);
+}
+
+Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, const Epilogue& epilogue,
+              const Prologue& prologue) {
+  const Tensor &weight = layer.weight, &bias = layer.bias;
   check_linear(x, weight, bias, epilogue.residual);
   const Tensor none;
   const Tensor& residual = epilogue.residual == nullptr ? none : *epilogue.residual;
+  if (layer.low_rank != nullptr && context.tape() != nullptr) {  // a tape records one step at a time
+    const Tensor input = normed(context, x, prologue);
+    const Tensor sum =
+        add(context, linear(context, input, weight, bias), low_rank(context, input, *layer.low_rank));
+    const Tensor y = activation(context, sum, epilogue.activation);
+    return residual.defined() ? add(context, y, residual) : y;
+  }
   if (tape_for(context, {&x, &weight, &bias, &residual, weight_of(prologue), bias_of(prologue)}) != nullptr &&
       (epilogue.activation != Activation::kNone || residual.defined() ||
-       prologue.norm != Prologue::Norm::kNone)) {  // a tape records one step at a time
+       prologue.norm != Prologue::Norm::kNone)) {
     const Tensor y =
         activation(context, linear(context, normed(context, x, prologue), weight, bias), epilogue.activation);
     return residual.defined() ? add(context, y, residual) : y;
@@ -181,16 +199,19 @@ Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Ten
   const float* b = wide_bias.defined() ? wide_bias.data<float>() : nullptr;
   const float* r = residual.defined() ? residual.data<float>() : nullptr;
   const int64_t n = weight.dim(0);
+  const RowNorm norm(context, x, prologue);
+  const Tensor added = added_to(context, norm, layer);
+  const float* d = added.defined() ? added.data<float>() : nullptr;
   MatmulColumns product{&weight, y.data<float>()};
-  if (b != nullptr || r != nullptr || epilogue.activation != Activation::kNone) {
-    product.finish = [&kernels, b, r, n, kind = epilogue.activation](int64_t row, int64_t column,
-                                                                     int64_t count, float* values) {
+  if (b != nullptr || d != nullptr || r != nullptr || epilogue.activation != Activation::kNone) {
+    product.finish = [&kernels, b, d, r, n, kind = epilogue.activation](int64_t row, int64_t column,
+                                                                        int64_t count, float* values) {
       if (b != nullptr) kernels.add(values, b + column, count, values);
+      if (d != nullptr) kernels.add(values, d + row * n + column, count, values);
       activate(kernels, values, count, kind);
       if (r != nullptr) kernels.add(values, r + row * n + column, count, values);
     };
   }
-  const RowNorm norm(context, x, prologue);
   matmul(context, norm.rows(), std::span(&product, 1));
   if (Tape* tape = tape_for(context, {&x, &weight, &bias})) record_linear(*tape, x, weight, bias, y);
   return y;
@@ -201,34 +222,46 @@ std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const L
   std::vector<Tensor> results;
   if (context.tape() != nullptr) {
     const Tensor input = normed(context, x, prologue);
-    for (const LinearOperand& o : operands) results.push_back(linear(context, input, o.weight, o.bias));
+    for (const LinearOperand& o : operands) results.push_back(linear(context, input, o));
     return results;
   }
   std::vector<MatmulColumns> products;
-  std::vector<Tensor> biases;
+  std::vector<Tensor> biases, sums;
+  const RowNorm norm(context, x, prologue);
   for (const LinearOperand& o : operands) {
     check_linear(x, o.weight, o.bias, nullptr);
     results.push_back(context.empty({x.dim(0), o.weight.dim(0)}));
     biases.push_back(widened(context, o.bias));
+    sums.push_back(added_to(context, norm, o));
     MatmulColumns product{&o.weight, results.back().data<float>()};
-    if (o.bias.defined()) {
-      product.finish = [&kernels = context.kernels(), b = biases.back().data<float>()](
-                           int64_t, int64_t column, int64_t count, float* values) {
-        kernels.add(values, b + column, count, values);
+    const float* b = o.bias.defined() ? biases.back().data<float>() : nullptr;
+    const float* d = sums.back().defined() ? sums.back().data<float>() : nullptr;
+    if (b != nullptr || d != nullptr) {
+      product.finish = [&kernels = context.kernels(), b, d, n = o.weight.dim(0)](
+                           int64_t row, int64_t column, int64_t count, float* values) {
+        if (b != nullptr) kernels.add(values, b + column, count, values);
+        if (d != nullptr) kernels.add(values, d + row * n + column, count, values);
       };
     }
     products.push_back(std::move(product));
   }
-  const RowNorm norm(context, x, prologue);
   matmul(context, norm.rows(), products);
   return results;
 }
 
 Tensor gated_linear(Context& context, const Tensor& x, const Tensor& gate, const Tensor& up,
                     const Prologue& prologue) {
+  return gated_linear(context, x, LinearOperand{gate, kAbsent}, LinearOperand{up, kAbsent}, prologue);
+}
+
+Tensor gated_linear(Context& context, const Tensor& x, const LinearOperand& gate_layer,
+                    const LinearOperand& up_layer, const Prologue& prologue) {
+  const Tensor &gate = gate_layer.weight, &up = up_layer.weight;
+  require(!gate_layer.bias.defined() && !up_layer.bias.defined(), ErrorCode::kInvalidArgument,
+          "[gated_linear] takes no biases");
   if (context.tape() != nullptr) {
     const Tensor input = normed(context, x, prologue);
-    return swiglu(context, linear(context, input, gate), linear(context, input, up));
+    return swiglu(context, linear(context, input, gate_layer), linear(context, input, up_layer));
   }
   check_linear(x, gate, {}, nullptr);
   check_linear(x, up, {}, nullptr);
@@ -241,11 +274,17 @@ Tensor gated_linear(Context& context, const Tensor& x, const Tensor& gate, const
   MatmulColumns product{&gate, y.data<float>()};
   product.partner_w = &up;
   product.partner_c = ups.data<float>();
-  product.finish = [&kernels = context.kernels(), u = ups.data<float>(), n](int64_t row, int64_t column,
-                                                                            int64_t count, float* values) {
-    kernels.swiglu(values, u + row * n + column, count, values);
-  };
   const RowNorm norm(context, x, prologue);
+  const Tensor gate_sum = added_to(context, norm, gate_layer), up_sum = added_to(context, norm, up_layer);
+  product.finish = [&kernels = context.kernels(), u = ups.data<float>(), n,
+                    gd = gate_sum.defined() ? gate_sum.data<float>() : nullptr,
+                    ud = up_sum.defined() ? up_sum.data<float>() : nullptr](int64_t row, int64_t column,
+                                                                            int64_t count, float* values) {
+    const int64_t at = row * n + column;
+    if (gd != nullptr) kernels.add(values, gd + at, count, values);
+    if (ud != nullptr) kernels.add(u + at, ud + at, count, u + at);
+    kernels.swiglu(values, u + at, count, values);
+  };
   matmul(context, norm.rows(), std::span(&product, 1));
   return y;
 }

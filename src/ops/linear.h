@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ops/low_rank.h"
 #include "vl3/context.h"
 #include "vl3/tensor.h"
 
@@ -35,8 +36,9 @@ struct Prologue {
 };
 
 struct LinearOperand {
-  const Tensor& weight;  // [N, K] f32, bf16, f16, int8 or int4
-  const Tensor& bias;    // [N] f32, bf16 or f16, or undefined
+  const Tensor& weight;               // [N, K] f32, bf16, f16, int8 or int4
+  const Tensor& bias;                 // [N] f32, bf16 or f16, or undefined
+  const LowRank* low_rank = nullptr;  // what an adapter adds to the product, before the activation
 };
 
 // x [T, K] f32 → [T, N] f32. Differentiable in f32 weights. Throws kInvalidArgument for shapes and dtypes
@@ -50,6 +52,10 @@ struct LinearOperand {
 Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               const Epilogue& epilogue = {}, const Prologue& prologue = {});
 
+// The same with what an adapter adds: y = activation(x Wᵀ + b + low_rank(x)) + residual.
+Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, const Epilogue& epilogue = {},
+              const Prologue& prologue = {});
+
 // Several of the same x: the norm and the rounding are done once.
 std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const LinearOperand> operands,
                             const Prologue& prologue = {});
@@ -57,6 +63,9 @@ std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const L
 // silu(x Gᵀ) · (x Uᵀ), gate and up [N, K] → [T, N].
 Tensor gated_linear(Context& context, const Tensor& x, const Tensor& gate, const Tensor& up,
                     const Prologue& prologue = {});
+
+Tensor gated_linear(Context& context, const Tensor& x, const LinearOperand& gate, const LinearOperand& up,
+                    const Prologue& prologue = {});  // without biases
 
 // x of any shape, elementwise. Differentiable.
 Tensor activation(Context& context, const Tensor& x, Activation kind);

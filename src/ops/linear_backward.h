@@ -1,0 +1,16 @@
+#pragma once
+// The two products of a linear layer's way back.
+
+#include "vl3/context.h"
+#include "vl3/tensor.h"
+
+namespace vl3::ops {
+
+// dy [T, N], weight [N, K] → dy W [T, K].
+Tensor input_gradient(Context& context, const Tensor& dy, const Tensor& weight);
+
+// sum [N, K] += dyᵀ x, of dy [T, N] and x [T, K]; weight's type says how products round.
+void add_weight_gradient(Context& context, const Tensor& dy, const Tensor& x, const Tensor& weight,
+                         Tensor sum);
+
+}  // namespace vl3::ops

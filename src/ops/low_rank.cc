@@ -1,0 +1,112 @@
+#include "ops/low_rank.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/check.h"
+#include "base/random.h"
+#include "base/thread_pool.h"
+#include "ops/linear_backward.h"
+#include "ops/tape.h"
+
+namespace vl3::ops {
+namespace {
+
+constexpr int64_t kGrain = 1 << 14;  // elements a thread takes at once
+constexpr int64_t kDraws = 8;        // 16 bits each, that one block of random numbers makes
+
+void check(int64_t k, int64_t n, const LowRank& layer) {
+  const bool good = layer.a.rank() == 2 && layer.b.rank() == 2 && layer.a.dtype() == DType::kF32 &&
+                    layer.b.dtype() == DType::kF32 && layer.a.dim(1) == k && layer.b.dim(0) == n &&
+                    layer.a.dim(0) == layer.b.dim(1);
+  require(good, ErrorCode::kInvalidArgument,
+          "[low_rank] A {} {} and B {} {} should be f32, [r, {}] and [{}, r]", to_string(layer.a.dtype()),
+          to_string(layer.a.shape()), to_string(layer.b.dtype()), to_string(layer.b.shape()), k, n);
+}
+
+MatmulRows rows_of(const Tensor& x) { return {x.data<float>(), x.dim(0), x.dim(1), {}}; }
+
+// scale · A x [T, r]
+Tensor narrow(Context& context, const MatmulRows& rows, const LowRank& layer) {
+  Tensor t = context.empty({rows.m, layer.a.dim(0)});
+  MatmulColumns product{&layer.a, t.data<float>()};
+  product.finish = [scale = layer.scale](int64_t, int64_t, int64_t count, float* values) {
+    for (int64_t i = 0; i < count; ++i) values[i] *= scale;
+  };
+  matmul(context, rows, std::span(&product, 1));
+  return t;
+}
+
+// B t [T, N]
+Tensor wide(Context& context, const Tensor& t, const LowRank& layer) {
+  Tensor y = context.empty({t.dim(0), layer.b.dim(0)});
+  matmul(context, t.data<float>(), t.dim(0), t.dim(1), layer.b, y.data<float>());
+  return y;
+}
+
+void multiply(Context& context, Tensor& x, float factor) {
+  float* values = x.data<float>();
+  context.threads().parallel_for(x.numel(), kGrain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) values[i] *= factor;
+  });
+}
+
+}  // namespace
+
+Tensor dropped(Context& context, const Tensor& x, const Dropout& dropout, uint32_t stream) {
+  const auto threshold = static_cast<uint32_t>(std::lround(dropout.rate * 65536));
+  if (threshold == 0) return x;
+  const float factor = 65536.0f / static_cast<float>(65536 - threshold);
+  Tensor y = context.empty(x.shape());
+  const float* source = x.data<float>();
+  float* target = y.data<float>();
+  const std::array<uint32_t, 2> key = {static_cast<uint32_t>(dropout.seed),
+                                       static_cast<uint32_t>(dropout.seed >> 32)};
+  const int64_t blocks = (x.numel() + kDraws - 1) / kDraws;
+  context.threads().parallel_for(blocks, kGrain / kDraws, [&](int64_t begin, int64_t end, int) {
+    for (int64_t block = begin; block < end; ++block) {
+      // The last word is never 0, which is what other draws of the seed have there.
+      const PhiloxBlock bits =
+          philox4x32({static_cast<uint32_t>(block), dropout.step, stream, dropout.pass + 1}, key);
+      const int64_t first = block * kDraws, count = std::min(kDraws, x.numel() - first);
+      for (int64_t i = 0; i < count; ++i) {
+        const uint32_t draw = bits[static_cast<size_t>(i / 2)] >> (i % 2 * 16) & 0xffff;
+        target[first + i] = draw < threshold ? 0.0f : source[first + i] * factor;
+      }
+    }
+  });
+  return y;
+}
+
+Tensor low_rank(Context& context, const MatmulRows& rows, const LowRank& layer, int64_t n) {
+  check(rows.k, n, layer);
+  return wide(context, narrow(context, rows, layer), layer);
+}
+
+Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer) {
+  require(x.rank() == 2 && layer.b.rank() == 2, ErrorCode::kInvalidArgument,
+          "[low_rank] x {} and B {} should be [T, K] and [N, r]", to_string(x.shape()),
+          to_string(layer.b.shape()));
+  check(x.dim(1), layer.b.dim(0), layer);
+  // A copy: the draws of this pass, also where backward comes back after the next one began.
+  const Dropout draws = context.tape() != nullptr && layer.dropout ? *layer.dropout : Dropout{};
+  const Tensor t = narrow(context, rows_of(dropped(context, x, draws, layer.stream)), layer);  // [T, r]
+  const Tensor y = wide(context, t, layer);
+  Tape* tape = tape_for(context, {&x, &layer.a, &layer.b});
+  if (tape == nullptr) return y;
+  tape->record(y, [x, t, layer, draws](Context& c, Tape& tp, const Tensor& dy) {
+    if (tp.needs_gradient(layer.b)) add_weight_gradient(c, dy, t, layer.b, tp.gradient_sum(c, layer.b));
+    if (!tp.needs_gradient(x) && !tp.needs_gradient(layer.a)) return;
+    Tensor dt = input_gradient(c, dy, layer.b);  // [T, r]
+    multiply(c, dt, layer.scale);
+    if (tp.needs_gradient(layer.a)) {
+      add_weight_gradient(c, dt, dropped(c, x, draws, layer.stream), layer.a, tp.gradient_sum(c, layer.a));
+    }
+    if (tp.needs_gradient(x))
+      tp.add_gradient(c, x, dropped(c, input_gradient(c, dt, layer.a), draws, layer.stream));
+  });
+  return y;
+}
+
+}  // namespace vl3::ops
