@@ -27,6 +27,8 @@ class Quarantine {
   void write() {
     const std::lock_guard lock(mutex_);
     if (rows_.empty() || rows_.size() == written_) return;
+    std::error_code ignored;  // writing tells
+    std::filesystem::create_directories(file_.parent_path(), ignored);
     AtomicFile file(file_);
     for (const auto& [origin, why] : rows_) file.write(Json({{"row", origin}, {"why", why}}).dump() + "\n");
     file.commit();

@@ -36,6 +36,16 @@ std::vector<fs::path> checkpoints(const TrainConfig& config) {
   return found;
 }
 
+// What interrupted writes left behind.
+void clear_partial(const TrainConfig& config) {
+  std::error_code ignored;
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(config.output / "checkpoints", ignored)) {
+    if (entry.path().filename().string().find(".partial-") != std::string::npos) left.push_back(entry.path());
+  }
+  for (const fs::path& path : left) fs::remove_all(path, ignored);
+}
+
 std::vector<std::pair<std::string, Tensor>> state_tensors(const std::vector<TrainedTensor>& tensors) {
   std::vector<std::pair<std::string, Tensor>> result;
   std::vector<int64_t> steps;
@@ -113,6 +123,7 @@ void save_checkpoint(const Trainable& trainable, const TrainConfig& config, cons
 
 std::optional<int64_t> resume(Trainable& trainable, const TrainConfig& config, const Json& fingerprint,
                               const TrainHooks& hooks) {
+  clear_partial(config);
   for (const fs::path& folder : checkpoints(config)) {
     Json settings;
     try {
@@ -128,7 +139,8 @@ std::optional<int64_t> resume(Trainable& trainable, const TrainConfig& config, c
       if (hooks.note) hooks.note(fmt::format("passing over {}: {}", folder.string(), error.what()));
       fs::path aside = folder;
       std::error_code ignored;
-      fs::rename(folder, aside += ".damaged", ignored);
+      fs::remove_all(aside += ".damaged", ignored);
+      fs::rename(folder, aside, ignored);
       continue;
     }
     fail(ErrorCode::kInvalidArgument,

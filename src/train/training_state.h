@@ -20,8 +20,8 @@ void save_checkpoint(const Trainable& trainable, const TrainConfig& config, cons
                      int64_t step);
 
 // The newest checkpoint that is whole, brought back into trainable; its step, or nothing where there is
-// none. A damaged one is passed over, with a note. Throws kInvalidArgument where it belongs to another
-// training, naming what differs.
+// none. A damaged one is passed over, with a note; what interrupted writes left is removed. Throws
+// kInvalidArgument where it belongs to another training, naming what differs.
 std::optional<int64_t> resume(Trainable& trainable, const TrainConfig& config, const Json& fingerprint,
                               const TrainHooks& hooks);
 

@@ -56,7 +56,7 @@ inline std::vector<Json> log_of(const std::filesystem::path& output) {
   std::istringstream lines(read_text(output / "log.jsonl"));
   for (std::string line; std::getline(lines, line);) {
     rows.push_back(parse_json(line, "log"));
-    for (const char* key : {"seconds", "tokens_per_s"}) rows.back().erase(key);
+    for (const char* key : {"seconds", "tokens_per_s", "gflops", "share"}) rows.back().erase(key);
   }
   return rows;
 }
