@@ -14,7 +14,8 @@ const std::vector<std::string>& kind_names() {
 Scene make_scene(const Options& options, uint64_t index) {
   require(!options.kinds.empty(), ErrorCode::kInvalidArgument, "[scenes] no kinds to choose from");
   const uint64_t split = static_cast<uint64_t>(options.split);
-  Random random(splitmix64(splitmix64(options.seed * 3 + split) ^ splitmix64(index)));
+  // Hashed one after the other: two hashes side by side would make scene 3 of one split scene 4 of another.
+  Random random(splitmix64(options.seed * 3 + split) ^ index);
   using Maker = Scene (*)(const Options&, Random&);
   constexpr std::array<Maker, 7> kMakers = {make_shapes,   make_words, make_chart, make_table,
                                             make_document, make_clip,  make_text};
