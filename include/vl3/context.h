@@ -59,6 +59,8 @@ class Context {
   // Most bytes that were in use at once, and in use now; for plans, benchmarks and tests.
   size_t peak_bytes() const noexcept;
   size_t used_bytes() const noexcept;
+  // In use or kept to be used again: at most a quarter more than the most that were in use at once.
+  size_t held_bytes() const noexcept;
   void release_unused() noexcept;  // gives pooled memory back to the system
 
   // Cancellation: any thread may ask; long operations notice between layers or tiles and throw kCancelled.

@@ -51,7 +51,7 @@ const KernelSet* kernels_named(const std::string& name) {
 struct Context::Pool : std::enable_shared_from_this<Context::Pool> {
   std::mutex mutex;
   std::multimap<size_t, std::shared_ptr<Storage>> free;
-  size_t used = 0, peak = 0;
+  size_t used = 0, peak = 0, unused = 0;
 
   // Sizes in steps of an eighth of their power of two: little is wasted, and sizes that vary a little meet
   // again.
@@ -72,6 +72,13 @@ struct Context::Pool : std::enable_shared_from_this<Context::Pool> {
       if (const auto found = free.find(size); found != free.end()) {
         buffer = std::move(found->second);
         free.erase(found);
+        unused -= size;
+      }
+      // Batches of ever other sizes would leave ever more buffers that nobody asks for again.
+      while (buffer == nullptr && !free.empty() && used + unused > peak + peak / 4) {
+        const auto largest = std::prev(free.end());
+        unused -= largest->first;
+        free.erase(largest);
       }
     }
     if (buffer == nullptr) {
@@ -92,6 +99,7 @@ struct Context::Pool : std::enable_shared_from_this<Context::Pool> {
                            pool->used -= size;
                            ASAN_POISON_MEMORY_REGION(buffer->data(), size);
                            pool->free.emplace(size, std::move(buffer));
+                           pool->unused += size;
                          });
   }
 };
@@ -121,6 +129,11 @@ size_t Context::peak_bytes() const noexcept {
   return pool_->peak;
 }
 
+size_t Context::held_bytes() const noexcept {
+  std::lock_guard lock(pool_->mutex);
+  return pool_->used + pool_->unused;
+}
+
 size_t Context::used_bytes() const noexcept {
   std::lock_guard lock(pool_->mutex);
   return pool_->used;
@@ -130,6 +143,7 @@ void Context::release_unused() noexcept {
   std::multimap<size_t, std::shared_ptr<Storage>> released;
   std::lock_guard lock(pool_->mutex);
   released.swap(pool_->free);
+  pool_->unused = 0;
 }
 
 void Context::check_cancelled() const { require(!cancelled(), ErrorCode::kCancelled, "[context] cancelled"); }

@@ -176,5 +176,16 @@ TEST(ContextLog, GoesToTheSinkOrNowhere) {
   EXPECT_EQ(lines, "W one");
 }
 
+TEST(Context, KeepsLittleMoreThanWasInUseAtOnceHoweverSizesVary) {
+  Context context({.num_threads = 1});
+  for (int64_t i = 1; i <= 200; ++i) {
+    const Tensor a = context.empty({i * 5000}), b = context.empty({(201 - i) * 7000});
+    EXPECT_LE(context.held_bytes(), context.peak_bytes() * 5 / 4);
+  }
+  EXPECT_LE(context.held_bytes(), context.peak_bytes() * 5 / 4);
+  context.release_unused();
+  EXPECT_EQ(context.held_bytes(), 0U);
+}
+
 }  // namespace
 }  // namespace vl3
