@@ -83,6 +83,40 @@ class TrainingProgress {
   double steps_ = 0, seconds_ = 0, tokens_ = 0, flops_ = 0, loss_ = 0, last_ = 0;
 };
 
+std::string size_text(double bytes) {
+  return bytes >= 1e9 ? fmt::format("{:.2f} GB", bytes * 1e-9) : fmt::format("{:.1f} MB", bytes * 1e-6);
+}
+
+void print_plan(const Json& plan) {
+  fmt::print("{:<16} {:>14}  {}\n", "part", "parameters", "rate");
+  for (const char* part : {"vision_encoder", "projector", "llm"}) {
+    const Json& p = plan["parts"][part];
+    fmt::print("{:<16} {:>14}  {}\n", part, p["parameters"].get<int64_t>(),
+               p["trains"].get<bool>() ? fmt::format("{:.3g}", p["rate"].get<double>()) : "frozen");
+  }
+  fmt::print("\n{} steps{}, {} of them warm-up; factor on the rates:", plan["steps"].get<int64_t>(),
+             plan.contains("steps_per_epoch")
+                 ? fmt::format(" ({} an epoch)", plan["steps_per_epoch"].get<int64_t>())
+                 : "",
+             plan["warmup_steps"].get<int64_t>());
+  for (const Json& at : plan["schedule"])
+    fmt::print("  {:.3f} at {}", at["factor"].get<double>(), at["step"].get<int64_t>());
+  const Json& first = plan["first_step"];
+  fmt::print(
+      "\nfirst step: {} samples, {} tokens, {} of them targets, {} patches, in {} passes: {:.1f} GFLOP\n\n",
+      first["samples"].get<int64_t>(), first["tokens"].get<int64_t>(), first["targets"].get<int64_t>(),
+      first["patches"].get<int64_t>(), first["passes"].get<int64_t>(), first["gflop"].get<double>());
+  const std::pair<const char*, const char*> kRows[] = {
+      {"weights_and_optimizer", "weights, gradients, moments"},
+      {"frozen_weights", "frozen weights (mapped)"},
+      {"activations", "activations (estimate)"},
+      {"batches", "data of two steps"},
+      {"total", "memory"}};
+  for (const auto& [key, name] : kRows)
+    fmt::print("{:<28} {:>10}\n", name, size_text(plan["memory_bytes"][key].get<double>()));
+  finish_stdout();
+}
+
 std::string keys_help() {
   std::string text = "The configuration is a JSON object:\n";
   for (const TrainKey& key : train_keys())
@@ -95,7 +129,7 @@ std::string keys_help() {
 void add_train(CLI::App& app) {
   struct Options {
     std::string config;
-    bool dry_run = false;
+    bool dry_run = false, json = false;
     ComputeOptions compute;
   };
   auto options = std::make_shared<Options>();
@@ -103,11 +137,15 @@ void add_train(CLI::App& app) {
       app.add_subcommand("train", "train a model by a configuration; goes on where it stopped");
   command->add_option("config", options->config, "JSON file; - for standard input")->required();
   command->add_flag("--dry-run", options->dry_run, "print what would train, the schedule and the memory");
+  command->add_flag("--json", options->json, "with --dry-run: one JSON object instead of text");
   command->footer(keys_help());
   options->compute.add_to(*command, "auto");
   command->callback([options] {
     const TrainConfig config = TrainConfig::from_json(read_json_argument(options->config), options->config);
-    if (options->dry_run) return print_json(plan_training(config));
+    if (options->dry_run) {
+      const Json plan = plan_training(config);
+      return options->json ? print_json(plan) : print_plan(plan);
+    }
     const auto context = options->compute.make_context();
     const InterruptScope interrupts(*context);
     TrainingProgress progress;

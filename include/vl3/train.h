@@ -47,7 +47,7 @@ struct TrainConfig {
   std::vector<TrainSource> data;
   TrainMedia media;
   TrainRates rates;
-  std::set<std::string> fresh;  // parts whose weights are drawn anew: normal with deviation 0.02
+  std::set<std::string> fresh;  // parts whose weights are drawn anew
   double weight_decay = 0;      // of matrices only
   std::array<double, 2> betas = {0.9, 0.999};
   double eps = 1e-8;
@@ -111,7 +111,9 @@ struct TrainReport {
   double loss = 0;
 };
 
-// What would happen, without training: parts, parameters, schedule, samples, memory.
+// What would happen, without training: {"settings", "parts", "steps", "steps_per_epoch", "warmup_steps",
+// "schedule", "first_step", "memory_bytes"}. Reads and checks all rows, and makes the data of the first step,
+// whose passes the memory is for: activations are an estimate (src/train/memory.h), the rest is exact.
 Json plan_training(const TrainConfig& config);
 
 // Trains config.model into the model folder config.output. Checkpoints lie under output/checkpoints, each a

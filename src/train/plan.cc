@@ -1,10 +1,13 @@
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
 #include "model/parameters.h"
+#include "model/work.h"
 #include "train/batches.h"
+#include "train/memory.h"
 #include "train/schedule.h"
 #include "vl3/checkpoint.h"
 #include "vl3/train.h"
@@ -12,33 +15,45 @@
 namespace vl3 {
 namespace {
 
-struct PartPlan {
-  int64_t parameters = 0;
-  std::optional<double> rate;
+constexpr const char* kParts[] = {"vision_encoder", "projector", "llm"};
+
+struct Plan {
+  const TrainConfig& config;
+  Config model;
+  std::shared_ptr<ModelWeights> weights = std::make_shared<ModelWeights>();
+  int64_t parameters[3] = {}, frozen_bytes = 0, trained = 0;
+
+  std::optional<double> rate(size_t part) const {
+    const std::optional<double> all[] = {config.rates.vision_encoder, config.rates.projector,
+                                         config.rates.llm};
+    return all[part];
+  }
 };
 
-}  // namespace
-
-Json plan_training(const TrainConfig& config) {
-  const Config model = Config::from_pretrained(config.model);
+// Weights as far as counting needs them: of those in the file the mapping, of fresh ones memory that nobody
+// touches.
+Plan open(const TrainConfig& config) {
+  std::optional<Checkpoint> checkpoint;
+  if (config.fresh.size() < 3) checkpoint = Checkpoint::open(config.model);
+  Plan plan{config, checkpoint ? checkpoint->config() : Config::from_pretrained(config.model)};
   std::map<std::string, Shape> shapes;
-  for (const ExpectedTensor& e : expected_tensors(model)) shapes[e.name] = e.shape;
-  PartPlan parts[3] = {{0, config.rates.vision_encoder}, {0, config.rates.projector}, {0, config.rates.llm}};
-  ModelWeights weights;
-  visit(weights, model, [&](const std::string& name, const Tensor&, Part part) {
-    parts[static_cast<size_t>(part)].parameters += num_elements(shapes.at(name));
+  for (const ExpectedTensor& e : expected_tensors(plan.model)) shapes[e.name] = e.shape;
+  visit(*plan.weights, plan.model, [&](const std::string& name, Tensor& tensor, Part part) {
+    const size_t p = static_cast<size_t>(part);
+    tensor = config.fresh.contains(kParts[p]) ? Tensor::empty(shapes.at(name), DType::kF32)
+                                              : checkpoint->get(name);
+    const int64_t parameters = num_elements(shapes.at(name));
+    plan.parameters[p] += parameters;
+    if (plan.rate(p))
+      plan.trained += parameters;
+    else
+      plan.frozen_bytes += static_cast<int64_t>(tensor.bytes());
   });
-  Json json = {{"settings", config.to_json()}};
-  const char* names[] = {"vision_encoder", "projector", "llm"};
-  int64_t trained = 0, all = 0;
-  for (size_t i = 0; i < 3; ++i) {
-    json["parts"][names[i]] = {{"parameters", parts[i].parameters}, {"trains", parts[i].rate.has_value()}};
-    if (parts[i].rate) json["parts"][names[i]]["rate"] = *parts[i].rate;
-    all += parts[i].parameters;
-    trained += parts[i].rate ? parts[i].parameters : 0;
-  }
-  const auto batches = config.data[0].tensors.empty() ? row_batches(config, {}) : tensor_batches(config);
-  const int64_t epoch = batches->steps_per_epoch();
+  if (plan.model.tie_word_embeddings) plan.weights->text.lm_head = plan.weights->text.embed_tokens;
+  return plan;
+}
+
+void add_schedule(const TrainConfig& config, int64_t epoch, Json& json) {
   const int64_t steps =
       config.steps > 0
           ? config.steps
@@ -49,12 +64,45 @@ Json plan_training(const TrainConfig& config) {
   json["schedule"] = Json::array();
   for (const int64_t at : {int64_t{0}, steps / 4, steps / 2, steps * 3 / 4, steps - 1})
     json["schedule"].push_back({{"step", at + 1}, {"factor", schedule_factor(config, at, steps)}});
+}
+
+void add_first_step(const Plan& plan, const StepBatch& batch, Json& json) {
+  const ForConditionalGeneration network(plan.model, plan.weights);
+  const TrainedParts trains{plan.rate(0).has_value(), plan.rate(1).has_value(), plan.rate(2).has_value()};
+  int64_t activations = 0, patches = 0;
+  double flops = 0;
+  for (const ForwardInput& pass : batch.passes) {
+    const PassShape shape = shape_of(pass);
+    activations = std::max(activations, activation_bytes(plan.model, plan.config, shape));
+    patches += shape.patches;
+    flops += training_flops(network, pass, trains);
+  }
+  json["first_step"] = {{"samples", batch.samples},      {"tokens", batch.tokens},
+                        {"targets", batch.targets},      {"patches", patches},
+                        {"passes", batch.passes.size()}, {"gflop", flops * 1e-9}};
   // Master weights, gradients and two moments, and the bf16 values beside them; frozen weights stay in the
-  // file's mapping.
-  const int64_t each = config.dtype == "bf16" ? 18 : 16;
-  json["memory_bytes"] = {{"weights_and_optimizer", trained * each},
-                          {"frozen_weights", (all - trained) * 4},
-                          {"note", "activations come on top; recompute keeps one layer's"}};
+  // file's mapping. Pixels: this step's, and the next one's as samples and put together.
+  const int64_t optimizer = plan.trained * (plan.config.dtype == "bf16" ? 18 : 16);
+  const int64_t pixels = 3 * 4 * patches * plan.model.vision.patch_width();
+  json["memory_bytes"] = {{"weights_and_optimizer", optimizer},
+                          {"frozen_weights", plan.frozen_bytes},
+                          {"activations", activations},
+                          {"batches", pixels},
+                          {"total", optimizer + plan.frozen_bytes + activations + pixels}};
+}
+
+}  // namespace
+
+Json plan_training(const TrainConfig& config) {
+  const Plan plan = open(config);
+  Json json = {{"settings", config.to_json()}};
+  for (size_t i = 0; i < 3; ++i) {
+    json["parts"][kParts[i]] = {{"parameters", plan.parameters[i]}, {"trains", plan.rate(i).has_value()}};
+    if (plan.rate(i)) json["parts"][kParts[i]]["rate"] = *plan.rate(i);
+  }
+  const auto batches = config.data[0].tensors.empty() ? row_batches(config, {}) : tensor_batches(config);
+  add_schedule(config, batches->steps_per_epoch(), json);
+  add_first_step(plan, batches->at(0), json);
   return json;
 }
 
