@@ -2,6 +2,7 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -184,6 +185,27 @@ TEST(Program, BenchReportsEveryStageBesideTheMachine) {
   EXPECT_EQ(report["results"][2]["tokens"], 16);  // four frames of 4 x 4 patches, merged
   EXPECT_EQ(run("bench " + model() + " --encode 7x7 --no-load").status, 1);
   EXPECT_EQ(run("bench " + model() + " --encode picture --no-load").status, 1);
+}
+
+TEST(Program, EvalCountsRightAnswersAndRefusesOtherSettings) {
+  const test::TemporaryFolder folder;
+  ASSERT_EQ(run("scenes " + (folder / "set").string() + " --count 6 --tasks --split test").status, 0);
+  const std::string command = "eval " + model() + " " + (folder / "set").string() +
+                              " --max-new-tokens 4 --out " + (folder / "out").string();
+  const Outcome table = run(command);
+  ASSERT_EQ(table.status, 0) << table.err;
+  EXPECT_EQ(table.out.rfind("task", 0), 0U) << table.out;
+  EXPECT_NE(table.out.find("\nall "), std::string::npos) << table.out;
+  const Outcome again = run(command + " --json");
+  ASSERT_EQ(again.status, 0) << again.err;
+  const Json summary = parse_json(again.out, "stdout");
+  EXPECT_EQ(summary["complete"], true);
+  const std::string lines = test::read_text(folder / "out/answers.jsonl");
+  EXPECT_EQ(summary["overall"]["count"], std::count(lines.begin(), lines.end(), '\n'));
+  const Outcome other = run(command + " --fps 2");
+  EXPECT_EQ(other.status, 1);
+  EXPECT_NE(other.err.find("media/fps was null, is 2"), std::string::npos) << other.err;
+  EXPECT_EQ(run(command + " --tasks nonsense").status, 1);
 }
 
 TEST(Program, SaysWhatIsWrongAndExitsAccordingly) {
