@@ -27,7 +27,7 @@ class Quarantine {
   void write() {
     const std::lock_guard lock(mutex_);
     if (rows_.empty() || rows_.size() == written_) return;
-    std::error_code ignored;  // what comes of it, AtomicFile tells
+    std::error_code ignored;  // writing tells
     std::filesystem::create_directories(file_.parent_path(), ignored);
     AtomicFile file(file_);
     for (const auto& [origin, why] : rows_) file.write(Json({{"row", origin}, {"why", why}}).dump() + "\n");
@@ -69,10 +69,14 @@ class RowBatches : public Batches {
     std::vector<Sample> samples(static_cast<size_t>(config_.batch));
     std::vector<char> good(samples.size());
     threads_.parallel_for(config_.batch, 1, [&](int64_t i, int64_t, int) {
-      const TrainRow& row = rows_[row_at(step * config_.batch + i)];
+      const int64_t n = step * config_.batch + i;
+      const size_t index = row_at(n);
+      const TrainRow& row = rows_[index];
+      const auto epoch = static_cast<uint32_t>(n / static_cast<int64_t>(entries_.size()));
       ThreadPool alone(1);
       try {
-        samples[static_cast<size_t>(i)] = maker_.make(alone, row);
+        samples[static_cast<size_t>(i)] =
+            maker_.make(alone, row, {config_.seed, epoch, static_cast<uint32_t>(index)});
         good[static_cast<size_t>(i)] = 1;
       } catch (const Error& error) {  // its header was fine, its content is not
         quarantine_.add(row.origin, error.what());
@@ -111,6 +115,7 @@ class RowBatches : public Batches {
         source.rows,
         [&](const Json& row, const std::string& origin) { parsed.push_back(parse_row(row, origin, media)); },
         [&](const std::string& origin, const std::string& why) { quarantine_.add(origin, why); });
+    for (const TrainRow& row : parsed) maker_.check_model(row);
     std::vector<char> good(parsed.size());
     threads_.parallel_for(static_cast<int64_t>(parsed.size()), 16, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) {
