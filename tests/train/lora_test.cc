@@ -224,5 +224,24 @@ TEST(Lora, ThePlanCountsWhatTrains) {
   EXPECT_EQ(plan["memory_bytes"]["weights_and_optimizer"], 16 * 8960);
 }
 
+// Of frozen matrices there is no product for the gradient of their weights.
+TEST(Lora, AStepIsWorthWhatItComputes) {
+  TemporaryFolder folder;
+  const auto flops = [&](const std::string& name, const Json& lora) {
+    Json json = settings(folder / name, lora, 1);
+    if (lora.is_null()) json.erase("lora");
+    Context context(ContextOptions{.num_threads = 2});
+    double found = 0;
+    train(context, TrainConfig::from_json(json, "test"),
+          {.step = [&](const TrainStep& step) { found = step.flops; }});
+    return found;
+  };
+  const double full = flops("full", nullptr), thin = flops("thin", {{"rank", 1}}),
+               thick = flops("thick", {{"rank", 16}});
+  EXPECT_LT(thin, 0.9 * full);
+  EXPECT_GT(thin, 0.5 * full);
+  EXPECT_GT(thick, 1.05 * thin);
+}
+
 }  // namespace
 }  // namespace vl3
