@@ -40,6 +40,25 @@ TEST(Program, AnswersOnStdoutAlone) {
   EXPECT_EQ(got.err, "");
 }
 
+TEST(Program, AnAdapterAnswersAsTheModelItIsMergedInto) {
+  const test::TemporaryFolder folder;
+  const std::string adapter = test::data_path("lora/plain").string(), merged = (folder / "merged").string();
+  const auto ids = [](const std::string& words) {
+    const Outcome got =
+        run("run " + words + " --json --compute f32 --max-new-tokens 4 --image " + picture() + " hi");
+    EXPECT_EQ(got.status, 0) << got.err;
+    return parse_json(got.out, "stdout")["new_ids"];
+  };
+  EXPECT_EQ(run("merge " + model() + " " + adapter + " " + merged).status, 0);
+  const Json beside = ids(model() + " --adapter " + adapter);
+  EXPECT_EQ(ids(merged), beside);
+  EXPECT_NE(ids(model()), beside);
+  const Outcome again = run("merge " + model() + " " + adapter + " " + merged);
+  EXPECT_EQ(again.status, 1);
+  EXPECT_NE(again.err.find("is there already"), std::string::npos) << again.err;
+  EXPECT_EQ(run("run " + model() + " --adapter " + merged + " hi").status, 1);
+}
+
 TEST(Program, JsonHasIdsAndText) {
   const Outcome got =
       run("run " + model() + " --video " + clip() + " --json --max-new-tokens 5 --compute f32 hi");
