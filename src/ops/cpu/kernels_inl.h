@@ -142,35 +142,29 @@ void transpose(const float* source, int64_t ld, int64_t rows, int64_t columns, f
 
 // ---- products
 
-// How many products are added one after the other. A chain's error grows faster than its length; chains of
-// this length that are added up are as fast.
-constexpr int64_t kChain = 32;
-
+// The products are added up by themselves before they meet what c holds: several calls over short stretches
+// of k round less than one over all of it.
 template <int kRows, int kVectors>
 inline void tile_of(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t k, float* c,
                     int64_t ldc, bool accumulate) {
-  for (int64_t begin = 0; begin == 0 || begin < k; begin += kChain) {
-    const int64_t end = k - begin < kChain ? k : begin + kChain;
-    F32 sum[kRows][kVectors] = {};
-    for (int64_t p = begin; p < end; ++p) {
-      F32 column[kVectors];
+  F32 sum[kRows][kVectors] = {};
+  for (int64_t p = 0; p < k; ++p) {
+    F32 column[kVectors];
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) column[v] = load(b + p * ldb + v * kWidth);
-#pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) {
-        const F32 x = set1(a[i * lda + p]);
-#pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) sum[i][v] = fma(x, column[v], sum[i][v]);
-      }
-    }
-    const bool add = accumulate || begin > 0;
+    for (int v = 0; v < kVectors; ++v) column[v] = load(b + p * ldb + v * kWidth);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
+      const F32 x = set1(a[i * lda + p]);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        float* target = c + i * ldc + v * kWidth;
-        store(target, add ? sum[i][v] + load(target) : sum[i][v]);
-      }
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = fma(x, column[v], sum[i][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      float* target = c + i * ldc + v * kWidth;
+      store(target, accumulate ? sum[i][v] + load(target) : sum[i][v]);
     }
   }
 }
