@@ -68,7 +68,7 @@ void print_result(const BenchResult& result) {
 
 void add_bench(CLI::App& app) {
   struct Options {
-    std::string model;
+    std::string model, adapter;
     std::vector<std::string> encode = {"448x448"};
     BenchOptions bench;
     bool json = false, mapped = false, load = true;
@@ -103,6 +103,7 @@ void add_bench(CLI::App& app) {
   command->add_flag("--mapped", options->mapped,
                     "weights stay in the file's mapping (default: copied into memory)");
   command->add_flag("--json", options->json, "one JSON object on stdout");
+  add_adapter_to(*command, options->adapter);
   options->compute.add_to(*command, "auto");
   command->callback([options] {
     BenchOptions bench = options->bench;
@@ -113,7 +114,7 @@ void add_bench(CLI::App& app) {
     for (auto* lengths : {&bench.prefill, &bench.first_token, &bench.decode}) std::erase(*lengths, 0);
     const auto context = options->compute.make_context();
     const InterruptScope interrupts(*context);
-    auto model = ForConditionalGeneration::from_pretrained(options->model);
+    auto model = ForConditionalGeneration::from_pretrained(options->model, options->adapter);
     if (!options->mapped) model = in_memory(model);
     const MachinePeaks peaks = measure_peaks(*context);
     if (!options->json) print_machine(peaks, model, options->mapped);

@@ -28,6 +28,12 @@ struct ComputeOptions {
   std::unique_ptr<Context> make_context() const;
 };
 
+// The option --adapter of every command that opens a model to run it.
+template <class Path>
+void add_adapter_to(CLI::App& command, Path& adapter) {
+  command.add_option("--adapter", adapter, "folder of a LoRA adapter (PEFT's layout) to run on the model");
+}
+
 // Each adds one command, or a family of them, to the program. What a command does runs after parsing, as its
 // callback.
 void add_run(CLI::App& app);
@@ -38,6 +44,7 @@ void add_process(CLI::App& app);
 void add_forward(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_quantize(CLI::App& app);
+void add_merge(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_train(CLI::App& app);
 void add_scenes(CLI::App& app);

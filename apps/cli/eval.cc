@@ -26,11 +26,14 @@ std::filesystem::path out_folder(const EvalCommand& options) {
 }
 
 Json settings_of(const EvalCommand& options) {
-  return {{"compute", options.compute.compute},
-          {"reuse_prompts", options.reuse_prompts},
-          {"cache", options.compute.cache.empty() ? "default" : options.compute.cache},
-          {"generation", options.eval.generation.to_json()},
-          {"media", options.request.media_settings()}};
+  Json settings = {{"compute", options.compute.compute},
+                   {"reuse_prompts", options.reuse_prompts},
+                   {"cache", options.compute.cache.empty() ? "default" : options.compute.cache},
+                   {"generation", options.eval.generation.to_json()},
+                   {"media", options.request.media_settings()}};
+  const std::filesystem::path& adapter = options.request.engine.adapter;
+  if (!adapter.empty()) settings["adapter"] = eval::fingerprint(adapter);
+  return settings;
 }
 
 void print_rows(const std::string& set, const Json& tasks, size_t width) {

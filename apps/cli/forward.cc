@@ -9,7 +9,7 @@ namespace vl3::cli {
 
 void add_forward(CLI::App& app) {
   struct Options {
-    std::string model, in, out, prefix = "in.";
+    std::string model, adapter, in, out, prefix = "in.";
     ComputeOptions compute;
   };
   auto options = std::make_shared<Options>();
@@ -20,11 +20,12 @@ void add_forward(CLI::App& app) {
   command->add_option("--out", options->out, "safetensors file to write")->required();
   command->add_option("--prefix", options->prefix, "what the names of the inputs begin with")
       ->capture_default_str();
+  add_adapter_to(*command, options->adapter);
   options->compute.add_to(*command, "f32");
   command->callback([options] {
     const auto context = options->compute.make_context();
     const InterruptScope interrupt(*context);
-    const auto model = ForConditionalGeneration::from_pretrained(options->model);
+    const auto model = ForConditionalGeneration::from_pretrained(options->model, options->adapter);
     const ForwardInput input = read_forward_input(SafetensorsFile::open(options->in), options->prefix);
     auto outputs = forward_all_stages(*context, model, input);
     for (auto& [name, tensor] : outputs) name = "out." + name;

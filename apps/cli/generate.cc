@@ -11,7 +11,7 @@ namespace vl3::cli {
 
 void add_generate(CLI::App& app) {
   struct Options {
-    std::string model, in, prefix = "in.", settings = "{}";
+    std::string model, adapter, in, prefix = "in.", settings = "{}";
     ComputeOptions compute;
   };
   auto options = std::make_shared<Options>();
@@ -23,6 +23,7 @@ void add_generate(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--settings", options->settings, "settings of generation as JSON (docs/generation.md)")
       ->capture_default_str();
+  add_adapter_to(*command, options->adapter);
   options->compute.add_to(*command, "f32");
   command->callback([options] {
     const auto context = options->compute.make_context();
@@ -30,7 +31,7 @@ void add_generate(CLI::App& app) {
     const auto settings =
         GenerationConfig::from_json(parse_json(options->settings, "--settings"),
                                     GenerationConfig::from_pretrained(options->model), "--settings");
-    const auto model = ForConditionalGeneration::from_pretrained(options->model);
+    const auto model = ForConditionalGeneration::from_pretrained(options->model, options->adapter);
     const ForwardInput input = read_forward_input(SafetensorsFile::open(options->in), options->prefix);
     const auto results = model.generate(*context, input, settings);
     context->check_cancelled();

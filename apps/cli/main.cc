@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   add_forward(app);
   add_generate(app);
   add_quantize(app);
+  add_merge(app);
   add_bench(app);
   add_train(app);
   add_scenes(app);

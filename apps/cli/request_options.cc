@@ -69,6 +69,7 @@ void RequestOptions::add_media_to(CLI::App& command) {
   command.add_option("--limit-allocation", l.max_allocation_bytes, "largest buffer of a decoder, bytes")
       ->capture_default_str()
       ->group(limits);
+  add_adapter_to(command, engine.adapter);
   command
       .add_option("--max-memory", max_memory_gib,
                   "GiB a request may need beside the weights (default: what is free)")

@@ -19,6 +19,7 @@ class FeatureCache;
 class PrefixCache;
 
 struct EngineOptions {
+  std::filesystem::path adapter;  // folder, as vl3/adapter.h has it; empty: none
   MediaLimits limits;
   int64_t max_memory_bytes = 0;  // what a request may need beside the weights; 0: what the machine has free
   // Kept from one request to the next, beside what a request needs: encoded pictures and clips with their

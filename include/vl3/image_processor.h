@@ -38,6 +38,7 @@ struct PixelOptions {
   // areas by themselves as "shortest_edge"/"longest_edge" or "min_pixels"/"max_pixels". Keys it does not know
   // are left to the caller: they come back. Throws kFormat or kUnsupported, naming origin, key and value.
   std::vector<std::string> merge(const Json& json, std::string_view origin);
+  bool operator==(const PixelOptions&) const = default;
 };
 
 // The size a picture is resized to: sides divisible by factor, area within [min_pixels, max_pixels], the

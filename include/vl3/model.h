@@ -112,8 +112,10 @@ class Model {
 // The whole model with its head.
 class ForConditionalGeneration {
  public:
-  // Opens a checkpoint folder of either layout; weights stay mapped in their stored type.
-  static ForConditionalGeneration from_pretrained(const std::filesystem::path& folder);
+  // Opens a checkpoint folder of either layout; weights stay mapped in their stored type. adapter: a folder
+  // as vl3/adapter.h has it, computed beside the weights; empty: none.
+  static ForConditionalGeneration from_pretrained(const std::filesystem::path& folder,
+                                                  const std::filesystem::path& adapter = {});
   ForConditionalGeneration(Config config, std::shared_ptr<const ModelWeights> weights);
 
   const Config& config() const noexcept { return model_.config(); }
@@ -125,7 +127,7 @@ class ForConditionalGeneration {
 
   KvCache new_cache(const Context& context) const;  // of the type that the context asks for
   DType weights_dtype() const;   // of the language model's products; its first layer stands for the rest
-  int64_t weight_bytes() const;  // of all tensors, a shared head counted once
+  int64_t weight_bytes() const;  // of all tensors, an adapter's too, a shared head counted once
 
   // Answers for every sequence of the batch, each as if it were alone. Of input: ids or embeddings, the mask,
   // pictures and clips. Results are in the order of the batch, num_return_sequences of them for each.

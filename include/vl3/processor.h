@@ -24,6 +24,7 @@ struct MediaItem {
   std::vector<std::filesystem::path> paths;  // one; or the frames of a clip
   VideoOptions options;                      // of a clip; of a picture its PixelOptions
   std::string name() const;
+  bool operator==(const MediaItem&) const = default;
 };
 
 struct ProcessorRequest {
@@ -62,8 +63,9 @@ struct MediaPlan {
   bool video = false;
   int64_t height = 0, width = 0, frames = 1;
   int64_t patches = 0;
-  int64_t tokens = 0;      // before compression
-  int64_t min_tokens = 0;  // the fewest that compression can leave; the same as tokens for pictures
+  int64_t tokens = 0;       // before compression
+  int64_t min_tokens = 0;   // the fewest that compression can leave; the same as tokens for pictures
+  size_t conversation = 0;  // of the request
 };
 
 class Processor {
@@ -86,6 +88,7 @@ class Processor {
   // A request with this checkpoint's options for one conversation.
   ProcessorRequest request_for(Json messages) const;
 
+  // A picture or clip that conversations ask for several times, with the same options, is decoded once.
   // Throws what decoding, templates and tokenising throw, and kInvalidArgument where placeholders and media
   // disagree.
   ProcessorOutput process(ThreadPool& threads, const ProcessorRequest& request,
@@ -101,6 +104,7 @@ class Processor {
             VideoProcessor videos);
   std::vector<std::pair<size_t, size_t>> answers_of(const ProcessorRequest& request,
                                                     const Json& messages) const;
+  MediaPlan plan_of(const ProcessorRequest& request, const MediaItem& item, const MediaLimits& limits) const;
   std::vector<MediaItem> media_of(const ProcessorRequest& request, const Json& messages) const;
 
   Tokenizer tokenizer_;

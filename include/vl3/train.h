@@ -41,12 +41,23 @@ struct TrainMedia {
   int64_t max_visual_tokens = 10240;  // of a sample: more than that, and all its media shrink alike
 };
 
+// An adapter (docs/lora.md) in place of changing weights: the layers it is on stay as they are, and so does
+// all else of their parts, whose rates are the adapter's.
+struct TrainLora {
+  int64_t rank = 64;
+  double alpha = 16;
+  double dropout = 0.05;                       // of the adapted layers' inputs
+  std::vector<std::string> targets = {"llm"};  // as targeted_layers takes them
+  std::filesystem::path adapter;  // one to go on from, which then decides rank, alpha and targets
+};
+
 struct TrainConfig {
   std::filesystem::path model, output;
   std::string stage;  // the preset that the other settings began as, or empty
   std::vector<TrainSource> data;
   TrainMedia media;
   TrainRates rates;
+  std::optional<TrainLora> lora;
   std::set<std::string> fresh;  // parts whose weights are drawn anew
   double weight_decay = 0;      // of matrices only
   std::array<double, 2> betas = {0.9, 0.999};
@@ -112,15 +123,16 @@ struct TrainReport {
 };
 
 // What would happen, without training: {"settings", "parts", "steps", "steps_per_epoch", "warmup_steps",
-// "schedule", "first_step", "memory_bytes"}. Reads and checks all rows, and makes the data of the first step,
-// whose passes the memory is for: activations are an estimate (src/train/memory.h), the rest is exact.
+// "schedule", "first_step", "memory_bytes", with lora "adapter"}. Reads and checks all rows, and makes the
+// data of the first step, whose passes the memory is for: activations are an estimate (src/train/memory.h),
+// the rest is exact.
 Json plan_training(const TrainConfig& config);
 
-// Trains config.model into the model folder config.output. Checkpoints lie under output/checkpoints, each a
-// model folder with what it takes to go on; the latest one that is whole is where a run begins, and the
-// result has the same bits as an unbroken run's. Cancelling the context saves and returns. Throws what
-// reading model and data throws; kInvalidArgument where output holds another training; kIo (a full disk),
-// after which the checkpoints before are still good.
+// Trains config.model into the model folder config.output, or with lora into an adapter's. Checkpoints lie
+// under output/checkpoints, each such a folder with what it takes to go on; the latest one that is whole is
+// where a run begins, and the result has the same bits as an unbroken run's. Cancelling the context saves and
+// returns. Throws what reading model and data throws; kInvalidArgument where output holds another training;
+// kIo (a full disk), after which the checkpoints before are still good.
 TrainReport train(Context& context, const TrainConfig& config, const TrainHooks& hooks = {});
 
 }  // namespace vl3

@@ -33,6 +33,7 @@ struct VideoOptions : PixelOptions {
   // As PixelOptions::merge, with the keys above. file: json is a checkpoint's file, whose fps does not turn
   // sampling on.
   std::vector<std::string> merge(const Json& json, std::string_view origin, bool file = false);
+  bool operator==(const VideoOptions&) const = default;
 };
 
 // What was looked at of one clip; what --explain shows.

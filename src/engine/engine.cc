@@ -36,8 +36,8 @@ void append_row_numbers(const FeatureCache::Result& features, std::vector<int64_
 Engine Engine::open(const std::filesystem::path& folder, EngineOptions options) {
   Engine engine;
   engine.options_ = options;
-  engine.model_ =
-      std::make_shared<const ForConditionalGeneration>(ForConditionalGeneration::from_pretrained(folder));
+  engine.model_ = std::make_shared<const ForConditionalGeneration>(
+      ForConditionalGeneration::from_pretrained(folder, options.adapter));
   engine.processor_ = std::make_shared<const Processor>(Processor::from_pretrained(folder));
   GenerationConfig base;
   const TextConfig& text = engine.model_->config().text;

@@ -91,6 +91,7 @@ FeatureCache::Result FeatureCache::features(Context& context, const Model& model
   const std::vector<Grid> grids = read_grids(input.grid_thw, input.merge_sizes, input.pixel_values.dim(0));
   std::vector<Item> items;
   std::vector<size_t> missing;
+  std::vector<std::pair<size_t, size_t>> repeated;  // an item, and the missing one that it equals
   int64_t patch = 0, token = 0;
   for (const Grid& grid : grids) {
     Item item;
@@ -102,10 +103,20 @@ FeatureCache::Result FeatureCache::features(Context& context, const Model& model
     item.hash = std::hash<std::string_view>{}(bytes_of(item.pixels));
     patch += grid.patches();
     token += grid.tokens();
-    if (!find(item)) missing.push_back(items.size());
+    const auto before =
+        std::find_if(missing.begin(), missing.end(), [&](const size_t i) { return items[i].equals(item); });
+    if (before != missing.end())
+      repeated.emplace_back(items.size(), *before);
+    else if (!find(item))
+      missing.push_back(items.size());
     items.push_back(std::move(item));
   }
   if (!missing.empty()) encode(context, model, input, items, missing, probe);
+  for (const auto& [item, first] : repeated) {
+    items[item].features = items[first].features;
+    items[item].serial = items[first].serial;
+  }
+  count_hits(static_cast<int64_t>(repeated.size()));
 
   Result result;
   std::vector<Tensor> parts;
@@ -116,6 +127,11 @@ FeatureCache::Result FeatureCache::features(Context& context, const Model& model
   }
   result.features = parts.size() == 1 ? parts[0] : ops::concat_rows(context, parts);
   return result;
+}
+
+void FeatureCache::count_hits(int64_t more) {
+  const std::lock_guard lock(mutex_);
+  hits_ += more;
 }
 
 int64_t FeatureCache::hits() const {

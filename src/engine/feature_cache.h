@@ -33,7 +33,7 @@ class FeatureCache {
     std::vector<int64_t> serials;
     std::vector<int64_t> rows;  // of each
   };
-  // What get_image_features gives, computed only for what is not held.
+  // What get_image_features gives, computed only for what is not held, and once for what comes repeatedly.
   Result features(Context& context, const Model& model, const VisualInput& input, const Probe* probe);
 
   int64_t hits() const;
@@ -53,6 +53,7 @@ class FeatureCache {
   };
   bool find(Item& wanted);  // fills features and serial
   void add(Item& item);
+  void count_hits(int64_t more);
   // All that are missing in one call, so that small pictures share its products.
   void encode(Context& context, const Model& model, const VisualInput& input, std::vector<Item>& items,
               const std::vector<size_t>& missing, const Probe* probe);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <numeric>
 
 #include "base/json.h"
 #include "base/thread_pool.h"
@@ -142,34 +143,31 @@ Plan Engine::plan(Context* context, const ProcessorRequest& request, const Gener
   plan.context_tokens = t.max_position_embeddings;
   plan.available_bytes = options_.max_memory_bytes > 0 ? options_.max_memory_bytes : free_memory_bytes();
 
-  int64_t largest_frame = 0, visual_tokens = 0, saved = 0;
+  // A clip's prompt also says the time of every frame.
+  constexpr int64_t kTokensPerFrame = 10;
+  std::vector<int64_t> prompts, shortest;  // tokens of each conversation, before and after compression
+  for (const Json& messages : request.conversations) prompts.push_back(text_tokens(messages));
+  shortest = prompts;
+  int64_t largest_frame = 0, visual_tokens = 0;
   double encode_attention = 0;
   for (const MediaPlan& m : plan.media) {
     const int64_t per_frame = m.patches / std::max<int64_t>(m.frames, 1);
+    const int64_t times = m.video ? m.frames * kTokensPerFrame : 0;
     plan.patches += m.patches;
     largest_frame = std::max(largest_frame, per_frame);
     visual_tokens += m.tokens;
-    saved += m.tokens - m.min_tokens;
+    prompts[m.conversation] += times + m.tokens;
+    shortest[m.conversation] += times + m.min_tokens;
     plan.pixel_bytes += m.patches * v.patch_width() * kWord + 2 * m.height * m.width * 3;
     encode_attention += 4.0 * static_cast<double>(v.num_hidden_layers * v.hidden_size) *
                         static_cast<double>(m.patches) * static_cast<double>(per_frame);
   }
-  int64_t longest_text = 0, all_text = 0;
-  for (const Json& messages : request.conversations) {
-    const int64_t tokens = text_tokens(messages);
-    longest_text = std::max(longest_text, tokens);
-    all_text += tokens;
-  }
-  // A clip's prompt also says the time of every frame.
-  constexpr int64_t kTokensPerFrame = 10;
-  for (const MediaPlan& m : plan.media) all_text += m.video ? m.frames * kTokensPerFrame : 0;
-  for (const MediaPlan& m : plan.media) longest_text += m.video ? m.frames * kTokensPerFrame : 0;
-  plan.prompt_tokens = longest_text + visual_tokens;  // from above: all media may be in one conversation
-  plan.min_prompt_tokens = plan.prompt_tokens - saved;
+  for (const int64_t tokens : prompts) plan.prompt_tokens = std::max(plan.prompt_tokens, tokens);
+  for (const int64_t tokens : shortest) plan.min_prompt_tokens = std::max(plan.min_prompt_tokens, tokens);
   plan.new_tokens = settings.new_token_limit(1);
 
   const int64_t conversations = static_cast<int64_t>(request.conversations.size());
-  const int64_t total = all_text + visual_tokens,
+  const int64_t total = std::accumulate(prompts.begin(), prompts.end(), int64_t{0}),
                 sequences = std::max(settings.num_beams, settings.num_return_sequences);
   const int64_t frame_rows = std::max<int64_t>(largest_frame, std::min<int64_t>(plan.patches, 1024));
   const int64_t vision_rows = frame_rows * (6 * v.hidden_size + v.intermediate_size);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "model/adapters.h"
 #include "model/forward.h"
 #include "model/language_model.h"
 #include "model/packed_batch.h"
@@ -21,11 +22,12 @@ struct Loaded {
   std::shared_ptr<const ModelWeights> weights;
 };
 
-Loaded load(const std::filesystem::path& folder) {
+Loaded load(const std::filesystem::path& folder, const std::filesystem::path& adapter = {}) {
   const Checkpoint checkpoint = Checkpoint::open(folder);
   auto weights = std::make_shared<ModelWeights>();
   visit(*weights, checkpoint.config(),
         [&](const std::string& name, Tensor& tensor, Part) { tensor = checkpoint.get(name); });
+  if (!adapter.empty()) attach(Adapter::open(adapter, checkpoint.config()), checkpoint.config(), *weights);
   if (checkpoint.config().tie_word_embeddings) weights->text.lm_head = weights->text.embed_tokens;
   return {checkpoint.config(), std::move(weights)};
 }
@@ -177,8 +179,9 @@ ForwardOutput Model::forward(Context& context, const ForwardInput& input) const 
 ForConditionalGeneration::ForConditionalGeneration(Config config, std::shared_ptr<const ModelWeights> weights)
     : model_(std::move(config), std::move(weights)) {}
 
-ForConditionalGeneration ForConditionalGeneration::from_pretrained(const std::filesystem::path& folder) {
-  Loaded loaded = load(folder);
+ForConditionalGeneration ForConditionalGeneration::from_pretrained(const std::filesystem::path& folder,
+                                                                   const std::filesystem::path& adapter) {
+  Loaded loaded = load(folder, adapter);
   return {std::move(loaded.config), std::move(loaded.weights)};
 }
 
@@ -192,6 +195,9 @@ int64_t ForConditionalGeneration::weight_bytes() const {
   int64_t bytes = 0;
   visit(shared, config(), [&](const std::string&, const Tensor& tensor, Part) {
     bytes += static_cast<int64_t>(tensor.bytes());
+  });
+  visit_linears(shared, config(), [&](const std::string&, const LinearWeights& layer, Part) {
+    if (layer.low_rank) bytes += static_cast<int64_t>(layer.low_rank->a.bytes() + layer.low_rank->b.bytes());
   });
   return bytes;
 }

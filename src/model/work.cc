@@ -10,9 +10,20 @@
 namespace vl3 {
 namespace {
 
+// Products a multiply-add of the forward pass stands for in training.
+double passes(bool weights, bool inputs) { return 1.0 + (weights ? 1 : 0) + (inputs ? 1 : 0); }
+
 struct PartSize {
-  double matrix_elements = 0;  // multiply-adds a row
+  double matrix_elements = 0;   // multiply-adds a row
+  double adapter_elements = 0;  // likewise, beside them
   double bytes = 0;
+
+  bool adapted() const { return adapter_elements > 0; }
+  double elements() const { return matrix_elements + adapter_elements; }
+  // Multiply-adds a row of training: under an adapter, that alone trains.
+  double trained(bool trains, bool inputs) const {
+    return matrix_elements * passes(trains && !adapted(), inputs) + adapter_elements * passes(trains, inputs);
+  }
 };
 
 PartSize size_of_part(const ForConditionalGeneration& model, Part wanted) {
@@ -25,6 +36,13 @@ PartSize size_of_part(const ForConditionalGeneration& model, Part wanted) {
     size.bytes += static_cast<double>(tensor.bytes());
     if (tensor.rank() >= 2) size.matrix_elements += static_cast<double>(tensor.numel());
   });
+  visit_linears(weights, model.config(), [&](const std::string&, const LinearWeights& layer, Part part) {
+    if (part != wanted || layer.low_rank == nullptr) return;
+    for (const Tensor* half : {&layer.low_rank->a, &layer.low_rank->b}) {
+      size.adapter_elements += static_cast<double>(half->numel());
+      size.bytes += static_cast<double>(half->bytes());
+    }
+  });
   return size;
 }
 
@@ -34,18 +52,17 @@ double encode_flops(const ForConditionalGeneration& model, int64_t frames, int64
                     int64_t tokens) {
   const VisionConfig& vision = model.config().vision;
   const double patches = static_cast<double>(frames * patches_a_frame);
-  const double products = size_of_part(model, Part::kVisionEncoder).matrix_elements * patches;
+  const double products = size_of_part(model, Part::kVisionEncoder).elements() * patches;
   const double attention = 2.0 * static_cast<double>(vision.num_hidden_layers * vision.hidden_size) *
                            static_cast<double>(patches_a_frame) * patches;
-  const double projector =
-      size_of_part(model, Part::kProjector).matrix_elements * static_cast<double>(tokens);
+  const double projector = size_of_part(model, Part::kProjector).elements() * static_cast<double>(tokens);
   return 2 * (products + attention + projector);
 }
 
 double prefill_flops(const ForConditionalGeneration& model, int64_t tokens) {
   const TextConfig& text = model.config().text;
   const double rows = static_cast<double>(tokens);
-  const double products = size_of_part(model, Part::kLanguageModel).matrix_elements * rows;
+  const double products = size_of_part(model, Part::kLanguageModel).elements() * rows;
   const double attention =  // of each token with those up to it
       2.0 * static_cast<double>(text.num_hidden_layers * text.num_attention_heads * text.head_dim) * rows *
       rows / 2;
@@ -84,9 +101,6 @@ struct VisualWork {
   }
 };
 
-// Products a multiply-add of the forward pass stands for.
-double passes(bool weights, bool inputs) { return 1.0 + (weights ? 1 : 0) + (inputs ? 1 : 0); }
-
 }  // namespace
 
 double training_flops(const ForConditionalGeneration& model, const ForwardInput& input,
@@ -97,13 +111,15 @@ double training_flops(const ForConditionalGeneration& model, const ForwardInput&
            input.video_compression_mask);
   const VisionConfig& vision = model.config().vision;
   const double embedding = static_cast<double>(model.weights().vision.patch_embedding.weight.numel());
-  const double layers = size_of_part(model, Part::kVisionEncoder).matrix_elements - embedding;
+  PartSize encoder = size_of_part(model, Part::kVisionEncoder);
+  encoder.matrix_elements -= embedding;
+  const PartSize text_size = size_of_part(model, Part::kLanguageModel);
   const double frames = 2.0 * static_cast<double>(vision.num_hidden_layers * vision.hidden_size);
-  double work = seen.patches * embedding * passes(trains.vision_encoder, false) +
-                seen.patches * layers * passes(trains.vision_encoder, trains.vision_encoder) +
+  double work = seen.patches * embedding * passes(trains.vision_encoder && !encoder.adapted(), false) +
+                seen.patches * encoder.trained(trains.vision_encoder, trains.vision_encoder) +
                 seen.squares * frames * (trains.vision_encoder ? 3 : 1);
-  work += seen.tokens * size_of_part(model, Part::kProjector).matrix_elements *
-          passes(trains.projector, trains.vision_encoder);
+  work +=
+      seen.tokens * size_of_part(model, Part::kProjector).trained(trains.projector, trains.vision_encoder);
 
   const PackedBatch packed = pack(input);
   const TextConfig& text = model.config().text;
@@ -115,14 +131,14 @@ double training_flops(const ForConditionalGeneration& model, const ForwardInput&
         static_cast<double>(ends[static_cast<size_t>(i) + 1] - ends[static_cast<size_t>(i)]);
     pairs += length * length / 2;
   }
-  work += static_cast<double>(packed.rows()) * size_of_part(model, Part::kLanguageModel).matrix_elements *
-          passes(trains.llm, back);
+  work += static_cast<double>(packed.rows()) * text_size.trained(trains.llm, back);
   work += 2.0 * static_cast<double>(text.num_hidden_layers * text.num_attention_heads * text.head_dim) *
           pairs * (back ? 3 : 1);
   const auto targets =
       static_cast<double>(static_cast<int64_t>(packed.targets.size()) -
                           std::count(packed.targets.begin(), packed.targets.end(), kIgnoredLabel));
-  work += targets * static_cast<double>(model.weights().text.lm_head.numel()) * passes(trains.llm, back);
+  work += targets * static_cast<double>(model.weights().text.lm_head.numel()) *
+          passes(trains.llm && !text_size.adapted(), back);
   return 2 * work;
 }
 

@@ -15,9 +15,10 @@ double decode_bytes(const ForConditionalGeneration& model, CacheType cache, int6
 
 // A pass of training over input, whose labels count. Forward: every frame, attention of each frame and of
 // each sequence by itself, the head for rows with a label. Back: one more product a matrix for the gradient
-// of its weights where its part trains, one for the gradient of what came in where something before it
-// trains; attention twice its forward. Layers that run again (recompute, attention's scores) are left out:
-// the figure is what the step is worth, whatever the memory it was made with.
+// of its weights where its part trains (under an adapter: of the adapter's), one for the gradient of what
+// came in where something before it trains; attention twice its forward. Layers that run again (recompute,
+// attention's scores) are left out: the figure is what the step is worth, whatever the memory it was made
+// with.
 struct TrainedParts {
   bool vision_encoder = false, projector = false, llm = false;
 };

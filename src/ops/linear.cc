@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "base/check.h"
 #include "base/thread_pool.h"
@@ -85,14 +86,19 @@ Tensor column_sums(Context& context, const Tensor& x) {
   return sums;
 }
 
-void record_linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
-  tape.record(y, [=](Context& context, Tape& t, const Tensor& dy) {
+// With adapter what the layer's adapter kept of this pass, or nothing.
+void record_linear(Tape& tape, const Tensor& x, const LinearOperand& layer,
+                   const std::optional<LowRankPass>& adapter, const Tensor& y) {
+  const LowRank low = adapter ? *layer.low_rank : LowRank{};
+  tape.record(y, [x, weight = layer.weight, bias = layer.bias, low, adapter](Context& context, Tape& t,
+                                                                             const Tensor& dy) {
     const Tensor gradient = dy.reshape({x.dim(0), weight.dim(0)});
     if (t.needs_gradient(x)) t.add_gradient(context, x, input_gradient(context, gradient, weight));
     if (t.needs_gradient(weight))
       add_weight_gradient(context, gradient, x, weight, t.gradient_sum(context, weight));
     if (bias.defined() && t.needs_gradient(bias))
       t.add_gradient(context, bias, column_sums(context, gradient));
+    if (adapter) low_rank_backward(context, t, x, low, *adapter, gradient);
   });
 }
 
@@ -179,18 +185,14 @@ Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, con
   check_linear(x, weight, bias, epilogue.residual);
   const Tensor none;
   const Tensor& residual = epilogue.residual == nullptr ? none : *epilogue.residual;
-  if (layer.low_rank != nullptr && context.tape() != nullptr) {  // a tape records one step at a time
-    const Tensor input = normed(context, x, prologue);
-    const Tensor sum =
-        add(context, linear(context, input, weight, bias), low_rank(context, input, *layer.low_rank));
-    const Tensor y = activation(context, sum, epilogue.activation);
-    return residual.defined() ? add(context, y, residual) : y;
-  }
-  if (tape_for(context, {&x, &weight, &bias, &residual, weight_of(prologue), bias_of(prologue)}) != nullptr &&
-      (epilogue.activation != Activation::kNone || residual.defined() ||
-       prologue.norm != Prologue::Norm::kNone)) {
+  const Tensor &a = layer.low_rank == nullptr ? kAbsent : layer.low_rank->a,
+               &low_b = layer.low_rank == nullptr ? kAbsent : layer.low_rank->b;
+  Tape* tape =
+      tape_for(context, {&x, &weight, &bias, &residual, weight_of(prologue), bias_of(prologue), &a, &low_b});
+  if (tape != nullptr && (epilogue.activation != Activation::kNone || residual.defined() ||
+                          prologue.norm != Prologue::Norm::kNone)) {  // a tape records one step at a time
     const Tensor y =
-        activation(context, linear(context, normed(context, x, prologue), weight, bias), epilogue.activation);
+        activation(context, linear(context, normed(context, x, prologue), layer), epilogue.activation);
     return residual.defined() ? add(context, y, residual) : y;
   }
   const KernelSet& kernels = context.kernels();
@@ -200,7 +202,10 @@ Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, con
   const float* r = residual.defined() ? residual.data<float>() : nullptr;
   const int64_t n = weight.dim(0);
   const RowNorm norm(context, x, prologue);
-  const Tensor added = added_to(context, norm, layer);
+  std::optional<LowRankPass> adapter;
+  if (tape != nullptr && layer.low_rank != nullptr) adapter.emplace();
+  const Tensor added =
+      adapter ? low_rank(context, x, *layer.low_rank, *adapter) : added_to(context, norm, layer);
   const float* d = added.defined() ? added.data<float>() : nullptr;
   MatmulColumns product{&weight, y.data<float>()};
   if (b != nullptr || d != nullptr || r != nullptr || epilogue.activation != Activation::kNone) {
@@ -213,7 +218,7 @@ Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, con
     };
   }
   matmul(context, norm.rows(), std::span(&product, 1));
-  if (Tape* tape = tape_for(context, {&x, &weight, &bias})) record_linear(*tape, x, weight, bias, y);
+  if (tape != nullptr) record_linear(*tape, x, layer, adapter, y);
   return y;
 }
 

@@ -84,28 +84,41 @@ Tensor low_rank(Context& context, const MatmulRows& rows, const LowRank& layer, 
   return wide(context, narrow(context, rows, layer), layer);
 }
 
-Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer) {
+Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer, LowRankPass& pass) {
   require(x.rank() == 2 && layer.b.rank() == 2, ErrorCode::kInvalidArgument,
           "[low_rank] x {} and B {} should be [T, K] and [N, r]", to_string(x.shape()),
           to_string(layer.b.shape()));
   check(x.dim(1), layer.b.dim(0), layer);
-  // A copy: the draws of this pass, also where backward comes back after the next one began.
-  const Dropout draws = context.tape() != nullptr && layer.dropout ? *layer.dropout : Dropout{};
-  const Tensor t = narrow(context, rows_of(dropped(context, x, draws, layer.stream)), layer);  // [T, r]
-  const Tensor y = wide(context, t, layer);
-  Tape* tape = tape_for(context, {&x, &layer.a, &layer.b});
-  if (tape == nullptr) return y;
-  tape->record(y, [x, t, layer, draws](Context& c, Tape& tp, const Tensor& dy) {
-    if (tp.needs_gradient(layer.b)) add_weight_gradient(c, dy, t, layer.b, tp.gradient_sum(c, layer.b));
-    if (!tp.needs_gradient(x) && !tp.needs_gradient(layer.a)) return;
-    Tensor dt = input_gradient(c, dy, layer.b);  // [T, r]
-    multiply(c, dt, layer.scale);
-    if (tp.needs_gradient(layer.a)) {
-      add_weight_gradient(c, dt, dropped(c, x, draws, layer.stream), layer.a, tp.gradient_sum(c, layer.a));
-    }
-    if (tp.needs_gradient(x))
-      tp.add_gradient(c, x, dropped(c, input_gradient(c, dt, layer.a), draws, layer.stream));
-  });
+  pass.dropout = context.tape() != nullptr && layer.dropout ? *layer.dropout : Dropout{};
+  pass.t = narrow(context, rows_of(dropped(context, x, pass.dropout, layer.stream)), layer);
+  return wide(context, pass.t, layer);
+}
+
+void low_rank_backward(Context& context, Tape& tape, const Tensor& x, const LowRank& layer,
+                       const LowRankPass& pass, const Tensor& dy) {
+  if (tape.needs_gradient(layer.b))
+    add_weight_gradient(context, dy, pass.t, layer.b, tape.gradient_sum(context, layer.b));
+  if (!tape.needs_gradient(x) && !tape.needs_gradient(layer.a)) return;
+  Tensor dt = input_gradient(context, dy, layer.b);  // [T, r]
+  multiply(context, dt, layer.scale);
+  if (tape.needs_gradient(layer.a)) {
+    add_weight_gradient(context, dt, dropped(context, x, pass.dropout, layer.stream), layer.a,
+                        tape.gradient_sum(context, layer.a));
+  }
+  if (tape.needs_gradient(x)) {
+    const Tensor dx = input_gradient(context, dt, layer.a);
+    tape.add_gradient(context, x, dropped(context, dx, pass.dropout, layer.stream));
+  }
+}
+
+Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer) {
+  LowRankPass pass;
+  const Tensor y = low_rank(context, x, layer, pass);
+  if (Tape* tape = tape_for(context, {&x, &layer.a, &layer.b})) {
+    tape->record(y, [x, layer, pass](Context& c, Tape& t, const Tensor& dy) {
+      low_rank_backward(c, t, x, layer, pass, dy);
+    });
+  }
   return y;
 }
 

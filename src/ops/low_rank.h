@@ -9,6 +9,10 @@
 #include "vl3/context.h"
 #include "vl3/tensor.h"
 
+namespace vl3 {
+class Tape;
+}
+
 namespace vl3::ops {
 
 // Which elements of an adapter's input a pass of training leaves out: a function of the seed, the step, the
@@ -33,7 +37,15 @@ struct LowRank {
 // than these.
 Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer);
 
-// The same of rows that a product has at hand, without a tape. n: the width of the layer, to be checked.
+// Its parts, for a layer that records one step for its own product and this. What a pass keeps:
+struct LowRankPass {
+  Tensor t;         // [T, r]
+  Dropout dropout;  // of this pass, also where the way back comes after the next one began
+};
+Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer, LowRankPass& pass);
+void low_rank_backward(Context& context, Tape& tape, const Tensor& x, const LowRank& layer,
+                       const LowRankPass& pass, const Tensor& dy);
+// Of rows that a product has at hand, without dropout. n: the width of the layer, to be checked.
 Tensor low_rank(Context& context, const MatmulRows& rows, const LowRank& layer, int64_t n);
 
 // x with elements left out and the others scaled.

@@ -41,6 +41,52 @@ void pad(const ProcessorRequest& request, int64_t pad_id, const std::vector<std:
   }
 }
 
+// Media of a request: each different one once, and which of them every place shows.
+struct DistinctMedia {
+  std::vector<MediaItem> items;
+  std::vector<size_t> shown;
+
+  void add(const MediaItem& item) {
+    const auto found = std::find(items.begin(), items.end(), item);
+    shown.push_back(static_cast<size_t>(found - items.begin()));
+    if (found == items.end()) items.push_back(item);
+  }
+};
+
+// Runs of rows of a tensor, one behind the other. counts: rows of each run.
+Tensor repeat_rows(const Tensor& tensor, const std::vector<int64_t>& counts,
+                   const std::vector<size_t>& shown) {
+  std::vector<int64_t> begins = {0};
+  for (const int64_t count : counts) begins.push_back(begins.back() + count);
+  Shape shape = tensor.shape();
+  shape[0] = 0;
+  for (const size_t i : shown) shape[0] += counts[i];
+  Tensor result = Tensor::empty(shape, tensor.dtype());
+  std::byte* target = result.raw();
+  for (const size_t i : shown) {
+    const Tensor run = tensor.rows(begins[i], begins[i + 1]);
+    target = std::copy_n(run.raw(), run.bytes(), target);
+  }
+  return result;
+}
+
+// Features of distinct media → of all places.
+void show(const std::vector<size_t>& shown, Tensor& pixels, Tensor& grid_thw, Tensor& merge_sizes,
+          Tensor* mask = nullptr) {
+  std::vector<int64_t> patches, tokens;
+  const std::vector<int64_t> one(static_cast<size_t>(grid_thw.dim(0)), 1);
+  for (size_t i = 0; i < one.size(); ++i) {
+    const int64_t* grid = grid_thw.data<int64_t>() + 3 * i;
+    const int64_t merge = merge_sizes.data<int64_t>()[i];
+    patches.push_back(grid[0] * grid[1] * grid[2]);
+    tokens.push_back(grid[0] * (grid[1] / merge) * (grid[2] / merge));
+  }
+  pixels = repeat_rows(pixels, patches, shown);
+  if (mask != nullptr) *mask = repeat_rows(*mask, tokens, shown);
+  grid_thw = repeat_rows(grid_thw, one, shown);
+  merge_sizes = repeat_rows(merge_sizes, one, shown);
+}
+
 }  // namespace
 
 Processor::Processor(Tokenizer tokenizer, ChatTemplate chat_template, ImageProcessorFast images,
@@ -78,32 +124,41 @@ ProcessorOutput Processor::process(ThreadPool& threads, const ProcessorRequest& 
                                    const MediaLimits& limits, const ProcessHooks& hooks) const {
   require(!request.conversations.empty(), ErrorCode::kInvalidArgument, "[processor] no conversations");
   ProcessorOutput out;
-  std::vector<std::filesystem::path> pictures;
-  std::vector<ClipInput> clips;
-  std::vector<std::unique_ptr<VideoReader>> readers;
+  DistinctMedia pictures, clips;
   std::vector<std::pair<size_t, size_t>> counts;  // of each conversation: pictures, clips
   for (const Json& messages : request.conversations) {
-    const size_t pictures_before = pictures.size(), clips_before = clips.size();
-    for (const MediaItem& item : media_of(request, messages)) {
-      if (item.video) {
-        readers.push_back(open_clip(item.paths, limits));
-        clips.push_back({item.name(), readers.back().get(), item.options});
-      } else {
-        pictures.push_back(item.paths[0]);
-      }
-    }
-    counts.emplace_back(pictures.size() - pictures_before, clips.size() - clips_before);
+    const size_t pictures_before = pictures.shown.size(), clips_before = clips.shown.size();
+    for (const MediaItem& item : media_of(request, messages)) (item.video ? clips : pictures).add(item);
+    counts.emplace_back(pictures.shown.size() - pictures_before, clips.shown.size() - clips_before);
   }
-  if (!pictures.empty()) {
+  if (!pictures.items.empty()) {
     Image image;  // one decoded at a time
-    out.images = preprocess_images(threads, request.images, request.backend, pictures.size(),
-                                   [&](size_t i) -> const Image& {
-                                     require(!hooks.cancelled || !hooks.cancelled(), ErrorCode::kCancelled,
-                                             "[processor] cancelled before {}", pictures[i].string());
-                                     return image = read_image(pictures[i], limits);
-                                   });
+    const auto decode = [&](size_t i) -> const Image& {
+      const std::filesystem::path& path = pictures.items[i].paths[0];
+      require(!hooks.cancelled || !hooks.cancelled(), ErrorCode::kCancelled,
+              "[processor] cancelled before {}", path.string());
+      return image = read_image(path, limits);
+    };
+    out.images = preprocess_images(threads, request.images, request.backend, pictures.items.size(), decode);
+    if (pictures.items.size() < pictures.shown.size())
+      show(pictures.shown, out.images.pixel_values, out.images.image_grid_thw, out.images.image_merge_sizes);
   }
-  if (!clips.empty()) out.videos = videos_.preprocess(threads, clips, hooks);
+  if (!clips.items.empty()) {
+    std::vector<std::unique_ptr<VideoReader>> readers;
+    std::vector<ClipInput> inputs;
+    for (const MediaItem& item : clips.items) {
+      readers.push_back(open_clip(item.paths, limits));
+      inputs.push_back({item.name(), readers.back().get(), item.options});
+    }
+    out.videos = videos_.preprocess(threads, inputs, hooks);
+    if (clips.items.size() < clips.shown.size()) {
+      show(clips.shown, out.videos.pixel_values_videos, out.videos.video_grid_thw,
+           out.videos.video_merge_sizes, &out.videos.video_compression_mask);
+      std::vector<ClipReport> reports;
+      for (const size_t i : clips.shown) reports.push_back(out.videos.clips[i]);
+      out.videos.clips = std::move(reports);
+    }
+  }
 
   std::vector<std::vector<int64_t>> labels;
   size_t picture = 0, clip = 0;
@@ -160,31 +215,39 @@ std::vector<TextRange> Processor::answers_of(const ProcessorRequest& request, co
   return answers;
 }
 
+MediaPlan Processor::plan_of(const ProcessorRequest& request, const MediaItem& item,
+                             const MediaLimits& limits) const {
+  MediaPlan plan{item.name(), item.video};
+  if (item.video) {
+    const auto reader = open_clip(item.paths, limits);
+    plan.frames = static_cast<int64_t>(sample_frames(reader->info(), item.options).indices.size());
+    plan.height = reader->info().height;
+    plan.width = reader->info().width;
+    plan.patches =
+        VideoProcessor::get_num_of_video_patches(item.options, plan.frames, plan.height, plan.width);
+    plan.tokens = plan.patches / (item.options.merge_size * item.options.merge_size);
+    const int64_t per_frame = plan.tokens / plan.frames;
+    plan.min_tokens = item.options.use_token_compression ? per_frame + plan.frames - 1 : plan.tokens;
+  } else {
+    const ImageInfo info = probe_image(item.paths[0], limits);
+    plan.height = info.height;
+    plan.width = info.width;
+    plan.patches =
+        ImageProcessor(request.images, request.backend).get_number_of_image_patches(info.height, info.width);
+    plan.tokens = plan.min_tokens = plan.patches / (request.images.merge_size * request.images.merge_size);
+  }
+  return plan;
+}
+
 std::vector<MediaPlan> Processor::plan(const ProcessorRequest& request, const MediaLimits& limits) const {
-  std::vector<MediaPlan> plans;
-  for (const Json& messages : request.conversations) {
-    for (const MediaItem& item : media_of(request, messages)) {
-      MediaPlan plan{item.name(), item.video};
-      if (item.video) {
-        const auto reader = open_clip(item.paths, limits);
-        plan.frames = static_cast<int64_t>(sample_frames(reader->info(), item.options).indices.size());
-        plan.height = reader->info().height;
-        plan.width = reader->info().width;
-        plan.patches =
-            VideoProcessor::get_num_of_video_patches(item.options, plan.frames, plan.height, plan.width);
-        plan.tokens = plan.patches / (item.options.merge_size * item.options.merge_size);
-        const int64_t per_frame = plan.tokens / plan.frames;
-        plan.min_tokens = item.options.use_token_compression ? per_frame + plan.frames - 1 : plan.tokens;
-      } else {
-        const ImageInfo info = probe_image(item.paths[0], limits);
-        plan.height = info.height;
-        plan.width = info.width;
-        plan.patches = ImageProcessor(request.images, request.backend)
-                           .get_number_of_image_patches(info.height, info.width);
-        plan.tokens = plan.min_tokens =
-            plan.patches / (request.images.merge_size * request.images.merge_size);
-      }
-      plans.push_back(std::move(plan));
+  DistinctMedia media;
+  std::vector<MediaPlan> distinct, plans;
+  for (size_t c = 0; c < request.conversations.size(); ++c) {
+    for (const MediaItem& item : media_of(request, request.conversations[c])) {
+      media.add(item);
+      if (distinct.size() < media.items.size()) distinct.push_back(plan_of(request, item, limits));
+      plans.push_back(distinct[media.shown.back()]);
+      plans.back().conversation = c;
     }
   }
   return plans;

@@ -67,8 +67,9 @@ std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join
 int64_t num_elements(const Shape& shape) {
   int64_t count = 1;
   for (const int64_t extent : shape) {
-    require(extent >= 0, ErrorCode::kInvalidArgument, "[tensor] negative extent in shape {}",
-            to_string(shape));
+    // The words of a shape are made only for the message: these checks run for every row of every tensor.
+    if (extent < 0) [[unlikely]]
+      fail(ErrorCode::kInvalidArgument, "[tensor] negative extent in shape {}", to_string(shape));
     count = checked_mul(count, extent, "[tensor] elements of a shape");
   }
   return count;
@@ -113,10 +114,11 @@ std::shared_ptr<Storage> Storage::wrap(void* data, size_t bytes, bool read_only,
 Tensor::Tensor(std::shared_ptr<Storage> storage, size_t byte_offset, Shape shape, DType dtype)
     : storage_(std::move(storage)), shape_(std::move(shape)), numel_(num_elements(shape_)), dtype_(dtype) {
   const size_t needed = static_cast<size_t>(bytes_of(dtype, shape_));
-  require(
-      storage_ != nullptr && byte_offset <= storage_->bytes() && needed <= storage_->bytes() - byte_offset,
-      ErrorCode::kInvalidArgument, "[tensor] {} of {} at byte {} does not fit a storage of {} bytes",
-      to_string(shape_), to_string(dtype), byte_offset, storage_ ? storage_->bytes() : 0);
+  const bool fits =
+      storage_ != nullptr && byte_offset <= storage_->bytes() && needed <= storage_->bytes() - byte_offset;
+  if (!fits) [[unlikely]]
+    fail(ErrorCode::kInvalidArgument, "[tensor] {} of {} at byte {} does not fit a storage of {} bytes",
+         to_string(shape_), to_string(dtype), byte_offset, storage_ ? storage_->bytes() : 0);
   data_ = storage_->data() + byte_offset;
 }
 
@@ -149,8 +151,8 @@ template Tensor Tensor::from<uint8_t>(Shape, std::span<const uint8_t>);
 
 int64_t Tensor::dim(int axis) const {
   const int index = axis < 0 ? axis + rank() : axis;
-  require(index >= 0 && index < rank(), ErrorCode::kInvalidArgument, "[tensor] no dimension {} in shape {}",
-          axis, to_string(shape_));
+  if (index < 0 || index >= rank()) [[unlikely]]
+    fail(ErrorCode::kInvalidArgument, "[tensor] no dimension {} in shape {}", axis, to_string(shape_));
   return shape_[static_cast<size_t>(index)];
 }
 
@@ -181,8 +183,8 @@ Tensor Tensor::reshape(Shape shape) const {
 }
 
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
-  require(rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], ErrorCode::kInvalidArgument,
-          "[tensor] rows {} to {} of shape {}", begin, end, to_string(shape_));
+  if (rank() < 1 || begin < 0 || begin > end || end > shape_[0]) [[unlikely]]
+    fail(ErrorCode::kInvalidArgument, "[tensor] rows {} to {} of shape {}", begin, end, to_string(shape_));
   const int64_t row = shape_[0] == 0 ? 0 : numel_ / shape_[0];
   Tensor result = *this;
   result.shape_[0] = end - begin;

@@ -62,7 +62,7 @@ int64_t activation_bytes(const Config& config, const TrainConfig& train, const P
   const int64_t at_once =
       std::clamp<int64_t>((int64_t{64} << 20) / std::max<int64_t>(4 * t.vocab_size, 1), 64, 4096);
   floats += 2 * std::min(pass.targets, at_once) * t.vocab_size;
-  if (train.rates.llm) floats += t.vocab_size * t.hidden_size;
+  if (train.rates.llm && !train.lora) floats += t.vocab_size * t.hidden_size;
   return 4 * floats;
 }
 

@@ -9,6 +9,7 @@
 #include "train/batches.h"
 #include "train/memory.h"
 #include "train/schedule.h"
+#include "vl3/adapter.h"
 #include "vl3/checkpoint.h"
 #include "vl3/train.h"
 
@@ -22,6 +23,8 @@ struct Plan {
   Config model;
   std::shared_ptr<ModelWeights> weights = std::make_shared<ModelWeights>();
   int64_t parameters[3] = {}, frozen_bytes = 0, trained = 0;
+  // Of the adapter, which trains in place of the parts that it is on.
+  int64_t rank = 0, adapted_layers = 0, adapter_parameters[3] = {};
 
   std::optional<double> rate(size_t part) const {
     const std::optional<double> all[] = {config.rates.vision_encoder, config.rates.projector,
@@ -30,12 +33,40 @@ struct Plan {
   }
 };
 
+// The layers of the configuration's adapter get one of memory that nobody touches.
+void add_adapter(Plan& plan) {
+  if (!plan.config.lora) return;
+  const TrainLora& lora = *plan.config.lora;
+  std::vector<AdaptableLayer> layers;
+  plan.rank = lora.rank;
+  if (lora.adapter.empty()) {
+    layers = targeted_layers(plan.model, lora.targets);
+  } else {
+    const Adapter adapter = Adapter::open(lora.adapter, plan.model);
+    plan.rank = adapter.rank;
+    layers = adaptable_layers(plan.model);
+    std::erase_if(layers, [&](const AdaptableLayer& l) { return !adapter.layers.contains(l.name); });
+  }
+  plan.adapted_layers = static_cast<int64_t>(layers.size());
+  std::map<std::string, const AdaptableLayer*> named;
+  for (const AdaptableLayer& l : layers) named[l.name] = &l;
+  visit_linears(*plan.weights, plan.model, [&](const std::string& name, LinearWeights& layer, Part part) {
+    const auto found = named.find(name);
+    if (found == named.end()) return;
+    const auto [n, k] = std::pair(found->second->n, found->second->k);
+    layer.low_rank = std::make_shared<const ops::LowRank>(
+        ops::LowRank{Tensor::empty({plan.rank, k}, DType::kF32), Tensor::empty({n, plan.rank}, DType::kF32)});
+    plan.adapter_parameters[static_cast<size_t>(part)] += plan.rank * (n + k);
+  });
+}
+
 // Weights as far as counting needs them: of those in the file the mapping, of fresh ones memory that nobody
 // touches.
 Plan open(const TrainConfig& config) {
   std::optional<Checkpoint> checkpoint;
   if (config.fresh.size() < 3) checkpoint = Checkpoint::open(config.model);
   Plan plan{config, checkpoint ? checkpoint->config() : Config::from_pretrained(config.model)};
+  add_adapter(plan);
   std::map<std::string, Shape> shapes;
   for (const ExpectedTensor& e : expected_tensors(plan.model)) shapes[e.name] = e.shape;
   visit(*plan.weights, plan.model, [&](const std::string& name, Tensor& tensor, Part part) {
@@ -44,7 +75,7 @@ Plan open(const TrainConfig& config) {
                                               : checkpoint->get(name);
     const int64_t parameters = num_elements(shapes.at(name));
     plan.parameters[p] += parameters;
-    if (plan.rate(p))
+    if (plan.rate(p) && plan.adapter_parameters[p] == 0)
       plan.trained += parameters;
     else
       plan.frozen_bytes += static_cast<int64_t>(tensor.bytes());
@@ -82,7 +113,8 @@ void add_first_step(const Plan& plan, const StepBatch& batch, Json& json) {
                         {"passes", batch.passes.size()}, {"gflop", flops * 1e-9}};
   // Master weights, gradients and two moments, and the bf16 values beside them; frozen weights stay in the
   // file's mapping. Pixels: this step's, and the next one's as samples and put together.
-  const int64_t optimizer = plan.trained * (plan.config.dtype == "bf16" ? 18 : 16);
+  int64_t optimizer = plan.trained * (plan.config.dtype == "bf16" ? 18 : 16);
+  for (const int64_t parameters : plan.adapter_parameters) optimizer += 16 * parameters;  // always f32
   const int64_t pixels = 3 * 4 * patches * plan.model.vision.patch_width();
   json["memory_bytes"] = {{"weights_and_optimizer", optimizer},
                           {"frozen_weights", plan.frozen_bytes},
@@ -99,6 +131,11 @@ Json plan_training(const TrainConfig& config) {
   for (size_t i = 0; i < 3; ++i) {
     json["parts"][kParts[i]] = {{"parameters", plan.parameters[i]}, {"trains", plan.rate(i).has_value()}};
     if (plan.rate(i)) json["parts"][kParts[i]]["rate"] = *plan.rate(i);
+  }
+  if (config.lora) {
+    const int64_t* each = plan.adapter_parameters;
+    json["adapter"] = {
+        {"layers", plan.adapted_layers}, {"rank", plan.rank}, {"parameters", each[0] + each[1] + each[2]}};
   }
   const auto batches = config.data[0].tensors.empty() ? row_batches(config, {}) : tensor_batches(config);
   add_schedule(config, batches->steps_per_epoch(), json);

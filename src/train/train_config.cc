@@ -120,6 +120,39 @@ Json write_media(const TrainConfig& c) {
   return json;
 }
 
+void read_lora(TrainConfig& c, const JsonView& view) {
+  const JsonView json = view.child("lora");
+  refuse_unknown(json, {"rank", "alpha", "dropout", "targets", "adapter"});
+  TrainLora lora;
+  lora.adapter = json.string("adapter", "");
+  for (const char* key : {"rank", "alpha", "targets"}) {
+    require(lora.adapter.empty() || !json.has(key), ErrorCode::kFormat,
+            "[{}] \"{}\" is what \"adapter\" has; leave it out", json.origin(), key);
+  }
+  lora.rank = json.integer("rank", lora.rank, 1, 1 << 16);
+  lora.alpha = number_from(json, "alpha", lora.alpha, 1e-6, 1e6);
+  lora.dropout = number_from(json, "dropout", lora.dropout, 0, 0.99);
+  if (json.has("targets")) {
+    const Json& list = json.json()["targets"];
+    lora.targets.clear();
+    for (const Json& target : list.is_array() ? list : Json::array()) {
+      if (!target.is_string()) wrong(json, "targets", "a list of names of layers or parts");
+      lora.targets.push_back(target.get<std::string>());
+    }
+    if (lora.targets.empty()) wrong(json, "targets", "a list of at least one name");
+  }
+  c.lora = lora;
+}
+
+Json write_lora(const TrainConfig& c) {
+  if (!c.lora) return nullptr;
+  if (!c.lora->adapter.empty()) return {{"adapter", c.lora->adapter.string()}, {"dropout", c.lora->dropout}};
+  return {{"rank", c.lora->rank},
+          {"alpha", c.lora->alpha},
+          {"dropout", c.lora->dropout},
+          {"targets", c.lora->targets}};
+}
+
 void read_betas(TrainConfig& c, const JsonView& view) {
   const Json& list = view.json()["betas"];
   const auto good = [](const Json& b) {
@@ -166,6 +199,11 @@ const Row kRows[] = {
     {{"rates", "object", "learning rates of vision_encoder, projector and llm; without one a part is frozen"},
      read_rates,
      write_rates},
+    {{"lora", "object",
+      "train an adapter: rank (64), alpha (16), dropout (0.05), targets ([\"llm\"]), adapter: one to go on "
+      "from"},
+     read_lora,
+     write_lora},
     {{"fresh", "list", "parts that begin with new random weights: vision_encoder, projector, llm"},
      read_fresh,
      [](const TrainConfig& c) { return Json(c.fresh); }},

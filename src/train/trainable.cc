@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/thread_pool.h"
 #include "checkpoint/other_files.h"
+#include "model/adapters.h"
 #include "ops/cpu/kernels.h"
 #include "ops/matmul.h"
 #include "ops/tape.h"
@@ -22,11 +23,6 @@ namespace vl3 {
 namespace {
 
 namespace fs = std::filesystem;
-
-const char* part_name(Part part) {
-  constexpr const char* kNames[] = {"vision_encoder", "projector", "llm"};
-  return kNames[static_cast<size_t>(part)];
-}
 
 bool trains(const TrainRates& rates, Part part) {
   const std::optional<double> all[] = {rates.vision_encoder, rates.projector, rates.llm};
@@ -46,6 +42,60 @@ void draw(const std::string& name, const Shape& shape, double deviation, uint64_
                  angle = 2 * std::numbers::pi * uniform(seed, stream, 2 * high + 1, index);
     target.data<float>()[i] = static_cast<float>(deviation * radius * std::cos(angle));
   }
+}
+
+// A as PEFT begins with it, Kaiming's uniform distribution with a = √5: within 1/√K.
+Tensor drawn_a(const std::string& name, int64_t rank, int64_t k, uint64_t seed) {
+  Tensor a = Tensor::empty({rank, k}, DType::kF32);
+  const double limit = 1 / std::sqrt(static_cast<double>(k));
+  for (int64_t i = 0; i < a.numel(); ++i) {
+    const auto index = static_cast<uint32_t>(i), high = static_cast<uint32_t>(i >> 32);
+    const double u = uniform(seed, dropout_stream(name + ".lora_A"), high, index);
+    a.data<float>()[i] = static_cast<float>((2 * u - 1) * limit);
+  }
+  return a;
+}
+
+// The adapter to train, if any: the given one or a new one. The parts that its layers are of.
+std::set<std::string> prepare_adapter(const TrainConfig& config, const Config& model,
+                                      std::optional<Adapter>& adapter) {
+  std::set<std::string> adapted;
+  if (!config.lora) return adapted;
+  const TrainLora& lora = *config.lora;
+  std::vector<AdaptableLayer> layers;
+  if (!lora.adapter.empty()) {
+    adapter = Adapter::open(lora.adapter, model);
+    for (AdaptableLayer& layer : adaptable_layers(model)) {
+      if (adapter->layers.contains(layer.name)) layers.push_back(std::move(layer));
+    }
+  } else {
+    adapter.emplace();
+    adapter->rank = lora.rank;
+    adapter->alpha = lora.alpha;
+    layers = targeted_layers(model, lora.targets);
+    for (const AdaptableLayer& l : layers) {
+      adapter->layers[l.name] = {drawn_a(l.name, lora.rank, l.k, config.seed),
+                                 Tensor::zeros({l.n, lora.rank}, DType::kF32)};
+    }
+  }
+  adapter->dropout = lora.dropout;
+  adapter->base_model = config.model.string();
+  for (const AdaptableLayer& l : layers) adapted.emplace(l.part);
+  for (const std::string& part : adapted) {
+    const std::optional<double>& rate = part == "llm"         ? config.rates.llm
+                                        : part == "projector" ? config.rates.projector
+                                                              : config.rates.vision_encoder;
+    require(rate.has_value(), ErrorCode::kInvalidArgument,
+            "[train] \"lora\" is on layers of {0}, but \"rates\" has no \"{0}\"", part);
+  }
+  for (const std::string& part : config.fresh) {
+    const bool whole =
+        !adapted.contains(part) &&
+        (part == "projector" ? config.rates.projector : config.rates.vision_encoder).has_value();
+    require(part != "llm" && whole, ErrorCode::kInvalidArgument,
+            "[train] \"fresh\" has {}, whose new weights an adapter would not hold", part);
+  }
+  return adapted;
 }
 
 void round_to_bf16(Context& context, const Tensor& master, const Tensor& value) {
@@ -70,13 +120,16 @@ Trainable::Trainable(Context& context, const TrainConfig& config)
   std::map<std::string, Shape> shapes;
   for (const ExpectedTensor& e : expected) shapes[e.name] = e.shape;
 
+  const std::set<std::string> adapted = prepare_adapter(config, config_, adapter_);
   const bool rounded = config.dtype == "bf16";
   visit(*weights_, config_, [&](const std::string& name, Tensor& tensor, Part part) {
     const bool fresh = config.fresh.contains(part_name(part));
     const double deviation =
         part == Part::kVisionEncoder ? config_.vision.initializer_range : config_.text.initializer_range;
-    const Tensor stored = fresh ? Tensor() : checkpoint->get(name);
-    if (!trains(config.rates, part) && !fresh) {
+    const bool learns = trains(config.rates, part) && !adapted.contains(part_name(part));
+    const bool replaced = adapter_ && adapter_->whole.contains(name);
+    const Tensor stored = fresh ? Tensor() : replaced ? adapter_->whole.at(name) : checkpoint->get(name);
+    if (!learns && !fresh) {
       tensor = stored;
       return;
     }
@@ -91,7 +144,7 @@ Trainable::Trainable(Context& context, const TrainConfig& config)
       context.kernels().widen(stored.raw(), ops::weight_type(stored), stored.numel(), t.master.data<float>());
     t.value = rounded ? Tensor::empty(t.master.shape(), DType::kBF16) : t.master;
     tensor = t.value;
-    if (!trains(config.rates, part)) {  // fresh and frozen
+    if (!learns) {  // fresh and frozen
       if (rounded) round_to_bf16(context, t.master, t.value);
       return;
     }
@@ -100,7 +153,36 @@ Trainable::Trainable(Context& context, const TrainConfig& config)
     tensors_.push_back(std::move(t));
   });
   if (config_.tie_word_embeddings) weights_->text.lm_head = weights_->text.embed_tokens;
+  if (adapter_) add_adapter(config);
   round_masters(context);
+}
+
+void Trainable::add_adapter(const TrainConfig& config) {
+  if (adapter_->dropout > 0)
+    dropout_ = std::make_shared<ops::Dropout>(ops::Dropout{adapter_->dropout, config.seed, 0, 0});
+  // The names of what trains fully: the adapter holds these tensors, too.
+  for (const TrainedTensor& t : tensors_) adapter_->whole[t.name] = t.value;
+  attach(*adapter_, config_, *weights_, dropout_);
+  for (const AdaptableLayer& layer : adaptable_layers(config_)) {
+    const auto found = adapter_->layers.find(layer.name);
+    if (found == adapter_->layers.end()) continue;
+    const Part part = layer.part == "llm"         ? Part::kLanguageModel
+                      : layer.part == "projector" ? Part::kProjector
+                                                  : Part::kVisionEncoder;
+    for (const auto& [end, half] :
+         {std::pair(".lora_A.weight", found->second.a), std::pair(".lora_B.weight", found->second.b)}) {
+      TrainedTensor t{layer.name + end, part, half, half};
+      t.m = Tensor::zeros(half.shape(), DType::kF32);
+      t.v = Tensor::zeros(half.shape(), DType::kF32);
+      tensors_.push_back(std::move(t));
+    }
+  }
+}
+
+void Trainable::begin_pass(int64_t step, size_t pass) {
+  if (!dropout_) return;
+  dropout_->step = static_cast<uint32_t>(step);
+  dropout_->pass = static_cast<uint32_t>(pass);
 }
 
 void Trainable::watch(Tape& tape) const {
@@ -114,6 +196,7 @@ void Trainable::round_masters(Context& context) {
 }
 
 void Trainable::save(const fs::path& folder) const {
+  if (adapter_) return adapter_->save(folder, config_);
   std::vector<std::pair<std::string, Tensor>> tensors;
   ModelWeights weights = *weights_;  // the tensors' memory is not copied
   visit(weights, config_, [&](const std::string& name, const Tensor& tensor, Part) {

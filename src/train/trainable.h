@@ -2,10 +2,12 @@
 // A model whose weights change: the same structs as any model's, over memory of its own.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "model/parameters.h"
+#include "vl3/adapter.h"
 #include "vl3/checkpoint.h"
 #include "vl3/context.h"
 #include "vl3/model.h"
@@ -27,7 +29,10 @@ struct TrainedTensor {
 class Trainable {
  public:
   // Opens config.model: trained parts are copied into memory, frozen ones stay mapped, fresh ones are drawn.
-  // Throws what Checkpoint::open throws; kUnsupported where a part that trains is quantised.
+  // With config.lora the layers that it names get an adapter, drawn as PEFT does (A uniform within 1/√K, B
+  // 0) or the given one's, and it trains in place of their parts. Throws what Checkpoint::open and
+  // Adapter::open throw; kUnsupported where a part that trains is quantised; kInvalidArgument for targets
+  // that name nothing or are of a part without a rate.
   Trainable(Context& context, const TrainConfig& config);
 
   ForConditionalGeneration model() const { return {config_, weights_}; }
@@ -36,16 +41,23 @@ class Trainable {
   const std::vector<TrainedTensor>& tensors() const noexcept { return tensors_; }
   void watch(Tape& tape) const;
 
+  // Before a pass through the network: which draws of dropout are its own.
+  void begin_pass(int64_t step, size_t pass);
   // After masters changed: the values that the model computes with.
   void round_masters(Context& context);
-  // config.json, model.safetensors in the model's layout, and what else was in its folder.
+  // config.json, model.safetensors in the model's layout, and what else was in its folder. With lora the
+  // adapter alone, in which parts that train fully are whole.
   void save(const std::filesystem::path& folder) const;
 
  private:
+  void add_adapter(const TrainConfig& config);
+
   std::filesystem::path source_;
   Config config_;
   std::shared_ptr<ModelWeights> weights_;
   std::vector<TrainedTensor> tensors_;
+  std::optional<Adapter> adapter_;
+  std::shared_ptr<ops::Dropout> dropout_;  // null: none
 };
 
 }  // namespace vl3

@@ -145,6 +145,7 @@ void Run::one_step(const ForConditionalGeneration& model, Tape& tape, const Step
                    TrainStep& report) {
   tape.clear_gradients();
   for (const ForwardInput& pass : batch.passes) {
+    trainable_.begin_pass(report.step, static_cast<size_t>(&pass - batch.passes.data()));
     ForwardInput input = pass;
     input.loss_divisor = static_cast<double>(batch.targets);
     const Tensor loss = model.forward(context_, input).loss;

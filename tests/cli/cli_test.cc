@@ -2,6 +2,7 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -37,6 +38,25 @@ TEST(Program, AnswersOnStdoutAlone) {
   EXPECT_EQ(got.status, 0) << got.err;
   EXPECT_FALSE(got.out.empty());
   EXPECT_EQ(got.err, "");
+}
+
+TEST(Program, AnAdapterAnswersAsTheModelItIsMergedInto) {
+  const test::TemporaryFolder folder;
+  const std::string adapter = test::data_path("lora/plain").string(), merged = (folder / "merged").string();
+  const auto ids = [](const std::string& words) {
+    const Outcome got =
+        run("run " + words + " --json --compute f32 --max-new-tokens 4 --image " + picture() + " hi");
+    EXPECT_EQ(got.status, 0) << got.err;
+    return parse_json(got.out, "stdout")["new_ids"];
+  };
+  EXPECT_EQ(run("merge " + model() + " " + adapter + " " + merged).status, 0);
+  const Json beside = ids(model() + " --adapter " + adapter);
+  EXPECT_EQ(ids(merged), beside);
+  EXPECT_NE(ids(model()), beside);
+  const Outcome again = run("merge " + model() + " " + adapter + " " + merged);
+  EXPECT_EQ(again.status, 1);
+  EXPECT_NE(again.err.find("is there already"), std::string::npos) << again.err;
+  EXPECT_EQ(run("run " + model() + " --adapter " + merged + " hi").status, 1);
 }
 
 TEST(Program, JsonHasIdsAndText) {
@@ -184,6 +204,27 @@ TEST(Program, BenchReportsEveryStageBesideTheMachine) {
   EXPECT_EQ(report["results"][2]["tokens"], 16);  // four frames of 4 x 4 patches, merged
   EXPECT_EQ(run("bench " + model() + " --encode 7x7 --no-load").status, 1);
   EXPECT_EQ(run("bench " + model() + " --encode picture --no-load").status, 1);
+}
+
+TEST(Program, EvalCountsRightAnswersAndRefusesOtherSettings) {
+  const test::TemporaryFolder folder;
+  ASSERT_EQ(run("scenes " + (folder / "set").string() + " --count 6 --tasks --split test").status, 0);
+  const std::string command = "eval " + model() + " " + (folder / "set").string() +
+                              " --max-new-tokens 4 --out " + (folder / "out").string();
+  const Outcome table = run(command);
+  ASSERT_EQ(table.status, 0) << table.err;
+  EXPECT_EQ(table.out.rfind("task", 0), 0U) << table.out;
+  EXPECT_NE(table.out.find("\nall "), std::string::npos) << table.out;
+  const Outcome again = run(command + " --json");
+  ASSERT_EQ(again.status, 0) << again.err;
+  const Json summary = parse_json(again.out, "stdout");
+  EXPECT_EQ(summary["complete"], true);
+  const std::string lines = test::read_text(folder / "out/answers.jsonl");
+  EXPECT_EQ(summary["overall"]["count"], std::count(lines.begin(), lines.end(), '\n'));
+  const Outcome other = run(command + " --fps 2");
+  EXPECT_EQ(other.status, 1);
+  EXPECT_NE(other.err.find("media/fps was null, is 2"), std::string::npos) << other.err;
+  EXPECT_EQ(run(command + " --tasks nonsense").status, 1);
 }
 
 TEST(Program, SaysWhatIsWrongAndExitsAccordingly) {

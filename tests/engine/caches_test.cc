@@ -56,6 +56,21 @@ TEST(Caches, AnswersAreThoseOfAnEngineThatKeepsNothing) {
   EXPECT_EQ(plain.savings().pictures, 0);
 }
 
+TEST(Caches, WhatABatchShowsRepeatedlyIsEncodedOnce) {
+  const Engine plain = open(0, 0), keeps = open(int64_t{1} << 30, 0);
+  ProcessorRequest request = keeps.processor().request_for(Json::array({user({picture()}, "What is it?")}));
+  request.conversations.push_back(Json::array({user({clip(), picture()}, "And now?")}));
+  request.conversations.push_back(Json::array({user({clip()}, "What moves?")}));
+  request.conversations.push_back(Json::array({user({}, "Nothing?")}));
+  Context context(ContextOptions{.compute = Compute::kF32});
+  GenerationConfig settings = keeps.default_settings();
+  settings.max_new_tokens = 8;
+  const auto results = keeps.answer(context, request, settings).results;
+  ASSERT_EQ(results.size(), 4U);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(results[i].new_ids, answer(plain, request.conversations[i]));
+  EXPECT_EQ(keeps.savings().pictures, 2);
+}
+
 TEST(Caches, ArithmeticIsNotMixed) {
   const Engine keeps = open(int64_t{1} << 30, int64_t{1} << 30);
   const Json request = Json::array({user({picture()}, "What is it?")});

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 
 #include "base/json.h"
 #include "base/thread_pool.h"
@@ -206,6 +207,47 @@ TEST(Processor, PlansFromHeadersWhatProcessingGives) {
   EXPECT_EQ(got.videos.clips[1].kept[1], 1);
   EXPECT_TRUE(got.videos.clips[1].frames.fps_assumed);
   EXPECT_EQ(got.videos.clips[1].frames.timestamps, (std::vector<double>{0, 1}));
+}
+
+TEST(Processor, MediaThatComeRepeatedlyGiveWhatTheyGiveAlone) {
+  const Processor processor = tiny();
+  ThreadPool threads(2);
+  const auto message = [](const Json& content) {
+    return Json::array({{{"role", "user"}, {"content", content}}});
+  };
+  const Json image = {{"type", "image"}, {"image", picture().string()}};
+  const Json slow = {{"type", "video"}, {"video", clip().string()}, {"fps", 1}};
+  const Json fast = {{"type", "video"}, {"video", clip().string()}, {"fps", 2}};
+  const std::vector<Json> conversations = {message({slow, image}), message({fast, slow}),
+                                           message(Json::array({image})), message(Json::array({fast}))};
+  ProcessorRequest all = processor.request_for(conversations[0]);
+  all.conversations = conversations;
+  const ProcessorOutput together = processor.process(threads, all);
+  const std::vector<MediaPlan> plan = processor.plan(all);
+  ASSERT_EQ(plan.size(), 6U);
+  ASSERT_EQ(together.videos.clips.size(), 4U);
+  int64_t image_row = 0, video_row = 0, token = 0;
+  const auto expect_rows = [](const Tensor& whole, int64_t& row, const Tensor& part) {
+    const Tensor rows = whole.rows(row, row + part.dim(0));
+    row += part.dim(0);
+    EXPECT_EQ(std::memcmp(rows.raw(), part.raw(), part.bytes()), 0);
+  };
+  for (size_t c = 0; c < conversations.size(); ++c) {
+    const ProcessorOutput alone = processor.process(threads, processor.request_for(conversations[c]));
+    EXPECT_EQ(together.ids[c], alone.ids[0]);
+    if (alone.images.pixel_values.defined())
+      expect_rows(together.images.pixel_values, image_row, alone.images.pixel_values);
+    if (alone.videos.pixel_values_videos.defined()) {
+      expect_rows(together.videos.pixel_values_videos, video_row, alone.videos.pixel_values_videos);
+      expect_rows(together.videos.video_compression_mask, token, alone.videos.video_compression_mask);
+    }
+  }
+  EXPECT_EQ(together.images.image_grid_thw.dim(0), 2);
+  EXPECT_EQ(together.videos.video_grid_thw.dim(0), 4);
+  EXPECT_EQ(image_row, together.images.pixel_values.dim(0));
+  EXPECT_EQ(video_row, together.videos.pixel_values_videos.dim(0));
+  EXPECT_EQ(plan[3].conversation, 1U);
+  EXPECT_EQ(plan[5].conversation, 3U);
 }
 
 TEST(Processor, AListOfOnePictureIsAClipOfOneFrame) {

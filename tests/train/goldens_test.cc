@@ -11,11 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// AdamW divides by the gradient: where one is nearer to zero than a run's error, its first steps have no
-// certain sign. The f32 reference is off by up to 1.3e-5 of a tensor's largest gradient against the same run
-// in double (shared goldens and another seed), and so are we (1.2e-5); what is smaller than both together is
-// not determined.
-constexpr double kUndetermined = 2.5e-5;
+// What both runs' gradients may be off by, as a share of their tensor's largest: the f32 reference by up to
+// 1.3e-5 against the same run in double (shared goldens and another seed's), ours by up to 1.1e-5.
+constexpr double kGradientError = 2.5e-5;
 
 struct Case {
   fs::path model, inputs, golden;
@@ -63,28 +61,35 @@ void compare_gradients(const Case& c, const Json& settings, const SafetensorsFil
   EXPECT_EQ(compared, expected);
 }
 
+double rate_of(const std::string& parameter, const Json& rates) {
+  for (const auto& [part, rate] : rates.items()) {
+    if (parameter.find("." + part + ".") != std::string::npos) return rate;
+  }
+  return rates["language_model"];  // of the head
+}
+
 // Parameters after three steps: 99.9 % of a tensor's elements within 1e-4 of its largest magnitude, all of
-// them within 4e-3. Tensors of fewer than 1000 elements may have none off; of these, elements are left out
-// whose gradient is not determined.
+// them within 4e-3. Tensors of fewer than 1000 elements may have none off, and some (keys' biases above all)
+// have gradients so near to zero that the reference in f32 and in double differ by more: AdamW divides by the
+// gradient g, so an error of it moves a weight by up to rate · error / |g| in every step. Elements of small
+// tensors are allowed that much beside the 1e-4.
 void compare_parameters(const SafetensorsFile& ours, const SafetensorsFile& golden,
-                        const SafetensorsFile& gradients) {
+                        const SafetensorsFile& gradients, const Json& rates) {
   for (const std::string& name : golden.names()) {
     if (!name.starts_with("after.")) continue;
     const std::string parameter = name.substr(6);
-    const Tensor wanted = golden.get(name), got = ours.get(parameter);
-    const Tensor gradient =
-        gradients.contains("grad." + parameter) ? gradients.get("grad." + parameter) : Tensor();
-    const double magnitude = test::largest(wanted),
-                 noise = gradient.defined() ? kUndetermined * test::largest(gradient) : INFINITY;
-    int64_t off = 0, off_and_known = 0;
+    const Tensor wanted = golden.get(name), got = ours.get(parameter),
+                 gradient = gradients.get("grad." + parameter);
+    const double magnitude = test::largest(wanted), error = kGradientError * test::largest(gradient);
+    const bool small = wanted.numel() < 1000;
+    int64_t off = 0;
     for (int64_t i = 0; i < wanted.numel(); ++i) {
-      if (std::abs(got.data<float>()[i] - wanted.data<float>()[i]) <= 1e-4 * magnitude) continue;
-      ++off;
-      off_and_known += gradient.defined() && std::abs(gradient.data<float>()[i]) > noise;
+      const double moved = 3 * rate_of(parameter, rates) * error / std::abs(gradient.data<float>()[i]);
+      const double distance = std::abs(static_cast<double>(got.data<float>()[i]) - wanted.data<float>()[i]);
+      off += !(distance <= 1e-4 * magnitude + (small ? moved : 0));
     }
     EXPECT_LE(test::distance(got, wanted), 4e-3 * magnitude) << name;
-    EXPECT_LE(wanted.numel() < 1000 ? off_and_known : off, wanted.numel() / 1000)
-        << name << ": " << off << " of " << wanted.numel();
+    EXPECT_LE(off, wanted.numel() / 1000) << name << " of " << wanted.numel();
   }
 }
 
@@ -105,7 +110,7 @@ void compare(const Case& c, const fs::path& gradients_file) {
         log[i]["grad_norm"].get<double>() / golden.get(fmt::format("grad_norm.{}", i)).data<float>()[0], 1,
         2e-4);
   }
-  compare_parameters(SafetensorsFile::open(folder / "out" / "model.safetensors"), golden, gradients);
+  compare_parameters(SafetensorsFile::open(folder / "out" / "model.safetensors"), golden, gradients, c.rates);
 }
 
 TEST(TrainingGoldens, OwnOnesOnEveryPath) {

@@ -46,9 +46,10 @@ TEST(Rows, MissingMarksComeFirstAndLeadingAnswersGo) {
       {"conversations", {turn("gpt", "Welcome."), turn("human", "What?"), turn("gpt", "A cat.")}}};
   const Json got = parsed(row);
   ASSERT_EQ(got.size(), 2U);
-  EXPECT_EQ(got[0]["content"], (Json{{{"type", "image"}, {"image", "/media/a.png"}},
-                                     {{"type", "video"}, {"video", {"/media/1.png", "/media/2.png"}}},
-                                     {{"type", "text"}, {"text", "What?"}}}));
+  EXPECT_EQ(got[0]["content"],
+            (Json{{{"type", "image"}, {"image", "/media/a.png"}},
+                  {{"type", "video"}, {"video", Json::array({"/media/1.png", "/media/2.png"})}},
+                  {{"type", "text"}, {"text", "What?"}}}));
   EXPECT_EQ(got[1], (Json{{"role", "assistant"}, {"content", "A cat."}}));
 }
 
@@ -57,7 +58,7 @@ TEST(Rows, MessagesStayAsTheyAreButForPaths) {
                {{{"role", "user"},
                  {"content",
                   {{{"type", "image"}, {"image", "a.png"}},
-                   {{"type", "video"}, {"video", {"1.png", "/2.png"}}},
+                   {{"type", "video"}, {"video", Json::array({"1.png", "/2.png"})}},
                    {{"type", "text"}, {"text", "?"}}}}},
                 {{"role", "assistant"}, {"content", "!"}}}}};
   Json wanted = row["messages"];

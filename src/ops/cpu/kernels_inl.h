@@ -142,15 +142,12 @@ void transpose(const float* source, int64_t ld, int64_t rows, int64_t columns, f
 
 // ---- products
 
+// The products are added up by themselves before they meet what c holds: several calls over short stretches
+// of k round less than one over all of it.
 template <int kRows, int kVectors>
 inline void tile_of(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t k, float* c,
                     int64_t ldc, bool accumulate) {
-  F32 sum[kRows][kVectors];
-#pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) sum[i][v] = accumulate ? load(c + i * ldc + v * kWidth) : F32{};
-  }
+  F32 sum[kRows][kVectors] = {};
   for (int64_t p = 0; p < k; ++p) {
     F32 column[kVectors];
 #pragma GCC unroll 4
@@ -165,7 +162,10 @@ inline void tile_of(const float* a, int64_t lda, const float* b, int64_t ldb, in
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) store(c + i * ldc + v * kWidth, sum[i][v]);
+    for (int v = 0; v < kVectors; ++v) {
+      float* target = c + i * ldc + v * kWidth;
+      store(target, accumulate ? sum[i][v] + load(target) : sum[i][v]);
+    }
   }
 }
 

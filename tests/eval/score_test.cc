@@ -1,0 +1,116 @@
+// What counts as right.
+
+#include "eval/score.h"
+
+#include "support/support.h"
+
+namespace vl3::eval {
+namespace {
+
+double of(ScoreKind kind, const std::string& reply, std::vector<std::string> answers, double tolerance = 0) {
+  return score(reply, {kind, std::move(answers), tolerance, {}});
+}
+
+TEST(Score, ExactIsWordForWordButForCaseSpaceAndFinalPunctuation) {
+  const auto exact = [](const std::string& reply, std::vector<std::string> answers) {
+    return of(ScoreKind::kExact, reply, std::move(answers));
+  };
+  EXPECT_EQ(exact("red", {"red"}), 1);
+  EXPECT_EQ(exact("  Red.\n", {"red"}), 1);
+  EXPECT_EQ(exact("the  red\tball!", {"The red ball."}), 1);
+  EXPECT_EQ(exact("ÉTÉ", {"été"}), 1);
+  EXPECT_EQ(exact("dark red", {"red"}), 0);
+  EXPECT_EQ(exact("re d", {"red"}), 0);
+  EXPECT_EQ(exact("1.5", {"15"}), 0);
+  EXPECT_EQ(exact("", {"?"}), 0);
+  EXPECT_EQ(exact("blue", {"red", "blue"}), 1);
+  EXPECT_EQ(exact("\xff\xfe", {"red"}), 0);  // a reply may be any bytes
+}
+
+TEST(Score, NumberIsTheFirstOneWithinTolerance) {
+  const auto number = [](const std::string& reply, const std::string& answer, double tolerance = 0) {
+    return of(ScoreKind::kNumber, reply, {answer}, tolerance);
+  };
+  EXPECT_EQ(number("3.5s", "3.5"), 1);
+  EXPECT_EQ(number("at 3.4 seconds, not 9", "3.5 s", 0.1), 1);
+  EXPECT_EQ(number("0.3", "0.2", 0.1), 1);
+  EXPECT_EQ(number("0.31", "0.2", 0.1), 0);
+  EXPECT_EQ(number("1,250 people", "1250"), 1);
+  EXPECT_EQ(number("1,2", "1"), 1);
+  EXPECT_EQ(number("minus -4", "-4"), 1);
+  EXPECT_EQ(number("A-4", "4"), 1);
+  EXPECT_EQ(number(".5", "0.5"), 1);
+  EXPECT_EQ(number("none", "0"), 0);
+  EXPECT_EQ(number("", "0", 100), 0);
+}
+
+TEST(Score, MentionsNeedsEveryPhraseAtTheBoundariesOfWords) {
+  const auto mentions = [](const std::string& reply, std::vector<std::string> phrases) {
+    return score(reply, {ScoreKind::kMentions, {"whatever"}, 0, std::move(phrases)});
+  };
+  EXPECT_EQ(mentions("A RED circle  and a blue square.", {"red circle", "blue square"}), 1);
+  EXPECT_EQ(mentions("a red circle", {"red circle", "blue square"}), 0);
+  EXPECT_EQ(mentions("a tired circle", {"red circle"}), 0);
+  EXPECT_EQ(mentions("reds, red", {"red"}), 1);
+  EXPECT_EQ(mentions("row A: 85", {"row A: 8"}), 0);
+  EXPECT_EQ(mentions("row A: 8.5", {"row A: 8"}), 0);
+  EXPECT_EQ(mentions("row A: 8.", {"row A: 8"}), 1);
+  EXPECT_EQ(mentions("0.3", {"3"}), 0);
+  EXPECT_EQ(mentions("", {"red"}), 0);
+}
+
+TEST(Score, ChoiceIsTheFirstLetterThatStandsAlone) {
+  EXPECT_EQ(choice_of("B"), 'B');
+  EXPECT_EQ(choice_of("(C) a dog"), 'C');
+  EXPECT_EQ(choice_of("Answer: D."), 'D');
+  EXPECT_EQ(choice_of("Because it is E"), 'E');
+  EXPECT_EQ(choice_of("b."), 'B');
+  EXPECT_EQ(choice_of("(a)"), 'A');
+  EXPECT_EQ(choice_of("it shows a dog, so c"), 'C');
+  EXPECT_EQ(choice_of("it shows a dog"), '\0');
+  EXPECT_EQ(choice_of("DOG"), '\0');
+  EXPECT_EQ(choice_of("I"), '\0');
+  EXPECT_EQ(of(ScoreKind::kChoice, "The answer is (B).", {"B"}), 1);
+  EXPECT_EQ(of(ScoreKind::kChoice, "", {"B"}), 0);
+}
+
+TEST(Score, AnlsIsTheSimilarityAboveOneHalf) {
+  const auto anls = [](const std::string& reply, std::vector<std::string> answers) {
+    return of(ScoreKind::kAnls, reply, std::move(answers));
+  };
+  EXPECT_EQ(anls("Main Street", {"main  street"}), 1);
+  EXPECT_DOUBLE_EQ(anls("kitten", {"sitting", "mittens"}), 1 - 2.0 / 7);
+  EXPECT_DOUBLE_EQ(anls("naïve", {"naive"}), 1 - 1.0 / 5);  // characters, not bytes
+  EXPECT_DOUBLE_EQ(anls("ab", {"abcd"}), 0.5);
+  EXPECT_EQ(anls("a", {"abc"}), 0);
+  EXPECT_EQ(anls("", {"abc"}), 0);
+}
+
+TEST(Score, RelaxedLetsNumbersBeFivePerCentOff) {
+  const auto relaxed = [](const std::string& reply, const std::string& answer) {
+    return of(ScoreKind::kRelaxed, reply, {answer});
+  };
+  EXPECT_EQ(relaxed("105", "100"), 1);
+  EXPECT_EQ(relaxed("106", "100"), 0);
+  EXPECT_EQ(relaxed("-95", "-100"), 1);
+  EXPECT_EQ(relaxed("12%", "0.12"), 1);
+  EXPECT_EQ(relaxed("1,000.", "1000"), 1);
+  EXPECT_EQ(relaxed("0.01", "0"), 0);
+  EXPECT_EQ(relaxed("0.0", "0"), 1);
+  EXPECT_EQ(relaxed("Blue.", "blue"), 1);
+  EXPECT_EQ(relaxed("100 people", "100"), 0);
+}
+
+TEST(Score, SaysWhatCannotBeScored) {
+  EXPECT_NE(complaint({ScoreKind::kExact, {}, 0, {}}), "");
+  EXPECT_NE(complaint({ScoreKind::kNumber, {"none"}, 0, {}}), "");
+  EXPECT_NE(complaint({ScoreKind::kNumber, {"1"}, -1, {}}), "");
+  EXPECT_NE(complaint({ScoreKind::kChoice, {"dog"}, 0, {}}), "");
+  EXPECT_NE(complaint({ScoreKind::kMentions, {"a"}, 0, {}}), "");
+  EXPECT_NE(complaint({ScoreKind::kMentions, {"a"}, 0, {" "}}), "");
+  EXPECT_EQ(complaint({ScoreKind::kMentions, {}, 0, {"a"}}), "");
+  EXPECT_EQ(complaint({ScoreKind::kChoice, {"(B)"}, 0, {}}), "");
+}
+
+}  // namespace
+}  // namespace vl3::eval
