@@ -94,6 +94,12 @@ void print_plan(const Json& plan) {
     fmt::print("{:<16} {:>14}  {}\n", part, p["parameters"].get<int64_t>(),
                p["trains"].get<bool>() ? fmt::format("{:.3g}", p["rate"].get<double>()) : "frozen");
   }
+  if (plan.contains("adapter")) {
+    const Json& adapter = plan["adapter"];
+    fmt::print("{:<16} {:>14}  rank {}, on {} layers, in place of their parts\n", "adapter",
+               adapter["parameters"].get<int64_t>(), adapter["rank"].get<int64_t>(),
+               adapter["layers"].get<int64_t>());
+  }
   fmt::print("\n{} steps{}, {} of them warm-up; factor on the rates:", plan["steps"].get<int64_t>(),
              plan.contains("steps_per_epoch")
                  ? fmt::format(" ({} an epoch)", plan["steps_per_epoch"].get<int64_t>())
