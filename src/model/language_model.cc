@@ -101,9 +101,9 @@ Tensor run_language_model(Context& context, const TextWeights& weights, const Te
   for (size_t i = 0; i < sequences.caches.size(); ++i) sequences.caches[i]->reserve(length(i));
 
   const RotaryTable rotary = text_rotary(context, config, sequences.positions, sequences.cu_seqlens_q);
-  // On a tape layers may run again after this call: they hold what they need.
+  // On a tape layers may run again after this call: they hold what they need, and show nothing.
   const auto held = context.tape() == nullptr ? nullptr : std::make_shared<const PackedSequences>(sequences);
-  const Step step{context, config, held ? *held : sequences, rotary, probe};
+  const Step step{context, config, held ? *held : sequences, rotary, held ? nullptr : probe};
   Tensor x = embeds;
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     context.check_cancelled();
