@@ -14,9 +14,8 @@ namespace {
 // of A pass by.
 constexpr int64_t kDepth = 768;  // words
 // How many products of f32 are added one after the other: rounding grows faster than a chain's length.
-// Joining chains costs 2 to 3 % of the time with the longer ones, a tenth with the shorter ones of narrow
-// models.
-constexpr int64_t kChain = 256, kShortChain = 32, kLongRow = 512;
+// Joining chains costs a few percent of the time.
+constexpr int64_t kChain = 256, kShortChain = 64, kLongRow = 512;
 constexpr int64_t kPanels = 4;                // of a task
 constexpr int64_t kColumnBytes = 384 << 10;   // of quantised weights in a task, likewise
 constexpr int64_t kFewRowsBytes = 128 << 10;  // of weights in a task that streams them: threads end together
@@ -222,10 +221,7 @@ struct Multiply {
       packed_tiles(
           task, a.k, p.c, n_total, finish,
           [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* panel) {
-            for (int64_t i = 0; i < depth; ++i) {
-              kernels.widen(at(k0 + i, n), weight_type(*p.w), count, panel + i * step);
-              std::fill(panel + i * step + count, panel + (i + 1) * step, 0.0f);
-            }
+            kernels.pack_rows(at(k0, n), weight_type(*p.w), n_total, count, depth, panel);
           },
           tile_f32(n_total));
     }

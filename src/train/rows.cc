@@ -152,8 +152,8 @@ TrainRow from_stream(const JsonView& row, const fs::path& media) {
             "[{}] a turn of a stream should have \"content\" and \"time\", not {}", origin, shown(json));
     const double time_s = turn.number("time", 0);
     const double last_s = result.stream.empty() ? time_s : result.stream.back().time_s;
-    require(time_s >= last_s, ErrorCode::kFormat, "[{}] a turn at {} s comes after one at {} s", origin, time_s,
-            last_s);
+    require(time_s >= last_s, ErrorCode::kFormat, "[{}] a turn at {} s comes after one at {} s", origin,
+            time_s, last_s);
     result.stream.push_back({role, text_of(json["content"], origin), time_s});
   }
   return result;

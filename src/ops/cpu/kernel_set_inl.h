@@ -17,6 +17,7 @@ constexpr vl3::KernelSet kernel_set(const char* name) {
           .widen_int8 = widen_int8,
           .narrow_f16 = narrow_f16,
           .pack = pack,
+          .pack_rows = pack_rows,
           .tile = tile,
           .dots = dots,
           .weigh = weigh,

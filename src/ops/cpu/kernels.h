@@ -42,6 +42,8 @@ struct KernelSet {
   // tile_columns rows of W (n of them real, the rest zero), elements [0, k), row stride ldw →
   // [k][tile_columns] f32.
   void (*pack)(const void* w, WeightType type, int64_t ldw, int64_t n, int64_t k, float* target);
+  // k rows of W, n ≤ tile_columns elements of each, row stride ldw → [k][tile_columns] f32, the rest zero.
+  void (*pack_rows)(const void* w, WeightType type, int64_t ldw, int64_t n, int64_t k, float* target);
   // m ≤ tile_rows, n ≤ tile_columns.
   void (*tile)(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, int64_t n, int64_t k,
                float* c, int64_t ldc, bool accumulate);

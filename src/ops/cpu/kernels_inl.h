@@ -120,6 +120,20 @@ void pack(const void* w, WeightType type, int64_t ldw, int64_t n, int64_t k, flo
   });
 }
 
+void pack_rows(const void* w, WeightType type, int64_t ldw, int64_t n, int64_t k, float* target) {
+  with_type(w, type, [=]<WeightType kType>(const auto* p) {
+    for (int64_t i = 0; i < k; ++i) {
+      const auto* row = p + i * ldw;
+      float* packed = target + i * kTileColumns;
+      if (n == kTileColumns) {
+        for (int64_t j = 0; j < kTileColumns; j += kWidth) store(packed + j, load_as_f32<kType>(row + j));
+      } else {
+        for (int64_t j = 0; j < kTileColumns; ++j) packed[j] = j < n ? as_f32<kType>(row[j]) : 0.0f;
+      }
+    }
+  });
+}
+
 void transpose(const float* source, int64_t ld, int64_t rows, int64_t columns, float* target,
                int64_t target_ld) {
   const int64_t padded = (rows + kWidth - 1) / kWidth * kWidth;
