@@ -15,7 +15,8 @@ void copy_other_files(const fs::path& source, const fs::path& target) {
     const std::string extension = name.extension().string();
     const bool weights = extension == ".safetensors" || extension == ".bin" || extension == ".pt" ||
                          extension == ".pth" || name.string().ends_with(".index.json");
-    if (!entry.is_regular_file() || weights || name == "config.json") continue;
+    const bool of_training = extension == ".jsonl" || name == "training.json";
+    if (!entry.is_regular_file() || weights || of_training || name == "config.json") continue;
     std::error_code error;
     fs::copy_file(resolve_link_stub(entry.path()), target / name, error);
     require(!error, ErrorCode::kIo, "[{}] cannot be copied: {}", entry.path().string(), error.message());

@@ -2,8 +2,10 @@
 
 #include <cstring>
 #include <random>
+#include <set>
 
 #include "checkpoint/checkpoint_files.h"
+#include "checkpoint/other_files.h"
 
 namespace vl3::test {
 namespace {
@@ -258,6 +260,20 @@ TEST(Checkpoint, ReadsWhatTheReferenceWrote) {
   }
   EXPECT_EQ(checked, checkpoint.tensors().size());
   std::printf("%zu sums equal\n", checked);
+}
+
+TEST(OtherFiles, AreCopiedWithoutWeightsAndWithoutATrainingsOwn) {
+  TemporaryFolder source, target;
+  for (const char* name : {"config.json", "tokenizer.json", "chat_template.jinja", "model.safetensors",
+                           "model.safetensors.index.json", "log.jsonl", "training.json"})
+    write_text(source.path() / name, "{}");
+  write_text(target.path() / "log.jsonl", "its own");
+  copy_other_files(source.path(), target.path());
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(target.path()))
+    names.insert(entry.path().filename().string());
+  EXPECT_EQ(names, (std::set<std::string>{"chat_template.jinja", "log.jsonl", "tokenizer.json"}));
+  EXPECT_EQ(read_text(target.path() / "log.jsonl"), "its own");
 }
 
 }  // namespace
