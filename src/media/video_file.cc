@@ -293,8 +293,9 @@ void VideoFile::convert() {
   image_.height = height;
   image_.width = width;
   image_.mode = "RGB";
-  // Its inner loops may write a vector past a row's end.
-  const int stride = (width * 3 + 63) / 64 * 64;
+  // Its inner loops write whole groups of columns past a row's end, and leave out a last group that has no
+  // room there.
+  const int stride = (width + 63) / 64 * 64 * 3;
   std::vector<uint8_t> padded(static_cast<size_t>(stride) * static_cast<size_t>(height) + 64);
   uint8_t* planes[4] = {padded.data(), nullptr, nullptr, nullptr};
   const int strides[4] = {stride, 0, 0, 0};

@@ -2,9 +2,12 @@
 
 #include "scenes/write.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <sstream>
 
 #include "base/json.h"
+#include "scenes/encode.h"
 #include "support/support.h"
 #include "train/batches.h"
 #include "vl3/image.h"
@@ -66,6 +69,27 @@ TEST(WrittenScenes, OfEveryKindDecodeAndTrain) {
     EXPECT_EQ(batches->steps_per_epoch(), 1);
     EXPECT_EQ(batches->at(0).samples, 8) << kind_names()[kind];
     EXPECT_FALSE(fs::exists(config.output / "quarantine.jsonl")) << kind_names()[kind];
+  }
+}
+
+// Of any width: what converts frames works on several columns at once.
+TEST(WrittenScenes, ClipsAreReadToTheirRightEdge) {
+  const test::TemporaryFolder folder;
+  std::vector<int> widths{850, 1366};
+  for (int width = 16; width <= 130; width += 2) widths.push_back(width);
+  for (const int width : widths) {
+    const std::vector<uint8_t> colour{200, 120, 60};
+    Image frame{.height = 16, .width = width};
+    for (int i = 0; i < 16 * width; ++i) frame.rgb.insert(frame.rgb.end(), colour.begin(), colour.end());
+    const std::vector<uint8_t> bytes = encode_mp4({frame, frame}, 2);
+    test::write_text(folder / "clip.mp4", std::string(bytes.begin(), bytes.end()));
+    const auto reader = VideoReader::open(folder / "clip.mp4");
+    reader->read(std::vector<int64_t>{0, 1}, [&](size_t, const Image& image) {
+      int off = 0;
+      for (size_t i = 0; i < image.rgb.size(); ++i)
+        off = std::max(off, std::abs(image.rgb[i] - colour[i % 3]));
+      EXPECT_LE(off, 8) << width;
+    });
   }
 }
 
