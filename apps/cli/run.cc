@@ -86,7 +86,10 @@ void run_request(const RunOptions& options, const Engine& engine, Context& conte
   };
   const Answers answers = engine.answer(context, request, settings, hooks, &probe);
   progress.clear();
-  if (streams) fmt::print("\n");
+  if (streams) {
+    fmt::print("\n");
+    finish_stdout();  // before what follows on stderr
+  }
   for (const GenerationResult& result : answers.results) {
     if (options.json)
       print_json(as_json(result, answers));
