@@ -6,7 +6,8 @@
 namespace vl3 {
 
 // Copies what a checkpoint folder holds besides weights and config.json: tokenizer, templates, processors.
-// The log and the settings of the training that made it stay behind: what is made of it has its own.
+// What the training that made it left beside them (JSON lines, training.json) stays behind: what is made of
+// it has its own.
 void copy_other_files(const std::filesystem::path& source, const std::filesystem::path& target);
 
 }  // namespace vl3

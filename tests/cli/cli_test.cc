@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <regex>
+#include <sstream>
 
 #include "base/json.h"
 #include "support/support.h"
@@ -38,6 +40,27 @@ TEST(Program, AnswersOnStdoutAlone) {
   EXPECT_EQ(got.status, 0) << got.err;
   EXPECT_FALSE(got.out.empty());
   EXPECT_EQ(got.err, "");
+}
+
+// Rows of its table: | what is shown, with its path | question | answer |. Those marked wrong say little
+// about the program.
+TEST(Program, TheSmallModelAnswersAsTheReadmeSays) {
+  const std::string project = test::data_path("../..").string();
+  std::istringstream lines(test::read_text(project + "/README.md"));
+  const std::regex row(R"(\| !?\[[^\]]*\]\((examples/media/[^)]*)\) \| ([^|]*) \| ([^|]*) \|)");
+  int rows = 0;
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch cells;
+    if (!std::regex_match(line, cells, row) || line.find("(wrong") != std::string::npos) continue;
+    ++rows;
+    const std::string path = cells[1];
+    const Outcome got = run("run " + project + "/models/demo --max-new-tokens 64 " +
+                            (path.ends_with(".mp4") ? "--video " : "--image ") + project + "/" + path + " '" +
+                            cells[2].str() + "'");
+    EXPECT_EQ(got.status, 0) << got.err;
+    EXPECT_EQ(got.out, cells[3].str() + "\n") << line;
+  }
+  EXPECT_EQ(rows, 3);
 }
 
 TEST(Program, AnAdapterAnswersAsTheModelItIsMergedInto) {

@@ -179,5 +179,17 @@ TEST(Training, FrozenPartsStayAndFreshOnesAreDrawnByTheSeed) {
   }
 }
 
+TEST(Training, FromTheOutputOfAnotherKeepsItsOwnLog) {
+  const test::TemporaryFolder folder;
+  Json first = test::small_settings(folder / "first"), second = test::small_settings(folder / "second");
+  first["steps"] = 3;
+  second["steps"] = 2;
+  second["model"] = (folder / "first").string();
+  test::run(first);
+  test::run(second);
+  EXPECT_EQ(test::log_of(folder / "first").size(), 3U);
+  EXPECT_EQ(test::log_of(folder / "second").size(), 2U);
+}
+
 }  // namespace
 }  // namespace vl3
