@@ -1,9 +1,9 @@
 """Hugging Face Transformers beside us: reads a task a line from standard input, answers with seconds a line.
 
-usage: transformers_worker.py MODEL THREADS      needs torch and transformers 5
+usage: transformers_worker.py MODEL THREADS bf16|f32      needs torch and transformers 5
 
 Tasks: "load", "encode FRAMES HEIGHT WIDTH" (pixels; clips are merged 2 x 2), "prefill TOKENS last|all" (which logits), "decode CONTEXT BATCH STEPS" (seconds of a
-step). Weights are bf16, in anonymous memory. Each shape is run once before it is timed.
+step). Weights are of the type named, in anonymous memory. Each shape is run once before it is timed.
 """
 import sys
 import time
@@ -12,8 +12,11 @@ import torch
 from transformers import DynamicCache, VideoLlama3ForConditionalGeneration
 
 
-def load(folder):
-    return VideoLlama3ForConditionalGeneration.from_pretrained(folder, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
+DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
+
+
+def load(folder, dtype):
+    return VideoLlama3ForConditionalGeneration.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa").eval()
 
 
 def timed(work):
@@ -23,9 +26,9 @@ def timed(work):
 
 
 class Worker:
-    def __init__(self, folder):
-        self.folder = folder
-        self.model = load(folder)
+    def __init__(self, folder, dtype):
+        self.folder, self.dtype = folder, dtype
+        self.model = load(folder, dtype)
         tied = self.model.lm_head.weight is self.model.model.language_model.embed_tokens.weight
         for parameter in self.model.parameters():
             parameter.data = parameter.data.clone()  # out of the file's mapping
@@ -41,14 +44,14 @@ class Worker:
 
     def load(self, line):
         def work():
-            model = load(self.folder)
+            model = load(self.folder, self.dtype)
             sum(float(p.view(-1)[::1024].float().sum()) for p in model.parameters())  # every page
         return timed(work)
 
     def encode(self, line, frames, height, width):
         merge = 2 if int(frames) > 1 else 1
         grid = [int(frames)] + [int(side) // (14 * merge) * merge for side in (height, width)]
-        pixels = torch.randn(grid[0] * grid[1] * grid[2], 588, dtype=torch.bfloat16)
+        pixels = torch.randn(grid[0] * grid[1] * grid[2], 588, dtype=self.dtype)
         return self.run(line, lambda: self.model.model.get_image_features(pixels, torch.tensor([grid]), torch.tensor([merge])))
 
     def prefill(self, line, tokens, logits):
@@ -61,7 +64,7 @@ class Worker:
         shape = (batch, config.num_key_value_heads, context, config.hidden_size // config.num_attention_heads)
         cache = DynamicCache(config=config)
         for layer in range(config.num_hidden_layers):
-            cache.update(torch.randn(shape, dtype=torch.bfloat16), torch.randn(shape, dtype=torch.bfloat16), layer)
+            cache.update(torch.randn(shape, dtype=self.dtype), torch.randn(shape, dtype=self.dtype), layer)
         token = torch.full((batch, 1), 5)
 
         def work():
@@ -74,7 +77,7 @@ class Worker:
 
 def main():
     torch.set_num_threads(int(sys.argv[2]))
-    worker = Worker(sys.argv[1])
+    worker = Worker(sys.argv[1], DTYPES[sys.argv[3]])
     print("ready", flush=True)
     with torch.inference_mode():
         for line in sys.stdin:

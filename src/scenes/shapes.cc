@@ -22,6 +22,9 @@ int count_if(const Things& things, Same same) {
 
 void ask_what(const Things& things, const Thing& t, Questions& q) {
   const std::string shape = name_of(t.shape), place = place_name(t.cell), colour = colour_name(t.colour);
+  // Words as they stand in a caption, so that they are the same tokens there and here: a byte-pair vocabulary
+  // that has " circle" may well spell "circle".
+  const std::string a_shape = "a " + shape, in_place = "in the " + place;
   if (count_if(things, [&](const Thing& o) { return o.shape == t.shape; }) == 1)
     q.ask("colour",
           {fmt::format("what colour is the {}?", shape), fmt::format("which colour does the {} have?", shape),
@@ -39,13 +42,13 @@ void ask_what(const Things& things, const Thing& t, Questions& q) {
   q.ask("shape",
         {fmt::format("what shape is in the {}?", place), fmt::format("which shape is in the {}?", place),
          fmt::format("what is in the {}?", place)},
-        shape);
+        a_shape);
   if (count_if(things, [&](const Thing& o) { return o.name() == t.name(); }) != 1) return;
   const std::string name = t.name();
   q.ask("place",
         {fmt::format("where is the {}?", name), fmt::format("in which place is the {}?", name),
          fmt::format("where do you see the {}?", name)},
-        place);
+        in_place);
   q.ask("size",
         {fmt::format("is the {} large or small?", name), fmt::format("how big is the {}?", name),
          fmt::format("what size is the {}?", name)},
