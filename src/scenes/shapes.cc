@@ -34,7 +34,7 @@ void ask_what(const Things& things, const Thing& t, Questions& q) {
     q.ask("shape",
           {fmt::format("what shape is {}?", colour), fmt::format("which shape is {}?", colour),
            fmt::format("what is the {} shape?", colour)},
-          shape);
+          a_shape);
   q.ask("colour",
         {fmt::format("what colour is the shape in the {}?", place),
          fmt::format("which colour is in the {}?", place)},
