@@ -1,5 +1,7 @@
 #include "train/training_state.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -59,6 +61,33 @@ std::vector<std::pair<std::string, Tensor>> state_tensors(const std::vector<Trai
   return result;
 }
 
+// CRC-32 of every weights file of a checkpoint, by file name.
+Json checksums(const fs::path& folder) {
+  Json sums = Json::object();
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".safetensors") continue;
+    const auto file = MappedFile::open(entry.path());
+    const std::span<const std::byte> bytes = file->bytes();
+    sums[entry.path().filename().string()] =
+        crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  }
+  return sums;
+}
+
+// Throws kFormat for the first file that is missing, new, or not as it was written.
+void check_checksums(const fs::path& folder, const JsonView& facts) {
+  const Json& written = facts.child("crc32").json();
+  const Json found = checksums(folder);
+  for (const auto& [name, sum] : written.items()) {
+    require(found.contains(name), ErrorCode::kFormat, "[{}] is missing", (folder / name).string());
+    require(found[name] == sum, ErrorCode::kFormat,
+            "[{}] is damaged: its CRC-32 is {}, and was {} when written", (folder / name).string(),
+            shown(found[name]), shown(sum));
+  }
+  require(found.size() == written.size(), ErrorCode::kFormat,
+          "[{}] has {} weights files, and {} when written", folder.string(), found.size(), written.size());
+}
+
 void restore(const fs::path& folder, std::vector<TrainedTensor>& tensors) {
   const SafetensorsFile file = SafetensorsFile::open(folder / kState);
   // All of it is checked before any of it is used.
@@ -114,7 +143,8 @@ void save_checkpoint(const Trainable& trainable, const TrainConfig& config, cons
   trainable.save(folder.path());
   write_safetensors(folder.path() / kState, state_tensors(trainable.tensors()));
   AtomicFile facts(folder.path() / kFacts);
-  facts.write(Json({{"step", step}, {"settings", fingerprint}}).dump(1) + "\n");
+  facts.write(Json({{"step", step}, {"crc32", checksums(folder.path())}, {"settings", fingerprint}}).dump(1) +
+              "\n");
   facts.commit();
   folder.commit();
   const std::vector<fs::path> all = checkpoints(config);
@@ -132,6 +162,7 @@ std::optional<int64_t> resume(Trainable& trainable, const TrainConfig& config, c
       settings = view.child("settings").json();
       const int64_t step = view.integer("step", -1, 0, INT64_MAX);
       if (settings == fingerprint) {
+        check_checksums(folder, view);
         restore(folder, trainable.tensors());
         return step;
       }

@@ -149,6 +149,15 @@ TEST_F(Resume, ADamagedCheckpointIsPassedOver) {
   };
   damage_and_run(5, [](const fs::path& c) { fs::resize_file(c / "training.safetensors", 5000); });
   damage_and_run(5, [](const fs::path& c) { test::write_text(c / "training.safetensors", ""); });
+  for (const char* name :
+       {"training.safetensors", "model.safetensors"}) {  // one bit of a weight, with every size right
+    damage_and_run(5, [name](const fs::path& c) {
+      std::string bytes = test::read_text(c / name);
+      bytes[bytes.size() - 100] ^= 1;
+      test::write_text(c / name, bytes);
+    });
+  }
+  damage_and_run(5, [](const fs::path& c) { fs::remove(c / "model.safetensors"); });
   damage_and_run(4, [](const fs::path& c) { test::write_text(c / "training.json", "{\"step\": 4,"); });
   damage_and_run(4, [](const fs::path& c) {
     test::write_text(c / "training.json", "{\"step\": \"x\", \"settings\": {}}");
