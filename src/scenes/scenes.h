@@ -45,6 +45,7 @@ struct Scene {
   Kind kind = Kind::kText;
   std::vector<Image> frames;  // one of a picture, several of a clip, none of text
   double fps = 0;             // of a clip
+  std::string told;           // by a text instead of being shown; a question asked alone needs it before it
   std::vector<Turn> turns;
 };
 

@@ -27,9 +27,8 @@ Scene told_scene(const Options& options, Random& random) {
   if (static_cast<int>(scene.turns.size()) > options.questions)
     scene.turns.resize(static_cast<size_t>(options.questions));
   const char* medium = scene.fps > 0 ? "clip" : "picture";
-  scene.turns[0].question =
-      fmt::format("{}: {}\n{}", random.chance(0.5) ? medium : fmt::format("this is the {}", medium), told,
-                  scene.turns[0].question);
+  scene.told =
+      fmt::format("{}: {}", random.chance(0.5) ? medium : fmt::format("this is the {}", medium), told);
   scene.frames.clear();
   scene.fps = 0;
   return scene;

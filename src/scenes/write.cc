@@ -29,15 +29,20 @@ void write_file(const fs::path& path, std::span<const uint8_t> bytes) {
           std::generic_category().message(error));
 }
 
+// A question that can be asked first: what the scene tells stands before it.
+std::string opening(const Scene& scene, const Turn& turn) {
+  return scene.told.empty() ? turn.question : scene.told + "\n" + turn.question;
+}
+
 Json conversation_row(const Scene& scene, const std::string& id, const std::string& media) {
   Json row = {{"id", id}};
   const bool clip = scene.frames.size() > 1;
   if (!media.empty()) row[clip ? "video" : "image"] = media;
   Json turns = Json::array();
   for (const Turn& turn : scene.turns) {
-    const bool marks = turns.empty() && !media.empty();
-    const std::string mark = !marks ? "" : clip ? "<video>\n" : "<image>\n";
-    turns.push_back({{"from", "human"}, {"value", mark + turn.question}});
+    const std::string mark = media.empty() ? "" : clip ? "<video>\n" : "<image>\n";
+    turns.push_back(
+        {{"from", "human"}, {"value", turns.empty() ? mark + opening(scene, turn) : turn.question}});
     turns.push_back({{"from", "gpt"}, {"value", turn.answer}});
   }
   row["conversations"] = std::move(turns);
@@ -48,7 +53,7 @@ Json task_row(const Scene& scene, const Turn& turn, const std::string& id, const
   constexpr const char* kScores[] = {"exact", "number", "mentions"};
   Json row = {{"id", id}, {"task", turn.task}};
   if (!media.empty()) row[scene.frames.size() > 1 ? "video" : "image"] = media;
-  row["question"] = turn.question;
+  row["question"] = opening(scene, turn);
   row["answer"] = turn.answer;
   row["score"] = kScores[static_cast<size_t>(turn.score)];
   if (turn.score == Score::kNumber) row["tolerance"] = turn.tolerance;

@@ -108,6 +108,29 @@ TEST(WrittenScenes, TasksSayHowTheyAreScored) {
   }
 }
 
+TEST(WrittenScenes, AToldSceneIsToldOnceAndBeforeEveryTask) {
+  test::TemporaryFolder folder;
+  ThreadPool threads(1);
+  Options options;
+  options.kinds = {Kind::kText};
+  WriteOptions write;
+  write.count = 40;
+  write_scenes(threads, options, write, folder / "rows");
+  write.tasks = true;
+  write_scenes(threads, options, write, folder / "tasks");
+  const auto tells = [](const Json& text) { return text.get<std::string>().find('\n') != std::string::npos; };
+  size_t told = 0;
+  for (const Json& row : lines_of(folder / "rows/scenes.jsonl"))
+    for (size_t i = 0; i < row["conversations"].size(); i += 2)
+      if (tells(row["conversations"][i]["value"])) {
+        EXPECT_EQ(i, 0U);
+        ++told;
+      }
+  EXPECT_GT(told, 10U);
+  for (const Json& row : lines_of(folder / "tasks/tasks.jsonl"))
+    EXPECT_EQ(tells(row["question"]), row["task"] == "text") << row["question"];
+}
+
 TEST(WrittenScenes, FolderIsWholeOrNotThere) {
   test::TemporaryFolder folder;
   ThreadPool threads(1);
