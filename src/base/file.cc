@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <vector>
 
 #include "base/check.h"
 
@@ -40,6 +41,14 @@ struct Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   uint64_t size() const { return static_cast<uint64_t>(status.st_size); }
+  // How many bytes came; 0 at the end.
+  size_t read(const fs::path& path, void* target, size_t most) const {
+    for (;;) {
+      const ssize_t got = ::read(fd, target, most);
+      if (got >= 0) return static_cast<size_t>(got);
+      if (errno != EINTR) fail_errno(path, "read");
+    }
+  }
 
   int fd;
   struct stat status {};
@@ -54,14 +63,18 @@ std::string read_file(const fs::path& path, uint64_t max_bytes) {
   std::string bytes(file.size(), '\0');
   size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t got = ::read(file.fd, bytes.data() + done, bytes.size() - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail_errno(path, "read");
+    const size_t got = file.read(path, bytes.data() + done, bytes.size() - done);
     if (got == 0) break;  // shrank while being read
-    done += static_cast<size_t>(got);
+    done += got;
   }
   bytes.resize(done);
   return bytes;
+}
+
+void read_in_pieces(const fs::path& path, const std::function<void(std::span<const std::byte>)>& piece) {
+  Descriptor file(path);
+  std::vector<std::byte> bytes(1 << 20);
+  while (const size_t got = file.read(path, bytes.data(), bytes.size())) piece(std::span(bytes).first(got));
 }
 
 fs::path resolve_link_stub(const fs::path& path) {

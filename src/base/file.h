@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,6 +14,11 @@ namespace vl3 {
 
 // The bytes of a file. Throws kNotFound, kIo (with the system's words), or kLimitExceeded above max_bytes.
 std::string read_file(const std::filesystem::path& path, uint64_t max_bytes);
+
+// The bytes of a file from first to last, a mebibyte at a time, of which nothing stays in memory. Throws
+// kNotFound or kIo.
+void read_in_pieces(const std::filesystem::path& path,
+                    const std::function<void(std::span<const std::byte>)>& piece);
 
 // A symbolic link that was checked out as text (git does so where links are off) holds nothing but the
 // relative path of a file of its own name. Follows such stubs, at most eight; any other path comes back as it

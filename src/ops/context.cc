@@ -75,7 +75,7 @@ struct Context::Pool : std::enable_shared_from_this<Context::Pool> {
         unused -= size;
       }
       // Batches of ever other sizes would leave ever more buffers that nobody asks for again.
-      while (buffer == nullptr && !free.empty() && used + unused > peak + peak / 4) {
+      while (buffer == nullptr && !free.empty() && used + unused > peak + peak / 16) {
         const auto largest = std::prev(free.end());
         unused -= largest->first;
         free.erase(largest);

@@ -8,10 +8,10 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "ops/linear_backward.h"
 #include "ops/matmul.h"
 #include "ops/rows.h"
 #include "ops/tape.h"
-#include "tensor/quantized.h"
 
 namespace vl3::ops {
 namespace {
@@ -60,27 +60,14 @@ struct Gradients {
 
   void add(Context& context, const Tensor& dlogits, const Tensor& x_rows, const Tensor& w,
            const std::vector<int64_t>& rows, int64_t first) const {
-    const int64_t count = dlogits.dim(0), vocabulary = dlogits.dim(1);
-    const bool rounded = w.dtype() == DType::kBF16;
     if (x.defined()) {
-      const Tensor dx = context.empty({count, w.dim(1)});
-      const Tensor dense = is_quantized(w.dtype()) ? widened(context, w) : w;
-      MatmulColumns product{&dense, dx.data<float>()};
-      product.turned = true;
-      product.rounded = rounded;
-      matmul(context, MatmulRows{dlogits.data<float>(), count, vocabulary, {}}, std::span(&product, 1));
-      for (int64_t i = 0; i < count; ++i) {
+      const Tensor dx = input_gradient(context, dlogits, w);
+      for (int64_t i = 0; i < dlogits.dim(0); ++i) {
         std::copy_n(dx.data<float>() + i * w.dim(1), w.dim(1),
                     x.data<float>() + rows[static_cast<size_t>(first + i)] * w.dim(1));
       }
     }
-    if (weight.defined()) {
-      const Tensor dlogits_t = transposed(context, dlogits);
-      MatmulColumns product{&x_rows, weight.data<float>()};
-      product.turned = product.accumulate = true;
-      product.rounded = rounded;
-      matmul(context, MatmulRows{dlogits_t.data<float>(), vocabulary, count, {}}, std::span(&product, 1));
-    }
+    if (weight.defined()) add_weight_gradient(context, dlogits, x_rows, w, weight);
   }
 };
 

@@ -87,19 +87,34 @@ Tensor column_sums(Context& context, const Tensor& x) {
 }
 
 // With adapter what the layer's adapter kept of this pass, or nothing.
-void record_linear(Tape& tape, const Tensor& x, const LinearOperand& layer,
+void record_linear(Context& recording, const Tensor& x, const LinearOperand& layer,
                    const std::optional<LowRankPass>& adapter, const Tensor& y) {
   const LowRank low = adapter ? *layer.low_rank : LowRank{};
-  tape.record(y, [x, weight = layer.weight, bias = layer.bias, low, adapter](Context& context, Tape& t,
-                                                                             const Tensor& dy) {
+  Tape* const tape = tape_for(recording, {&x, &layer.weight, &layer.bias, &low.a, &low.b});
+  if (tape == nullptr) return;
+  tape->record(y, [x, weight = layer.weight, bias = layer.bias, low, adapter](Context& context, Tape& t,
+                                                                              const Tensor& dy) {
     const Tensor gradient = dy.reshape({x.dim(0), weight.dim(0)});
-    if (t.needs_gradient(x)) t.add_gradient(context, x, input_gradient(context, gradient, weight));
+    if (t.has_gradient(x))
+      add_input_gradient(context, gradient, weight, t.gradient_sum(context, x));
+    else if (t.needs_gradient(x))
+      t.add_gradient(context, x, input_gradient(context, gradient, weight));
     if (t.needs_gradient(weight))
       add_weight_gradient(context, gradient, x, weight, t.gradient_sum(context, weight));
     if (bias.defined() && t.needs_gradient(bias))
       t.add_gradient(context, bias, column_sums(context, gradient));
     if (adapter) low_rank_backward(context, t, x, low, *adapter, gradient);
   });
+}
+
+// target = or += dy W
+void times_weight(Context& context, const Tensor& dy, const Tensor& weight, bool accumulate, Tensor& target) {
+  const Tensor dense = is_quantized(weight.dtype()) ? widened(context, weight) : weight;
+  MatmulColumns product{&dense, target.data<float>()};
+  product.turned = true;
+  product.accumulate = accumulate;
+  product.rounded = weight.dtype() == DType::kBF16;
+  matmul(context, MatmulRows{dy.data<float>(), dy.dim(0), dy.dim(1), {}}, std::span(&product, 1));
 }
 
 const Tensor kAbsent;  // undefined
@@ -149,22 +164,21 @@ Tensor added_to(Context& context, const RowNorm& norm, const LinearOperand& laye
 }  // namespace
 
 Tensor input_gradient(Context& context, const Tensor& dy, const Tensor& weight) {
-  const Tensor dense = is_quantized(weight.dtype()) ? widened(context, weight) : weight;
   Tensor dx = context.empty({dy.dim(0), weight.dim(1)});
-  MatmulColumns product{&dense, dx.data<float>()};
-  product.turned = true;
-  product.rounded = weight.dtype() == DType::kBF16;
-  matmul(context, MatmulRows{dy.data<float>(), dy.dim(0), dy.dim(1), {}}, std::span(&product, 1));
+  times_weight(context, dy, weight, false, dx);
   return dx;
+}
+
+void add_input_gradient(Context& context, const Tensor& dy, const Tensor& weight, Tensor sum) {
+  times_weight(context, dy, weight, true, sum);
 }
 
 void add_weight_gradient(Context& context, const Tensor& dy, const Tensor& x, const Tensor& weight,
                          Tensor sum) {
-  const Tensor dyt = transposed(context, dy);
   MatmulColumns product{&x, sum.data<float>()};
   product.turned = product.accumulate = true;
   product.rounded = weight.dtype() == DType::kBF16;
-  matmul(context, MatmulRows{dyt.data<float>(), dyt.dim(0), dyt.dim(1), {}}, std::span(&product, 1));
+  matmul(context, MatmulRows{dy.data<float>(), dy.dim(1), dy.dim(0), {}, true}, std::span(&product, 1));
 }
 
 Activation activation_from(std::string_view name) {
@@ -185,14 +199,9 @@ Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, con
   check_linear(x, weight, bias, epilogue.residual);
   const Tensor none;
   const Tensor& residual = epilogue.residual == nullptr ? none : *epilogue.residual;
-  const Tensor &a = layer.low_rank == nullptr ? kAbsent : layer.low_rank->a,
-               &low_b = layer.low_rank == nullptr ? kAbsent : layer.low_rank->b;
-  Tape* tape =
-      tape_for(context, {&x, &weight, &bias, &residual, weight_of(prologue), bias_of(prologue), &a, &low_b});
-  if (tape != nullptr && (epilogue.activation != Activation::kNone || residual.defined() ||
-                          prologue.norm != Prologue::Norm::kNone)) {  // a tape records one step at a time
+  if (context.tape() != nullptr) {  // which records one step at a time
     const Tensor y =
-        activation(context, linear(context, normed(context, x, prologue), layer), epilogue.activation);
+        activation(context, linears(context, x, std::span(&layer, 1), prologue)[0], epilogue.activation);
     return residual.defined() ? add(context, y, residual) : y;
   }
   const KernelSet& kernels = context.kernels();
@@ -202,10 +211,7 @@ Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, con
   const float* r = residual.defined() ? residual.data<float>() : nullptr;
   const int64_t n = weight.dim(0);
   const RowNorm norm(context, x, prologue);
-  std::optional<LowRankPass> adapter;
-  if (tape != nullptr && layer.low_rank != nullptr) adapter.emplace();
-  const Tensor added =
-      adapter ? low_rank(context, x, *layer.low_rank, *adapter) : added_to(context, norm, layer);
+  const Tensor added = added_to(context, norm, layer);
   const float* d = added.defined() ? added.data<float>() : nullptr;
   MatmulColumns product{&weight, y.data<float>()};
   if (b != nullptr || d != nullptr || r != nullptr || epilogue.activation != Activation::kNone) {
@@ -218,26 +224,25 @@ Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, con
     };
   }
   matmul(context, norm.rows(), std::span(&product, 1));
-  if (tape != nullptr) record_linear(*tape, x, layer, adapter, y);
   return y;
 }
 
 std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const LinearOperand> operands,
                             const Prologue& prologue) {
-  std::vector<Tensor> results;
-  if (context.tape() != nullptr) {
-    const Tensor input = normed(context, x, prologue);
-    for (const LinearOperand& o : operands) results.push_back(linear(context, input, o));
-    return results;
-  }
+  Tape* const tape = context.tape();
+  if (tape != nullptr && prologue.norm != Prologue::Norm::kNone)
+    return linears(context, normed(context, x, prologue), operands);
   std::vector<MatmulColumns> products;
-  std::vector<Tensor> biases, sums;
+  std::vector<Tensor> results, biases, sums;
+  std::vector<std::optional<LowRankPass>> adapters(operands.size());
   const RowNorm norm(context, x, prologue);
   for (const LinearOperand& o : operands) {
     check_linear(x, o.weight, o.bias, nullptr);
     results.push_back(context.empty({x.dim(0), o.weight.dim(0)}));
     biases.push_back(widened(context, o.bias));
-    sums.push_back(added_to(context, norm, o));
+    std::optional<LowRankPass>& adapter = adapters[results.size() - 1];
+    if (tape != nullptr && o.low_rank != nullptr) adapter.emplace();
+    sums.push_back(adapter ? low_rank(context, x, *o.low_rank, *adapter) : added_to(context, norm, o));
     MatmulColumns product{&o.weight, results.back().data<float>()};
     const float* b = o.bias.defined() ? biases.back().data<float>() : nullptr;
     const float* d = sums.back().defined() ? sums.back().data<float>() : nullptr;
@@ -251,6 +256,8 @@ std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const L
     products.push_back(std::move(product));
   }
   matmul(context, norm.rows(), products);
+  for (size_t i = 0; tape != nullptr && i < operands.size(); ++i)
+    record_linear(context, x, operands[i], adapters[i], results[i]);
   return results;
 }
 
@@ -266,7 +273,8 @@ Tensor gated_linear(Context& context, const Tensor& x, const LinearOperand& gate
           "[gated_linear] takes no biases");
   if (context.tape() != nullptr) {
     const Tensor input = normed(context, x, prologue);
-    return swiglu(context, linear(context, input, gate_layer), linear(context, input, up_layer));
+    const std::vector<Tensor> both = linears(context, input, std::array{gate_layer, up_layer});
+    return swiglu(context, both[0], both[1]);
   }
   check_linear(x, gate, {}, nullptr);
   check_linear(x, up, {}, nullptr);

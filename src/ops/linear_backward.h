@@ -8,6 +8,8 @@ namespace vl3::ops {
 
 // dy [T, N], weight [N, K] → dy W [T, K].
 Tensor input_gradient(Context& context, const Tensor& dy, const Tensor& weight);
+// sum [T, K] += dy W
+void add_input_gradient(Context& context, const Tensor& dy, const Tensor& weight, Tensor sum);
 
 // sum [N, K] += dyᵀ x, of dy [T, N] and x [T, K]; weight's type says how products round.
 void add_weight_gradient(Context& context, const Tensor& dy, const Tensor& x, const Tensor& weight,

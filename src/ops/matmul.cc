@@ -43,6 +43,7 @@ class Operand {
   Operand(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products);
 
   int64_t m, k, pairs, quad_bytes, groups;  // quad_bytes: of a row of quads; groups: of a row
+  bool turned;                              // f32 and bf16 are [k, m] and [pairs, m]
   const float* f32 = nullptr;
   const uint32_t* bf16 = nullptr;
   const uint8_t *quads = nullptr, *group_bytes = nullptr;
@@ -58,6 +59,7 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
       pairs((k + 1) / 2),
       quad_bytes(round_up(k, 4)),
       groups((k + kInt4Group - 1) / kInt4Group),
+      turned(rows.turned),
       f32(rows.data) {
   bool needs[4] = {};
   for (const MatmulColumns& p : products) needs[static_cast<int>(form_of(context, p))] = true;
@@ -87,6 +89,15 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
   if (!rows.prologue && words == nullptr && quads == nullptr && group_bytes == nullptr) return;
 
   const KernelSet& kernels = context.kernels();
+  if (turned) {
+    context.threads().parallel_for(pairs, 4, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; ++i) {
+        const float* first = rows.data + 2 * i * m;
+        kernels.interleave_pairs(first, 2 * i + 1 < k ? first + m : nullptr, m, words + i * m);
+      }
+    });
+    return;
+  }
   const Tensor scratch =
       rows.prologue && wide == nullptr ? context.empty({context.threads().size(), k}) : Tensor();
   context.threads().parallel_for(m, 4, [&](int64_t begin, int64_t end, int thread) {
@@ -247,17 +258,44 @@ struct Multiply {
                            int64_t depth, float* target, bool accumulate) {
       const int64_t step = kernels.tile_columns, chain = a.k < kLongRow ? kShortChain : kChain;
       for (int64_t k = 0; k < depth; k += chain) {
-        kernels.tile(a.f32 + row * a.k + k0 + k, a.k, panel + k * step, step, m, count,
-                     std::min(chain, depth - k), target, n_total, accumulate || k > 0);
+        const int64_t words = std::min(chain, depth - k);
+        if (a.turned) {
+          kernels.tile_turned(turned_rows() + row - turned_start(row) + k * step, step, panel + k * step,
+                              step, m, count, words, target, n_total, accumulate || k > 0);
+        } else {
+          kernels.tile(a.f32 + row * a.k + k0 + k, a.k, panel + k * step, step, m, count, words, target,
+                       n_total, accumulate || k > 0);
+        }
       }
     };
   }
   auto tile_bf16(int64_t n_total) const {
     return [this, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
                            int64_t depth, float* target, bool accumulate) {
-      kernels.tile_pairs(a.bf16 + row * a.pairs + k0, a.pairs, reinterpret_cast<const uint32_t*>(panel),
-                         kernels.tile_columns, m, count, depth, target, n_total, accumulate);
+      const int64_t step = kernels.tile_columns;
+      const auto* b = reinterpret_cast<const uint32_t*>(panel);
+      if (a.turned) {
+        const float* rows = turned_rows() + row - turned_start(row);
+        kernels.tile_pairs_turned(reinterpret_cast<const uint32_t*>(rows), step, b, step, m, count, depth,
+                                  target, n_total, accumulate);
+      } else {
+        kernels.tile_pairs(a.bf16 + row * a.pairs + k0, a.pairs, b, step, m, count, depth, target, n_total,
+                           accumulate);
+      }
     };
+  }
+
+  // Where A is turned the rows of a tile lie behind the panels, as [words][tile_columns]: from this row on,
+  // so that whole vectors are copied.
+  float* turned_rows() const { return scratch + kPanels * kernels.tile_columns * std::min(kDepth, a.k); }
+  int64_t turned_start(int64_t row) const {
+    return std::max<int64_t>(0, std::min(row, a.m - kernels.tile_columns));
+  }
+  void copy_turned_rows(Form form, int64_t row, int64_t k0, int64_t depth) const {
+    const void* all = form == Form::kPairs ? static_cast<const void*>(a.bf16) : a.f32;
+    const int64_t start = turned_start(row), count = std::min(kernels.tile_columns, a.m - start);
+    kernels.pack_rows(static_cast<const float*>(all) + k0 * a.m + start, WeightType::kF32, a.m, count, depth,
+                      turned_rows());  // a pair is moved like an f32
   }
 
   // pack(n, count, k0, depth, panel) fills a panel, tile(row, m, panel, count, k0, depth, target, accumulate)
@@ -273,6 +311,7 @@ struct Multiply {
         pack(n, std::min(step, task.n1 - n), k0, depth, panel(n));
       for (int64_t row = task.m0; row < task.m1; row += kernels.tile_rows) {
         const int64_t m = std::min(kernels.tile_rows, task.m1 - row);
+        if (a.turned) copy_turned_rows(task.form, row, k0, depth);
         for (int64_t n = task.n0; n < task.n1; n += step) {
           tile(row, m, panel(n), std::min(step, task.n1 - n), k0, depth, c + row * n_total + n,
                task.product->accumulate || k0 > 0);
@@ -351,6 +390,7 @@ int64_t scratch_words(const Context& context, const Operand& a, std::span<const 
   for (const MatmulColumns& p : products) {
     if (is_quantized(p.w->dtype()) && form_of(context, p) == Form::kF32) return words + step * a.k;
   }
+  if (a.turned) return words + step * std::min(kDepth, a.k);
   const bool turned = std::any_of(products.begin(), products.end(), [](const auto& p) { return p.turned; });
   return a.m <= kFewRows && !turned ? 0 : words;
 }
@@ -387,6 +427,8 @@ void matmul(Context& context, const MatmulRows& rows, std::span<const MatmulColu
   if (rows.m == 0) return;
   for (const MatmulColumns& p : products) {
     if (!is_quantized(p.w->dtype())) weight_type(*p.w);
+    require(!rows.turned || p.turned, ErrorCode::kInternal,
+            "[matmul] turned rows meet a product that is not");
   }
   const Operand a(context, rows, products);
   std::vector<Task> tasks;

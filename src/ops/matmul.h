@@ -24,6 +24,7 @@ struct MatmulRows {
   int64_t m = 0, k = 0;
   // Writes what row i shall be [k] into target, in place of data.
   std::function<void(int64_t row, float* target)> prologue;
+  bool turned = false;  // data is [k, m]; then there is no prologue, and all products are turned as well
 };
 
 // One product. w: [n, k] dense or quantised. c: [m, n] f32 dense, which must not overlap the rows.

@@ -31,6 +31,8 @@ class Tape {
   using Backward = std::function<void(Context& context, Tape& tape, const Tensor& gradient)>;
   void record(const Tensor& output, Backward backward);
 
+  // Whether a part of a tensor's gradient has arrived.
+  bool has_gradient(const Tensor& tensor) const { return gradients_.contains(key(tensor)); }
   // Adds to the gradient of a tensor; does nothing for tensors that need none. The first one is kept as it
   // is, without a copy: its memory must not be written afterwards.
   void add_gradient(Context& context, const Tensor& tensor, const Tensor& gradient);

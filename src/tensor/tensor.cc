@@ -97,7 +97,7 @@ Storage::~Storage() {
 
 std::shared_ptr<Storage> Storage::allocate(size_t bytes) {
   constexpr size_t kAlignment = 64, kHugePage = 2 << 20;
-  const bool huge = bytes >= 4 * kHugePage;
+  const bool huge = bytes >= kHugePage;
   void* data = nullptr;  // not rounded up, so that AddressSanitizer sees the first byte too many
   const bool allocated =
       posix_memalign(&data, huge ? kHugePage : kAlignment, std::max<size_t>(bytes, 1)) == 0;

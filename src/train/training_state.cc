@@ -66,10 +66,11 @@ Json checksums(const fs::path& folder) {
   Json sums = Json::object();
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.path().extension() != ".safetensors") continue;
-    const auto file = MappedFile::open(entry.path());
-    const std::span<const std::byte> bytes = file->bytes();
-    sums[entry.path().filename().string()] =
-        crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+    uLong sum = 0;
+    read_in_pieces(entry.path(), [&](std::span<const std::byte> piece) {
+      sum = crc32_z(sum, reinterpret_cast<const Bytef*>(piece.data()), piece.size());
+    });
+    sums[entry.path().filename().string()] = sum;
   }
   return sums;
 }

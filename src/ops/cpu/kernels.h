@@ -47,6 +47,9 @@ struct KernelSet {
   // m ≤ tile_rows, n ≤ tile_columns.
   void (*tile)(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, int64_t n, int64_t k,
                float* c, int64_t ldc, bool accumulate);
+  // The same where A lies turned, as [k, m] with a row stride of lda.
+  void (*tile_turned)(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, int64_t n,
+                      int64_t k, float* c, int64_t ldc, bool accumulate);
   // y[i · ldy + r] = W[r] · x[i] for n rows of W and m rows of x. For few rows of x: W is read once, in
   // order.
   void (*dots)(const void* w, WeightType type, int64_t ldw, int64_t n, const float* x, int64_t ldx, int64_t m,
@@ -62,6 +65,8 @@ struct KernelSet {
   void (*pack_pairs)(const uint16_t* w, int64_t ldw, int64_t n, int64_t pairs, bool odd, uint32_t* target);
   void (*tile_pairs)(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ldb, int64_t m, int64_t n,
                      int64_t pairs, float* c, int64_t ldc, bool accumulate);
+  void (*tile_pairs_turned)(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ldb, int64_t m,
+                            int64_t n, int64_t pairs, float* c, int64_t ldc, bool accumulate);
   // n f32 → bf16, to nearest even; an odd n is filled up with a zero.
   void (*round_pairs)(const float* source, int64_t n, uint32_t* target);
   // Two rows of n f32 as one row of n pairs; second may be null, for zeros.

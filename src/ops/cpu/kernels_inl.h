@@ -158,7 +158,7 @@ void transpose(const float* source, int64_t ld, int64_t rows, int64_t columns, f
 
 // The products are added up by themselves before they meet what c holds: several calls over short stretches
 // of k round less than one over all of it.
-template <int kRows, int kVectors>
+template <bool kTurned, int kRows, int kVectors>
 inline void tile_of(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t k, float* c,
                     int64_t ldc, bool accumulate) {
   F32 sum[kRows][kVectors] = {};
@@ -168,7 +168,7 @@ inline void tile_of(const float* a, int64_t lda, const float* b, int64_t ldb, in
     for (int v = 0; v < kVectors; ++v) column[v] = load(b + p * ldb + v * kWidth);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const F32 x = set1(a[i * lda + p]);
+      const F32 x = set1(kTurned ? a[p * lda + i] : a[i * lda + p]);
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) sum[i][v] = fma(x, column[v], sum[i][v]);
     }
@@ -183,23 +183,25 @@ inline void tile_of(const float* a, int64_t lda, const float* b, int64_t ldb, in
   }
 }
 
-template <int kRows, int kVectors>
+template <bool kTurned, int kRows, int kVectors>
 void tile_rows(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, int64_t k, float* c,
                int64_t ldc, bool accumulate) {
-  if (m == kRows) return tile_of<kRows, kVectors>(a, lda, b, ldb, k, c, ldc, accumulate);
-  if constexpr (kRows > 1) tile_rows<kRows - 1, kVectors>(a, lda, b, ldb, m, k, c, ldc, accumulate);
+  if (m == kRows) return tile_of<kTurned, kRows, kVectors>(a, lda, b, ldb, k, c, ldc, accumulate);
+  if constexpr (kRows > 1) tile_rows<kTurned, kRows - 1, kVectors>(a, lda, b, ldb, m, k, c, ldc, accumulate);
 }
 
+template <bool kTurned>
 void tile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, int64_t n, int64_t k, float* c,
           int64_t ldc, bool accumulate) {
-  if (n == kTileColumns) return tile_rows<kTileRows, kTileVectors>(a, lda, b, ldb, m, k, c, ldc, accumulate);
-  if (n == kWidth) return tile_rows<kTileRows, 1>(a, lda, b, ldb, m, k, c, ldc, accumulate);
+  if (n == kTileColumns)
+    return tile_rows<kTurned, kTileRows, kTileVectors>(a, lda, b, ldb, m, k, c, ldc, accumulate);
+  if (n == kWidth) return tile_rows<kTurned, kTileRows, 1>(a, lda, b, ldb, m, k, c, ldc, accumulate);
   float buffer[kTileRows * kTileColumns];
   for (int64_t i = 0; accumulate && i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) buffer[i * kTileColumns + j] = c[i * ldc + j];
     for (int64_t j = n; j < kTileColumns; ++j) buffer[i * kTileColumns + j] = 0;
   }
-  tile_rows<kTileRows, kTileVectors>(a, lda, b, ldb, m, k, buffer, kTileColumns, accumulate);
+  tile_rows<kTurned, kTileRows, kTileVectors>(a, lda, b, ldb, m, k, buffer, kTileColumns, accumulate);
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) c[i * ldc + j] = buffer[i * kTileColumns + j];
   }

@@ -19,7 +19,7 @@ inline F32 dot_pairs(F32 sum, uint32_t a, F32 b) {
       reinterpret_cast<__m512bh>(b)));
 }
 
-template <int kRows, int kVectors>
+template <bool kTurned, int kRows, int kVectors>
 inline void pairs_tile_of(const uint32_t* a, int64_t lda, const float* b, int64_t ldb, int64_t pairs,
                           float* c, int64_t ldc, bool accumulate) {
   F32 sum[kRows][kVectors];
@@ -35,7 +35,8 @@ inline void pairs_tile_of(const uint32_t* a, int64_t lda, const float* b, int64_
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[i][v] = dot_pairs(sum[i][v], a[i * lda + p], column[v]);
+      for (int v = 0; v < kVectors; ++v)
+        sum[i][v] = dot_pairs(sum[i][v], kTurned ? a[p * lda + i] : a[i * lda + p], column[v]);
     }
   }
 #pragma GCC unroll 16
@@ -45,11 +46,12 @@ inline void pairs_tile_of(const uint32_t* a, int64_t lda, const float* b, int64_
   }
 }
 
-template <int kRows, int kVectors>
+template <bool kTurned, int kRows, int kVectors>
 void pairs_tile_rows(const uint32_t* a, int64_t lda, const float* b, int64_t ldb, int64_t m, int64_t pairs,
                      float* c, int64_t ldc, bool accumulate) {
-  if (m == kRows) return pairs_tile_of<kRows, kVectors>(a, lda, b, ldb, pairs, c, ldc, accumulate);
-  if constexpr (kRows > 1) pairs_tile_rows<kRows - 1, kVectors>(a, lda, b, ldb, m, pairs, c, ldc, accumulate);
+  if (m == kRows) return pairs_tile_of<kTurned, kRows, kVectors>(a, lda, b, ldb, pairs, c, ldc, accumulate);
+  if constexpr (kRows > 1)
+    pairs_tile_rows<kTurned, kRows - 1, kVectors>(a, lda, b, ldb, m, pairs, c, ldc, accumulate);
 }
 
 // A pair is moved like an f32: the words are never computed with.
@@ -80,18 +82,22 @@ void pack_pairs(const uint16_t* w, int64_t ldw, int64_t n, int64_t pairs, bool o
   }
 }
 
+template <bool kTurned>
 void tile_pairs(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ldb, int64_t m, int64_t n,
                 int64_t pairs, float* c, int64_t ldc, bool accumulate) {
   const float* words = reinterpret_cast<const float*>(b);
   if (n == kTileColumns) {
-    return pairs_tile_rows<kTileRows, kTileVectors>(a, lda, words, ldb, m, pairs, c, ldc, accumulate);
+    return pairs_tile_rows<kTurned, kTileRows, kTileVectors>(a, lda, words, ldb, m, pairs, c, ldc,
+                                                             accumulate);
   }
-  if (n == kWidth) return pairs_tile_rows<kTileRows, 1>(a, lda, words, ldb, m, pairs, c, ldc, accumulate);
+  if (n == kWidth)
+    return pairs_tile_rows<kTurned, kTileRows, 1>(a, lda, words, ldb, m, pairs, c, ldc, accumulate);
   float buffer[kTileRows * kTileColumns];
   for (int64_t i = 0; accumulate && i < m; ++i) {
     for (int64_t j = 0; j < kTileColumns; ++j) buffer[i * kTileColumns + j] = j < n ? c[i * ldc + j] : 0;
   }
-  pairs_tile_rows<kTileRows, kTileVectors>(a, lda, words, ldb, m, pairs, buffer, kTileColumns, accumulate);
+  pairs_tile_rows<kTurned, kTileRows, kTileVectors>(a, lda, words, ldb, m, pairs, buffer, kTileColumns,
+                                                    accumulate);
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) c[i * ldc + j] = buffer[i * kTileColumns + j];
   }
@@ -236,7 +242,8 @@ namespace vl3 {
 
 void use_avx512bf16(KernelSet& set) noexcept {
   set.pack_pairs = pack_pairs;
-  set.tile_pairs = tile_pairs;
+  set.tile_pairs = tile_pairs<false>;
+  set.tile_pairs_turned = tile_pairs<true>;
   set.round_pairs = round_pairs;
   set.interleave_pairs = interleave_pairs;
   set.dots_pairs = dots_pairs;
