@@ -66,12 +66,14 @@ class Storage {
 
   std::byte* data() const noexcept { return data_; }
   size_t bytes() const noexcept { return bytes_; }
+  uint64_t id() const noexcept { return id_; }  // from 1 on; no other storage of this process ever has it
   bool read_only() const noexcept { return read_only_; }
 
  private:
   Storage(void* data, size_t bytes, bool read_only, std::function<void()> release);
   std::byte* data_;
   size_t bytes_;
+  uint64_t id_;
   bool read_only_;
   std::function<void()> release_;
 };

@@ -86,24 +86,26 @@ Tensor column_sums(Context& context, const Tensor& x) {
   return sums;
 }
 
-// With adapter what the layer's adapter kept of this pass, or nothing.
-void record_linear(Context& recording, const Tensor& x, const LinearOperand& layer,
+// rounded: x as products saw it, if that was bf16; with adapter what the layer's adapter kept of this pass.
+void record_linear(Context& recording, const Tensor& x, const Tensor& rounded, const LinearOperand& layer,
                    const std::optional<LowRankPass>& adapter, const Tensor& y) {
   const LowRank low = adapter ? *layer.low_rank : LowRank{};
   Tape* const tape = tape_for(recording, {&x, &layer.weight, &layer.bias, &low.a, &low.b});
   if (tape == nullptr) return;
-  tape->record(y, [x, weight = layer.weight, bias = layer.bias, low, adapter](Context& context, Tape& t,
-                                                                              const Tensor& dy) {
-    const Tensor gradient = dy.reshape({x.dim(0), weight.dim(0)});
-    if (t.has_gradient(x))
-      add_input_gradient(context, gradient, weight, t.gradient_sum(context, x));
-    else if (t.needs_gradient(x))
-      t.add_gradient(context, x, input_gradient(context, gradient, weight));
-    if (t.needs_gradient(weight))
-      add_weight_gradient(context, gradient, x, weight, t.gradient_sum(context, weight));
+  // Half the memory of x, and what the weight's gradient rounds it to anyway.
+  const Tensor& seen = rounded.defined() && layer.weight.dtype() == DType::kBF16 ? rounded : x;
+  const Tensor kept = tape->needs_gradient(layer.weight) ? seen : Tensor();
+  tape->record(y, [input = Variable(x), kept, weight = layer.weight, bias = layer.bias, low,
+                   low_input = adapter ? x : Tensor(), adapter](Context& context, Tape& t, const Tensor& dy) {
+    const Tensor gradient = dy.reshape({input.shape()[0], weight.dim(0)});
+    if (t.has_gradient(input))
+      add_input_gradient(context, gradient, weight, t.gradient_sum(context, input));
+    else if (t.needs_gradient(input))
+      t.add_gradient(context, input, input_gradient(context, gradient, weight));
+    if (kept.defined()) add_weight_gradient(context, gradient, kept, weight, t.gradient_sum(context, weight));
     if (bias.defined() && t.needs_gradient(bias))
       t.add_gradient(context, bias, column_sums(context, gradient));
-    if (adapter) low_rank_backward(context, t, x, low, *adapter, gradient);
+    if (adapter) low_rank_backward(context, t, low_input, low, *adapter, gradient);
   });
 }
 
@@ -235,6 +237,7 @@ std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const L
   std::vector<MatmulColumns> products;
   std::vector<Tensor> results, biases, sums;
   std::vector<std::optional<LowRankPass>> adapters(operands.size());
+  Tensor rounded;
   const RowNorm norm(context, x, prologue);
   for (const LinearOperand& o : operands) {
     check_linear(x, o.weight, o.bias, nullptr);
@@ -255,9 +258,11 @@ std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const L
     }
     products.push_back(std::move(product));
   }
-  matmul(context, norm.rows(), products);
+  MatmulRows rows = norm.rows();
+  if (tape != nullptr) rows.rounded = &rounded;
+  matmul(context, rows, products);
   for (size_t i = 0; tape != nullptr && i < operands.size(); ++i)
-    record_linear(context, x, operands[i], adapters[i], results[i]);
+    record_linear(context, x, rounded, operands[i], adapters[i], results[i]);
   return results;
 }
 
@@ -358,7 +363,7 @@ Tensor add(Context& context, const Tensor& a, const Tensor& b) {
     context.kernels().add(p + begin, q + begin, end - begin, target + begin);
   });
   if (Tape* tape = tape_for(context, {&a, &b})) {
-    tape->record(y, [a, b](Context& c, Tape& t, const Tensor& dy) {
+    tape->record(y, [a = Variable(a), b = Variable(b)](Context& c, Tape& t, const Tensor& dy) {
       t.add_gradient(c, a, dy);
       t.add_gradient(c, b, dy);
     });

@@ -70,6 +70,8 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
     f32 = wide = f32_.data<float>();
   }
   if (needed(Form::kPairs)) bf16_ = context.empty({m, pairs}, DType::kI32);
+  if (bf16_.defined() && rows.rounded != nullptr && k % 2 == 0)
+    *rows.rounded = Tensor(bf16_.storage(), 0, {m, k}, DType::kBF16);
   if (needed(Form::kQuads)) {
     quads_ = context.empty({m, quad_bytes}, DType::kU8);
     quad_scales_ = context.empty({m});
@@ -245,10 +247,8 @@ struct Multiply {
       kernels.interleave_pairs(reinterpret_cast<const float*>(first), reinterpret_cast<const float*>(second),
                                count, target);
     } else {
-      const auto *low = reinterpret_cast<const uint16_t*>(first),
-                 *high = reinterpret_cast<const uint16_t*>(second);
-      for (int64_t i = 0; i < count; ++i)
-        target[i] = low[i] | (high == nullptr ? 0u : static_cast<uint32_t>(high[i]) << 16);
+      kernels.interleave_halves(reinterpret_cast<const uint16_t*>(first),
+                                reinterpret_cast<const uint16_t*>(second), count, target);
     }
     std::fill(target + count, target + kernels.tile_columns, 0u);
   }

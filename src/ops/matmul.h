@@ -25,6 +25,7 @@ struct MatmulRows {
   // Writes what row i shall be [k] into target, in place of data.
   std::function<void(int64_t row, float* target)> prologue;
   bool turned = false;  // data is [k, m]; then there is no prologue, and all products are turned as well
+  Tensor* rounded = nullptr;  // receives the rows as bf16 [m, k] where products round them so and k is even
 };
 
 // One product. w: [n, k] dense or quantised. c: [m, n] f32 dense, which must not overlap the rows.

@@ -66,7 +66,7 @@ Tensor gather_rows(Context& context, const Tensor& x, std::span<const int64_t> r
     std::copy_n(x.data<float>() + rows[i] * width, width, y.data<float>() + static_cast<int64_t>(i) * width);
   }
   if (Tape* tape = tape_for(context, {&x})) {
-    tape->record(y, [x, kept = copied(rows)](Context& c, Tape& t, const Tensor& dy) {
+    tape->record(y, [x = Variable(x), kept = copied(rows)](Context& c, Tape& t, const Tensor& dy) {
       add_rows(c, dy, kept, t.gradient_sum(c, x));
     });
   }
@@ -87,9 +87,10 @@ Tensor scatter_rows(Context& context, const Tensor& base, std::span<const int64_
                 y.data<float>() + rows[i] * width);
   }
   if (Tape* tape = tape_for(context, {&base, &source})) {
-    tape->record(y, [base, source, kept = copied(rows)](Context& c, Tape& t, const Tensor& dy) {
+    tape->record(y, [base = Variable(base), source = Variable(source), kept = copied(rows), width](
+                        Context& c, Tape& t, const Tensor& dy) {
       Tensor dbase = dy.clone();
-      for (const int64_t row : kept) std::fill_n(dbase.data<float>() + row * base.dim(1), base.dim(1), 0.0f);
+      for (const int64_t row : kept) std::fill_n(dbase.data<float>() + row * width, width, 0.0f);
       t.add_gradient(c, base, dbase);
       t.add_gradient(c, source, gather_rows(c, dy, kept));
     });
@@ -114,11 +115,11 @@ Tensor concat_rows(Context& context, std::span<const Tensor> parts) {
                       });
   if (needed) {
     tape->record(
-        y, [kept = std::vector<Tensor>(parts.begin(), parts.end())](Context& c, Tape& t, const Tensor& dy) {
+        y, [kept = std::vector<Variable>(parts.begin(), parts.end())](Context& c, Tape& t, const Tensor& dy) {
           int64_t row = 0;
-          for (const Tensor& part : kept) {
-            t.add_gradient(c, part, dy.rows(row, row + part.dim(0)));
-            row += part.dim(0);
+          for (const Variable& part : kept) {
+            t.add_gradient(c, part, dy.rows(row, row + part.shape()[0]));
+            row += part.shape()[0];
           }
         });
   }
@@ -149,7 +150,7 @@ Tensor bilinear_merge(Context& context, const Tensor& x, int64_t merge) {
     }
   });
   if (Tape* tape = tape_for(context, {&x})) {
-    tape->record(y, [=](Context& c, Tape& t, const Tensor& dy) {
+    tape->record(y, [=, x = Variable(x)](Context& c, Tape& t, const Tensor& dy) {
       Tensor dx = Tensor::zeros(x.shape(), DType::kF32);
       for (int64_t v = 0; v < tokens; ++v) {
         for (const int64_t patch : middle) {

@@ -20,22 +20,18 @@ void Tape::watch(const Tensor& parameter) {
   watched_[key(parameter)] = parameter;
 }
 
-bool Tape::needs_gradient(const Tensor& tensor) const {
-  return watched_.contains(key(tensor)) || made_.contains(key(tensor));
-}
-
 void Tape::record(const Tensor& output, Backward backward) {
   made_[key(output)]++;
   steps_.push_back({output, std::move(backward)});
 }
 
-void Tape::add_gradient(Context& context, const Tensor& tensor, const Tensor& gradient) {
-  if (!tensor.defined() || !needs_gradient(tensor)) return;
-  require(gradient.numel() == tensor.numel(), ErrorCode::kInternal, "[tape] gradient {} for a tensor {}",
-          to_string(gradient.shape()), to_string(tensor.shape()));
-  Tensor& sum = gradients_[key(tensor)];
+void Tape::add_gradient(Context& context, const Variable& variable, const Tensor& gradient) {
+  if (!needs_gradient(variable)) return;
+  require(gradient.numel() == variable.numel(), ErrorCode::kInternal, "[tape] gradient {} for a tensor {}",
+          to_string(gradient.shape()), to_string(variable.shape()));
+  Tensor& sum = gradients_[key(variable)];
   if (!sum.defined()) {
-    sum = gradient.reshape(tensor.shape());
+    sum = gradient.reshape(variable.shape());
     return;
   }
   const float *a = sum.data<float>(), *b = gradient.data<float>();
@@ -48,10 +44,10 @@ void Tape::add_gradient(Context& context, const Tensor& tensor, const Tensor& gr
   sum = std::move(result);
 }
 
-Tensor Tape::gradient_sum(Context& context, const Tensor& tensor) {
-  Tensor& sum = gradients_[key(tensor)];
+Tensor Tape::gradient_sum(Context& context, const Variable& variable) {
+  Tensor& sum = gradients_[key(variable)];
   if (!sum.defined()) {
-    sum = context.empty(tensor.shape());
+    sum = context.empty(variable.shape());
     std::memset(sum.raw(), 0, sum.bytes());
   } else if (sum.storage().use_count() > 1) {
     sum = sum.clone();

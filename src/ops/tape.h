@@ -2,8 +2,9 @@
 // What training adds to a forward pass: operations write down how to go back, and backward() walks the list
 // in reverse.
 //
-// A gradient belongs to a piece of memory: it is found by a tensor's address and number of elements, so a
-// reshaped tensor shares it and weights used twice (a tied head) add up. Gradients are f32 and accumulate:
+// A gradient belongs to a piece of memory: it is found by a tensor's storage, first element and number of
+// elements, so a reshaped tensor shares it and weights used twice (a tied head) add up. Gradients are f32 and
+// accumulate:
 // +=, for parameters and activations alike; those of activations are freed as soon as they have been passed
 // on.
 
@@ -11,7 +12,7 @@
 #include <functional>
 #include <map>
 #include <span>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "vl3/context.h"
@@ -19,11 +20,31 @@
 
 namespace vl3 {
 
+// Which tensor it is. Holds no memory: what goes back needs to know its inputs, seldom what they held.
+class Variable {
+ public:
+  Variable(const Tensor& tensor)  // NOLINT(google-explicit-constructor): every tensor is one
+      : storage_(tensor.defined() ? tensor.storage()->id() : 0),
+        first_(tensor.raw()),
+        numel_(tensor.numel()),
+        shape_(tensor.shape()) {}
+  int64_t numel() const noexcept { return numel_; }
+  const Shape& shape() const noexcept { return shape_; }
+
+ private:
+  friend class Tape;
+  uint64_t storage_;  // 0: of an undefined tensor
+  const void* first_;
+  int64_t numel_;
+  Shape shape_;
+};
+
 class Tape {
  public:
   // A leaf whose gradient is wanted: a parameter, f32 or bf16.
   void watch(const Tensor& parameter);
-  bool needs_gradient(const Tensor& tensor) const;
+  bool needs_gradient(const Tensor& tensor) const { return needs(key(tensor)); }
+  bool needs_gradient(const Variable& variable) const { return needs(key(variable)); }
 
   // output was made from tensors of which at least one needs a gradient. backward receives output's gradient
   // (f32, its shape) and calls add_gradient for its inputs; whatever it captures stays alive until the tape
@@ -32,13 +53,13 @@ class Tape {
   void record(const Tensor& output, Backward backward);
 
   // Whether a part of a tensor's gradient has arrived.
-  bool has_gradient(const Tensor& tensor) const { return gradients_.contains(key(tensor)); }
+  bool has_gradient(const Variable& variable) const { return gradients_.contains(key(variable)); }
   // Adds to the gradient of a tensor; does nothing for tensors that need none. The first one is kept as it
   // is, without a copy: its memory must not be written afterwards.
-  void add_gradient(Context& context, const Tensor& tensor, const Tensor& gradient);
+  void add_gradient(Context& context, const Variable& variable, const Tensor& gradient);
   // The sum itself, to add to in place: zeros where nothing has arrived yet. For tensors that need a
   // gradient.
-  Tensor gradient_sum(Context& context, const Tensor& tensor);
+  Tensor gradient_sum(Context& context, const Variable& variable);
 
   // y = f(x). With recompute() f's operations keep nothing for the way back: f, which must outlive what it
   // refers to and give the same bits, runs again when backward gets there, and one segment at a time has its
@@ -58,11 +79,15 @@ class Tape {
   void clear_steps();
 
  private:
-  using Key = std::pair<const void*, int64_t>;
-  static Key key(const Tensor& tensor) { return {tensor.raw(), tensor.numel()}; }
+  using Key = std::tuple<uint64_t, const void*, int64_t>;
+  static Key key(const Tensor& tensor) {
+    return {tensor.defined() ? tensor.storage()->id() : 0, tensor.raw(), tensor.numel()};
+  }
+  static Key key(const Variable& v) { return {v.storage_, v.first_, v.numel_}; }
+  bool needs(const Key& key) const { return watched_.contains(key) || made_.contains(key); }
   void forget_steps_from(size_t first);
   struct Step {
-    Tensor output;
+    Variable output;
     Backward backward;
   };
   std::map<Key, Tensor> watched_;

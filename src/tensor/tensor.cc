@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
@@ -89,7 +90,10 @@ Storage::Storage(void* data, size_t bytes, bool read_only, std::function<void()>
     : data_(static_cast<std::byte*>(data)),
       bytes_(bytes),
       read_only_(read_only),
-      release_(std::move(release)) {}
+      release_(std::move(release)) {
+  static std::atomic<uint64_t> last = 0;
+  id_ = ++last;
+}
 
 Storage::~Storage() {
   if (release_) release_();

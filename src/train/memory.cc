@@ -50,9 +50,13 @@ int64_t activation_bytes(const Config& config, const TrainConfig& train, const P
   const TextConfig& t = config.text;
   const bool vision = train.rates.vision_encoder.has_value(), projector = train.rates.projector.has_value();
   const bool text = train.rates.llm.has_value() || (pass.visual_tokens > 0 && (vision || projector));
-  const int64_t vision_row = 12 * v.hidden_size + 2 * v.intermediate_size;
+  // What goes back needs the inputs of norms, attention and activations, and of linear layers that train (as
+  // bf16 where the hardware multiplies those: half of it, which is not counted on here).
+  const int64_t vision_row =
+      5 * v.hidden_size + v.intermediate_size + (vision ? 3 * v.hidden_size + v.intermediate_size : 0);
   const int64_t queries = t.num_attention_heads * t.head_dim, keys = t.num_key_value_heads * t.head_dim;
-  const int64_t text_row = 6 * t.hidden_size + 3 * queries + 3 * keys + 3 * t.intermediate_size;
+  const int64_t text_row = 2 * t.hidden_size + queries + 2 * keys + 2 * t.intermediate_size +
+                           (train.rates.llm ? 2 * t.hidden_size + queries + t.intermediate_size : 0);
   const Layers of_vision(vision, train.recompute, pass.patches, v.num_hidden_layers, vision_row,
                          v.hidden_size);
   const Layers of_text(text, train.recompute, pass.tokens, t.num_hidden_layers, text_row, t.hidden_size);

@@ -27,6 +27,7 @@ constexpr vl3::KernelSet kernel_set(const char* name) {
           .tile_pairs_turned = nullptr,
           .round_pairs = nullptr,
           .interleave_pairs = nullptr,
+          .interleave_halves = nullptr,
           .dots_pairs = nullptr,
           .softmax_pairs = nullptr,
           .quad_rows = kQuadRows,

@@ -71,6 +71,8 @@ struct KernelSet {
   void (*round_pairs)(const float* source, int64_t n, uint32_t* target);
   // Two rows of n f32 as one row of n pairs; second may be null, for zeros.
   void (*interleave_pairs)(const float* first, const float* second, int64_t n, uint32_t* target);
+  // Likewise of two rows of bf16.
+  void (*interleave_halves)(const uint16_t* first, const uint16_t* second, int64_t n, uint32_t* target);
   // Like dots, for x of bf16 with a row stride of ldx pairs; k is counted in elements.
   void (*dots_pairs)(const uint16_t* w, int64_t ldw, int64_t n, const uint32_t* x, int64_t ldx, int64_t m,
                      int64_t k, float* y, int64_t ldy);

@@ -135,6 +135,17 @@ void interleave_pairs(const float* first, const float* second, int64_t n, uint32
   }
 }
 
+void interleave_halves(const uint16_t* first, const uint16_t* second, int64_t n, uint32_t* target) {
+  for (int64_t d = 0; d < n; d += kWidth) {
+    const __mmask16 real = n - d >= kWidth ? 0xffff : static_cast<__mmask16>((1u << (n - d)) - 1);
+    const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(real, first + d));
+    const __m512i high = second == nullptr
+                             ? _mm512_setzero_si512()
+                             : _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(real, second + d));
+    _mm512_mask_storeu_epi32(target + d, real, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+  }
+}
+
 // kRows rows of W against kInputs rows of x, each weight loaded once.
 template <int kRows, int kInputs>
 inline void dots_of(const uint16_t* w, int64_t ldw, const uint16_t* x, int64_t ldx, int64_t k, float* y,
@@ -246,6 +257,7 @@ void use_avx512bf16(KernelSet& set) noexcept {
   set.tile_pairs_turned = tile_pairs<true>;
   set.round_pairs = round_pairs;
   set.interleave_pairs = interleave_pairs;
+  set.interleave_halves = interleave_halves;
   set.dots_pairs = dots_pairs;
   set.softmax_pairs = softmax_pairs;
   set.spin_bf16 = spin_bf16;
