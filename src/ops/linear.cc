@@ -201,7 +201,10 @@ Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, con
   check_linear(x, weight, bias, epilogue.residual);
   const Tensor none;
   const Tensor& residual = epilogue.residual == nullptr ? none : *epilogue.residual;
-  if (context.tape() != nullptr) {  // which records one step at a time
+  const Tensor &a = layer.low_rank == nullptr ? kAbsent : layer.low_rank->a,
+               &low_b = layer.low_rank == nullptr ? kAbsent : layer.low_rank->b;
+  if (tape_for(context, {&x, &weight, &bias, &residual, weight_of(prologue), bias_of(prologue), &a,
+                         &low_b}) != nullptr) {  // a tape records one step at a time
     const Tensor y =
         activation(context, linears(context, x, std::span(&layer, 1), prologue)[0], epilogue.activation);
     return residual.defined() ? add(context, y, residual) : y;

@@ -257,15 +257,12 @@ struct Multiply {
     return [this, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
                            int64_t depth, float* target, bool accumulate) {
       const int64_t step = kernels.tile_columns, chain = a.k < kLongRow ? kShortChain : kChain;
+      const auto multiply = a.turned ? kernels.tile_turned : kernels.tile;
+      const float* rows = a.turned ? turned_rows(row) : a.f32 + row * a.k + k0;
+      const int64_t ld = a.turned ? step : a.k, next = a.turned ? step : 1;  // to the next row; the next k
       for (int64_t k = 0; k < depth; k += chain) {
-        const int64_t words = std::min(chain, depth - k);
-        if (a.turned) {
-          kernels.tile_turned(turned_rows() + row - turned_start(row) + k * step, step, panel + k * step,
-                              step, m, count, words, target, n_total, accumulate || k > 0);
-        } else {
-          kernels.tile(a.f32 + row * a.k + k0 + k, a.k, panel + k * step, step, m, count, words, target,
-                       n_total, accumulate || k > 0);
-        }
+        multiply(rows + k * next, ld, panel + k * step, step, m, count, std::min(chain, depth - k), target,
+                 n_total, accumulate || k > 0);
       }
     };
   }
@@ -273,29 +270,26 @@ struct Multiply {
     return [this, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
                            int64_t depth, float* target, bool accumulate) {
       const int64_t step = kernels.tile_columns;
-      const auto* b = reinterpret_cast<const uint32_t*>(panel);
-      if (a.turned) {
-        const float* rows = turned_rows() + row - turned_start(row);
-        kernels.tile_pairs_turned(reinterpret_cast<const uint32_t*>(rows), step, b, step, m, count, depth,
-                                  target, n_total, accumulate);
-      } else {
-        kernels.tile_pairs(a.bf16 + row * a.pairs + k0, a.pairs, b, step, m, count, depth, target, n_total,
-                           accumulate);
-      }
+      const auto multiply = a.turned ? kernels.tile_pairs_turned : kernels.tile_pairs;
+      const uint32_t* rows =
+          a.turned ? reinterpret_cast<const uint32_t*>(turned_rows(row)) : a.bf16 + row * a.pairs + k0;
+      multiply(rows, a.turned ? step : a.pairs, reinterpret_cast<const uint32_t*>(panel), step, m, count,
+               depth, target, n_total, accumulate);
     };
   }
 
-  // Where A is turned the rows of a tile lie behind the panels, as [words][tile_columns]: from this row on,
-  // so that whole vectors are copied.
-  float* turned_rows() const { return scratch + kPanels * kernels.tile_columns * std::min(kDepth, a.k); }
+  // Where A is turned the rows of a tile are copied behind the panels, as [words][tile_columns]. The last
+  // ones of A come with some before them, so that whole vectors are copied.
   int64_t turned_start(int64_t row) const {
     return std::max<int64_t>(0, std::min(row, a.m - kernels.tile_columns));
   }
+  float* turned_copy() const { return scratch + kPanels * kernels.tile_columns * std::min(kDepth, a.k); }
+  const float* turned_rows(int64_t row) const { return turned_copy() + row - turned_start(row); }
   void copy_turned_rows(Form form, int64_t row, int64_t k0, int64_t depth) const {
     const void* all = form == Form::kPairs ? static_cast<const void*>(a.bf16) : a.f32;
     const int64_t start = turned_start(row), count = std::min(kernels.tile_columns, a.m - start);
     kernels.pack_rows(static_cast<const float*>(all) + k0 * a.m + start, WeightType::kF32, a.m, count, depth,
-                      turned_rows());  // a pair is moved like an f32
+                      turned_copy());  // a pair is moved like an f32
   }
 
   // pack(n, count, k0, depth, panel) fills a panel, tile(row, m, panel, count, k0, depth, target, accumulate)

@@ -4,9 +4,8 @@
 //
 // A gradient belongs to a piece of memory: it is found by a tensor's storage, first element and number of
 // elements, so a reshaped tensor shares it and weights used twice (a tied head) add up. Gradients are f32 and
-// accumulate:
-// +=, for parameters and activations alike; those of activations are freed as soon as they have been passed
-// on.
+// accumulate: +=, for parameters and activations alike; those of activations are freed as soon as they have
+// been passed on.
 
 #include <cstdint>
 #include <functional>

@@ -38,9 +38,9 @@ Json conversation_row(const Scene& scene, const std::string& id, const std::stri
   Json row = {{"id", id}};
   const bool clip = scene.frames.size() > 1;
   if (!media.empty()) row[clip ? "video" : "image"] = media;
+  const std::string mark = media.empty() ? "" : clip ? "<video>\n" : "<image>\n";
   Json turns = Json::array();
   for (const Turn& turn : scene.turns) {
-    const std::string mark = media.empty() ? "" : clip ? "<video>\n" : "<image>\n";
     turns.push_back(
         {{"from", "human"}, {"value", turns.empty() ? mark + opening(scene, turn) : turn.question}});
     turns.push_back({{"from", "gpt"}, {"value", turn.answer}});

@@ -1,5 +1,8 @@
 // Linear layers and what is elementwise, on every path, against the oracle.
 
+#include <fmt/format.h>
+
+#include "ops/linear_backward.h"
 #include "ops/matmul.h"
 #include "ops/ops_support.h"
 
@@ -61,6 +64,49 @@ TEST_P(Linear, MatchesTheOracleAndStaysInItsBuffer) {
     }
   }
   printf("%lld products equal, largest error %.3g\n", static_cast<long long>(count), largest);
+}
+
+// sum [N, K] += dyᵀ x: N around the tiles and the vectors that rows are copied in, T around the depth of a
+// block.
+TEST_P(Linear, WeightGradientsOfEverySizeMatchTheOracle) {
+  Context exact(options()), rounding(options(2, Compute::kAuto));
+  for (const int64_t n : {1, 5, 14, 15, 31, 32, 33, 47, 70}) {
+    for (const int64_t k : {4, 33, 130}) {
+      for (const int64_t t : {1, 2, 7, 300, 769, 1537}) {
+        Random random(static_cast<uint64_t>(n * 1000003 + k * 1009 + t));
+        const Tensor dy = random.tensor({t, n}), x = random.tensor({t, k}), before = random.tensor({n, k});
+        const std::string what = fmt::format("{} x {} x {}", n, k, t);
+        const auto check = [&](const Tensor& sum, const Values& d, const Values& in) {
+          Values expected = values(before), scale = absolute(values(before));
+          for (int64_t s = 0; s < t; ++s) {
+            for (int64_t i = 0; i < n * k; ++i) {
+              const double product =
+                  d[static_cast<size_t>(s * n + i / k)] * in[static_cast<size_t>(s * k + i % k)];
+              expected[static_cast<size_t>(i)] += product;
+              scale[static_cast<size_t>(i)] += std::abs(product);
+            }
+          }
+          EXPECT_LE(largest_error(sum, expected, scale), documented("linear, f32")) << what;
+        };
+        const Tensor sum = before.clone();
+        ops::add_weight_gradient(exact, dy, x, Tensor::zeros({n, k}, DType::kF32), sum);
+        check(sum, values(dy), values(x));
+
+        if (rounding.kernels().tile_pairs == nullptr) continue;
+        const auto as_bf16 = [](const Tensor& f32) {
+          Tensor result = Tensor::empty(f32.shape(), DType::kBF16);
+          for (int64_t i = 0; i < f32.numel(); ++i)
+            result.data<bf16>()[i].bits = to_bf16(f32.data<float>()[i]);
+          return result;
+        };
+        const Tensor weight = Tensor::zeros({n, k}, DType::kBF16), rounded = as_bf16(x);
+        const Tensor of_f32 = before.clone(), of_bf16 = before.clone();
+        ops::add_weight_gradient(rounding, dy, x, weight, of_f32);
+        ops::add_weight_gradient(rounding, dy, rounded, weight, of_bf16);
+        EXPECT_TRUE(same_bits(of_f32, of_bf16)) << what;
+      }
+    }
+  }
 }
 
 TEST_P(Linear, EpiloguesInAnyCombination) {
