@@ -45,7 +45,7 @@ void ComputeOptions::add_to(CLI::App& command, const std::string& default_comput
                   "--compute f32)")
       ->check(CLI::IsMember({"f32", "f16", "int8"}));
   command.add_option("--cpu", cpu,
-                     "instruction set to use: baseline, avx2, avx512 (default: the best; or VL3_CPU)");
+                     "instruction set to use: baseline, avx2, avx512, amx (default: the best; or VL3_CPU)");
   command.add_flag("--verbose", verbose, "timings and what was assumed, on stderr");
 }
 

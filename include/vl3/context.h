@@ -32,7 +32,7 @@ struct ContextOptions {
   int num_threads = 0;  // 0: as many as the process may use
   Compute compute = Compute::kAuto;
   std::optional<CacheType> cache;  // none: f32 for f32 weights and Compute::kF32, else f16
-  std::string cpu;  // "" takes VL3_CPU, else the best path: "auto", "baseline", "avx2", "avx512"
+  std::string cpu;  // "" takes VL3_CPU, else the best path: "auto", "baseline", "avx2", "avx512", "amx"
   LogSink log;      // none: silent
 };
 

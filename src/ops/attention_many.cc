@@ -7,7 +7,7 @@
 namespace vl3::ops {
 namespace {
 
-// Rows of one task: whole tiles of 6 and of 14.
+// Rows of one task: whole tiles of 6 and of 14, nearly so of 32.
 constexpr int64_t kRows = 126;
 // Keys handled at once: scores and probabilities of a tile of rows stay in the first-level cache, the keys
 // and values in the second-level cache while the tiles pass by.
@@ -27,7 +27,7 @@ struct Layout {
   bool pairs;
   int64_t width, padded;  // columns of the values, in whole vectors
   int64_t depth;          // words of a key
-  int64_t columns;        // keys of a panel
+  int64_t rows, columns;  // of a tile: queries, and keys of a panel
   int64_t keys_at_once;
 
   Layout(const AttentionProblem& p)
@@ -36,6 +36,7 @@ struct Layout {
         width(p.width),
         padded(round_up(p.width, p.kernels().width)),
         depth(pairs ? (p.width + 1) / 2 : p.width),
+        rows(pairs ? p.kernels().pair_rows : p.kernels().tile_rows),
         columns(p.kernels().tile_columns),
         keys_at_once(pairs ? kKeysBF16 : kKeysF32) {}
   int64_t value_rows(int64_t keys) const { return pairs ? (keys + 1) / 2 : keys; }
@@ -97,14 +98,14 @@ void pack_panel(const AttentionProblem& p, const Layout& layout, const Packed& p
 struct Workspace {
   float *q, *scores, *probabilities, *out, *maximum, *sum;
 
-  static int64_t words(const Layout& l, int64_t tile) {
-    return kRows * (l.depth + l.padded + 2) + tile * l.keys_at_once * (l.pairs ? 2 : 1) + 6 * 16;
+  static int64_t words(const Layout& l) {
+    return kRows * (l.depth + l.padded + 2) + l.rows * l.keys_at_once * (l.pairs ? 2 : 1) + 6 * 16;
   }
-  Workspace(float* p, const Layout& l, int64_t tile) {
+  Workspace(float* p, const Layout& l) {
     q = p;
     scores = q + round_up(kRows * l.depth, 16);
-    probabilities = scores + (l.pairs ? round_up(tile * l.keys_at_once, 16) : 0);  // f32: in place
-    out = probabilities + round_up(tile * l.keys_at_once / (l.pairs ? 2 : 1), 16);
+    probabilities = scores + (l.pairs ? round_up(l.rows * l.keys_at_once, 16) : 0);  // f32: in place
+    out = probabilities + round_up(l.rows * l.keys_at_once / (l.pairs ? 2 : 1), 16);
     maximum = out + round_up(kRows * l.padded, 16);
     sum = maximum + kRows;
   }
@@ -142,8 +143,8 @@ class Tiles {
     const int64_t keys = std::min(s_.kv.length, p_.visible(s_, task_.first + task_.count - 1));
     for (int64_t key = 0; key < keys; key += layout_.keys_at_once) {
       const int64_t count = std::min(layout_.keys_at_once, keys - key);
-      for (int64_t r = 0; r < task_.count; r += kernels_.tile_rows)
-        tile(r, std::min(kernels_.tile_rows, task_.count - r), key, count);
+      for (int64_t r = 0; r < task_.count; r += layout_.rows)
+        tile(r, std::min(layout_.rows, task_.count - r), key, count);
     }
     for (int64_t r = 0; r < task_.count; ++r) {
       float* target = p_.y + p_.offset(s_, kv_head, task_.first + r);
@@ -218,7 +219,6 @@ class Tiles {
 void attend_many(const AttentionProblem& p, std::span<const AttentionSequence* const> sequences) {
   ThreadPool& threads = p.context.threads();
   const Layout layout(p);
-  const int64_t tile = p.kernels().tile_rows;
   struct Panel {
     size_t packed;
     int64_t first, count;
@@ -238,7 +238,7 @@ void attend_many(const AttentionProblem& p, std::span<const AttentionSequence* c
   const Tensor packed = p.context.empty({total});
   float* words = packed.data<float>();
   const int64_t buffer_words = (layout.columns + kStretch) * layout.width;
-  const int64_t scratch_words = round_up(std::max(buffer_words, Workspace::words(layout, tile)), 16);
+  const int64_t scratch_words = round_up(std::max(buffer_words, Workspace::words(layout)), 16);
   const Tensor scratch = p.context.empty({threads.size(), scratch_words});
   const auto of_thread = [&](int thread) { return scratch.data<float>() + thread * scratch_words; };
   threads.parallel_for(static_cast<int64_t>(panels.size()), 1, [&](int64_t i, int64_t, int thread) {
@@ -256,7 +256,7 @@ void attend_many(const AttentionProblem& p, std::span<const AttentionSequence* c
   if (p.causal)
     std::reverse(tasks.begin(), tasks.end());  // the longest first, so that the threads end together
   threads.parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t i, int64_t, int thread) {
-    Tiles(p, layout, words, tasks[static_cast<size_t>(i)], Workspace(of_thread(thread), layout, tile)).run();
+    Tiles(p, layout, words, tasks[static_cast<size_t>(i)], Workspace(of_thread(thread), layout)).run();
   });
 }
 

@@ -23,7 +23,7 @@ namespace vl3 {
 namespace {
 
 const KernelSet* best_kernels() {
-  for (const KernelSet* set : {avx512_kernels(), avx2_kernels()}) {
+  for (const KernelSet* set : {amx_kernels(), avx512_kernels(), avx2_kernels()}) {
     if (set != nullptr) return set;
   }
   return baseline_kernels();
@@ -38,8 +38,11 @@ const KernelSet* kernels_named(const std::string& name) {
     set = avx2_kernels();
   else if (name == "avx512")
     set = avx512_kernels();
+  else if (name == "amx")
+    set = amx_kernels();
   else
-    fail(ErrorCode::kInvalidArgument, "[cpu] path \"{}\" is not one of auto, baseline, avx2, avx512", name);
+    fail(ErrorCode::kInvalidArgument, "[cpu] path \"{}\" is not one of auto, baseline, avx2, avx512, amx",
+         name);
   require(set != nullptr, ErrorCode::kUnsupported, "[cpu] this processor cannot run the path \"{}\"", name);
   return set;
 }

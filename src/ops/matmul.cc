@@ -33,6 +33,12 @@ Form form_of(const Context& context, const MatmulColumns& product) {
   return Form::kF32;
 }
 
+// Of a tile.
+int64_t rows_of(const KernelSet& kernels, Form form) {
+  if (form == Form::kPairs) return kernels.pair_rows;
+  return form == Form::kF32 ? kernels.tile_rows : kernels.quad_rows;
+}
+
 int64_t columns_of(const MatmulColumns& product) { return product.w->dim(product.turned ? 1 : 0); }
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
@@ -303,8 +309,9 @@ struct Multiply {
       const auto panel = [&](int64_t n) { return scratch + (n - task.n0) * deepest; };
       for (int64_t n = task.n0; n < task.n1; n += step)
         pack(n, std::min(step, task.n1 - n), k0, depth, panel(n));
-      for (int64_t row = task.m0; row < task.m1; row += kernels.tile_rows) {
-        const int64_t m = std::min(kernels.tile_rows, task.m1 - row);
+      const int64_t rows = rows_of(kernels, task.form);
+      for (int64_t row = task.m0; row < task.m1; row += rows) {
+        const int64_t m = std::min(rows, task.m1 - row);
         if (a.turned) copy_turned_rows(task.form, row, k0, depth);
         for (int64_t n = task.n0; n < task.n1; n += step) {
           tile(row, m, panel(n), std::min(step, task.n1 - n), k0, depth, c + row * n_total + n,
@@ -368,7 +375,7 @@ void cut(const Context& context, const Operand& a, const MatmulColumns& product,
   while (columns > step && (n + columns - 1) / columns < enough) columns = round_up(columns / 2, step);
   const int64_t across = (n + columns - 1) / columns;
   const int64_t wanted = few || across >= 2 * threads ? 1 : (2 * threads + across - 1) / across;
-  const int64_t tile = quantized ? kernels.quad_rows : kernels.tile_rows;
+  const int64_t tile = rows_of(kernels, form);
   const int64_t rows = few ? a.m : std::max(tile, round_up((a.m + wanted - 1) / wanted, tile));
   for (int64_t n0 = 0; n0 < n; n0 += columns) {
     for (int64_t m0 = 0; m0 < a.m; m0 += rows) {

@@ -35,7 +35,7 @@ const ContextOptions kOneThread{.num_threads = 1};
 
 TEST(ContextPath, TheEnvironmentForcesAPathAndOptionsGoBeforeIt) {
   int forced = 0;
-  for (const KernelSet* set : {baseline_kernels(), avx2_kernels(), avx512_kernels()}) {
+  for (const KernelSet* set : {baseline_kernels(), avx2_kernels(), avx512_kernels(), amx_kernels()}) {
     if (set == nullptr) continue;
     const Environment environment(set->name);
     EXPECT_STREQ(Context(kOneThread).kernels().name, set->name);
@@ -47,9 +47,10 @@ TEST(ContextPath, TheEnvironmentForcesAPathAndOptionsGoBeforeIt) {
 
 TEST(ContextPath, TheBestIsTheDefault) {
   const Environment environment(nullptr);
-  const KernelSet* best = avx512_kernels() != nullptr ? avx512_kernels()
-                          : avx2_kernels() != nullptr ? avx2_kernels()
-                                                      : baseline_kernels();
+  const KernelSet* best = amx_kernels() != nullptr      ? amx_kernels()
+                          : avx512_kernels() != nullptr ? avx512_kernels()
+                          : avx2_kernels() != nullptr   ? avx2_kernels()
+                                                        : baseline_kernels();
   EXPECT_STREQ(Context(kOneThread).kernels().name, best->name);
   EXPECT_STREQ(Context(ContextOptions{.num_threads = 1, .cpu = "auto"}).kernels().name, best->name);
 }
@@ -63,7 +64,8 @@ TEST(ContextPath, UnknownAndUnsupportedPathsAreRefused) {
     const Environment environment("pentium");
     expect_error(ErrorCode::kInvalidArgument, "\"pentium\"", open(""));
   }
-  for (const auto& [name, set] : {std::pair("avx2", avx2_kernels()), std::pair("avx512", avx512_kernels())}) {
+  for (const auto& [name, set] : {std::pair("avx2", avx2_kernels()), std::pair("avx512", avx512_kernels()),
+                                  std::pair("amx", amx_kernels())}) {
     if (set == nullptr) {
       expect_error(ErrorCode::kUnsupported, std::string("cannot run the path \"") + name, open(name));
     } else {

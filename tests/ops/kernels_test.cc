@@ -87,7 +87,7 @@ TEST_P(Kernels, PackAndTileOfEverySize) {
 TEST_P(Kernels, PairsOfEverySize) {
   if (set().tile_pairs == nullptr) GTEST_SKIP() << "no products of bf16 pairs on this path and processor";
   const int64_t columns = set().tile_columns;
-  for (int64_t m = 1; m <= set().tile_rows; ++m) {
+  for (int64_t m = 1; m <= set().pair_rows; ++m) {
     for (int64_t n = 1; n <= columns; ++n) {
       for (const int64_t k : {1, 2, 5, 32, 67}) {
         Random random(static_cast<uint64_t>(m * 100 + n));

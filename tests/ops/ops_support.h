@@ -181,8 +181,8 @@ class EveryPath : public ::testing::TestWithParam<const char*> {
   }
 };
 
-#define VL3_EVERY_PATH(suite)                                                            \
-  INSTANTIATE_TEST_SUITE_P(Path, suite, ::testing::Values("baseline", "avx2", "avx512"), \
+#define VL3_EVERY_PATH(suite)                                                                   \
+  INSTANTIATE_TEST_SUITE_P(Path, suite, ::testing::Values("baseline", "avx2", "avx512", "amx"), \
                            [](const auto& path) { return std::string(path.param); })
 
 }  // namespace vl3::test

@@ -22,6 +22,7 @@ constexpr vl3::KernelSet kernel_set(const char* name) {
           .tile_turned = tile<true>,
           .dots = dots,
           .weigh = weigh,
+          .pair_rows = 0,
           .pack_pairs = nullptr,
           .tile_pairs = nullptr,
           .tile_pairs_turned = nullptr,

@@ -60,8 +60,9 @@ struct KernelSet {
                 float* y, int64_t ldy);
 
   // Products of bf16 pairs with f32 sums, null where the hardware has none. Like pack and tile with k counted
-  // in pairs; a pair is one 32-bit word, the earlier element in its low half. odd: the last pair of a row has
-  // one element.
+  // in pairs and m ≤ pair_rows; a pair is one 32-bit word, the earlier element in its low half. odd: the last
+  // pair of a row has one element.
+  int64_t pair_rows;
   void (*pack_pairs)(const uint16_t* w, int64_t ldw, int64_t n, int64_t pairs, bool odd, uint32_t* target);
   void (*tile_pairs)(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ldb, int64_t m, int64_t n,
                      int64_t pairs, float* c, int64_t ldc, bool accumulate);
@@ -139,5 +140,7 @@ struct KernelSet {
 const KernelSet* baseline_kernels() noexcept;
 const KernelSet* avx2_kernels() noexcept;
 const KernelSet* avx512_kernels() noexcept;
+const KernelSet*
+amx_kernels() noexcept;  // the first call asks the system to let this process use tile registers
 
 }  // namespace vl3

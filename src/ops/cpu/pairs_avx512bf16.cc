@@ -252,6 +252,7 @@ int64_t spin_bf16(int64_t rounds) {
 namespace vl3 {
 
 void use_avx512bf16(KernelSet& set) noexcept {
+  set.pair_rows = kTileRows;
   set.pack_pairs = pack_pairs;
   set.tile_pairs = tile_pairs<false>;
   set.tile_pairs_turned = tile_pairs<true>;

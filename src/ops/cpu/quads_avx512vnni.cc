@@ -10,6 +10,11 @@
 
 namespace vl3 {
 
+void tile_int8_avx512vnni(const uint8_t* a, int64_t lda, const float* scales, const uint8_t* blocks,
+                          int64_t block_bytes, int64_t m, int64_t n, int64_t quads, float* c, int64_t ldc) {
+  tile_int8(a, lda, scales, blocks, block_bytes, m, n, quads, c, ldc);
+}
+
 void use_avx512vnni(KernelSet& set) noexcept {
   set.quad_rows = kQuadRows;
   set.quad_columns = kQuadColumns;

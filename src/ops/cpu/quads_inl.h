@@ -333,10 +333,12 @@ void tile_int4_rows(const uint8_t* a, int64_t lda, const float* scales, const fl
 void tile_int4(const uint8_t* a, int64_t lda, const float* scales, const float* sums, const uint8_t* blocks,
                int64_t block_bytes, int64_t m, int64_t n, int64_t groups, float* c, int64_t ldc) {
   constexpr int kRows = kWidth == 16 ? 4 : 2;  // sums and products of a group must both fit the registers
-  if (n > kBlockLanes)
-    tile_int4_rows<kRows, kQuadVectors>(a, lda, scales, sums, blocks, block_bytes, m, n, groups, c, ldc);
-  else
-    tile_int4_rows<kRows, kBlockVectors>(a, lda, scales, sums, blocks, block_bytes, m, n, groups, c, ldc);
+  for (; n > 0; n -= kQuadColumns, c += kQuadColumns, blocks += kQuadBlocks * block_bytes) {
+    if (n > kBlockLanes)
+      tile_int4_rows<kRows, kQuadVectors>(a, lda, scales, sums, blocks, block_bytes, m, n, groups, c, ldc);
+    else
+      tile_int4_rows<kRows, kBlockVectors>(a, lda, scales, sums, blocks, block_bytes, m, n, groups, c, ldc);
+  }
 }
 
 }  // namespace
