@@ -29,8 +29,10 @@ void RequestOptions::add_to(CLI::App& command) {
 }
 
 void RequestOptions::add_media_to(CLI::App& command) {
-  const std::string clips = "Clips", pictures = "Pictures", limits = "Limits";
-  command.add_option("--fps", fps, "frames to look at per second (default: 1)")->group(clips);
+  const std::string clips = "Clips", pictures = "Pictures", limits = "Limits", caches = "Caches";
+  command
+      .add_option("--fps", fps, "frames to look at per second (default: what the checkpoint says, else 1)")
+      ->group(clips);
   command.add_option("--num-frames", num_frames, "frames to look at in all, in place of --fps")->group(clips);
   command.add_flag("--all-frames", all_frames, "look at every frame")->group(clips);
   command.add_option("--min-frames", min_frames, "fewest frames with --fps")->group(clips);
@@ -69,6 +71,16 @@ void RequestOptions::add_media_to(CLI::App& command) {
   command.add_option("--limit-allocation", l.max_allocation_bytes, "largest buffer of a decoder, bytes")
       ->capture_default_str()
       ->group(limits);
+  command
+      .add_option("--disk-cache", engine.disk_cache,
+                  "folder in which encoded pictures and clips are kept for later runs")
+      ->group(caches);
+  command
+      .add_option("--disk-cache-size", disk_cache_gib,
+                  "GiB it may hold; what was used longest ago goes first")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(caches);
   add_adapter_to(command, engine.adapter);
   command
       .add_option("--max-memory", max_memory_gib,
@@ -83,6 +95,7 @@ Engine RequestOptions::open(bool chats) const {
     options.feature_cache_bytes = int64_t{256} << 20;
     options.prefix_cache_bytes = int64_t{1} << 30;
   }
+  options.disk_cache_bytes = static_cast<int64_t>(disk_cache_gib * 1073741824.0);
   options.max_memory_bytes = static_cast<int64_t>(max_memory_gib * 1073741824.0);
   return Engine::open(model, options);
 }

@@ -21,7 +21,7 @@ struct RequestOptions {
   bool all_frames = false, keep_all_tokens = false, special_tokens_in_messages = false;
   std::string backend = "torchvision";
   EngineOptions engine;
-  double max_memory_gib = 0;
+  double max_memory_gib = 0, disk_cache_gib = 4;
 
   void add_to(CLI::App& command);
   // Of these, how pictures and clips are looked at, and limits.

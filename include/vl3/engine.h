@@ -25,6 +25,9 @@ struct EngineOptions {
   // Kept from one request to the next, beside what a request needs: encoded pictures and clips with their
   // pixels, and keys and values of prompts. 0: nothing.
   int64_t feature_cache_bytes = 0, prefix_cache_bytes = 0;
+  // A folder in which encoded pictures and clips are kept for later runs, up to so many bytes; empty: none.
+  std::filesystem::path disk_cache;
+  int64_t disk_cache_bytes = int64_t{4} << 30;
   bool reuse_static_frames = false;  // as in ForwardInput
 };
 

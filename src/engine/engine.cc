@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/thread_pool.h"
+#include "checkpoint/fingerprint.h"
 #include "engine/feature_cache.h"
 #include "generate/generate.h"
 #include "generate/model_decoder.h"
@@ -31,6 +32,14 @@ void append_row_numbers(const FeatureCache::Result& features, std::vector<int64_
   }
 }
 
+// Null where none is asked for.
+std::unique_ptr<FeatureStore> open_store(const std::filesystem::path& folder, const EngineOptions& options) {
+  if (options.disk_cache.empty()) return nullptr;
+  Json model = {{"checkpoint", fingerprint(folder)["files"]}};
+  if (!options.adapter.empty()) model["adapter"] = fingerprint(options.adapter)["files"];
+  return std::make_unique<FeatureStore>(options.disk_cache, options.disk_cache_bytes, model.dump());
+}
+
 }  // namespace
 
 Engine Engine::open(const std::filesystem::path& folder, EngineOptions options) {
@@ -45,8 +54,9 @@ Engine Engine::open(const std::filesystem::path& folder, EngineOptions options) 
   base.pad_token_id = text.pad_token_id;
   engine.settings_ = GenerationConfig::from_pretrained(folder, base);
   engine.weight_bytes_ = engine.model_->weight_bytes();
-  if (options.feature_cache_bytes > 0)
-    engine.features_ = std::make_shared<FeatureCache>(options.feature_cache_bytes);
+  if (options.feature_cache_bytes > 0 || !options.disk_cache.empty())
+    engine.features_ =
+        std::make_shared<FeatureCache>(options.feature_cache_bytes, open_store(folder, options));
   // Angles that depend on the length of the sequence make no prefix that another prompt could use.
   if (options.prefix_cache_bytes > 0 && text.rope.type != "dynamic")
     engine.prefixes_ = std::make_shared<PrefixCache>(options.prefix_cache_bytes);

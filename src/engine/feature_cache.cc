@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "model/vision_encoder.h"
+#include "ops/cpu/kernels.h"
 #include "ops/rows.h"
 
 namespace vl3 {
@@ -17,14 +18,17 @@ std::string_view bytes_of(const Tensor& tensor) {
 
 }  // namespace
 
-bool FeatureCache::Item::equals(const Item& other) const {
-  return hash == other.hash && t == other.t && h == other.h && w == other.w && merge == other.merge &&
-         compute == other.compute && reuse_static_frames == other.reuse_static_frames &&
-         keep.defined() == other.keep.defined() && bytes_of(keep) == bytes_of(other.keep) &&
-         bytes_of(pixels) == bytes_of(other.pixels);
+bool FeatureCache::find(const Context& context, Item& wanted) {
+  if (find_in_memory(wanted)) return true;
+  if (store_ == nullptr) return false;
+  wanted.features = store_->find(context, wanted);
+  if (!wanted.features.defined()) return false;
+  add(wanted);
+  count_hits(1);
+  return true;
 }
 
-bool FeatureCache::find(Item& wanted) {
+bool FeatureCache::find_in_memory(Item& wanted) {
   const std::lock_guard lock(mutex_);
   for (auto item = items_.begin(); item != items_.end(); ++item) {
     if (!item->equals(wanted)) continue;
@@ -82,6 +86,7 @@ void FeatureCache::encode(Context& context, const Model& model, const VisualInpu
                              : item.t * (item.h / item.merge) * (item.w / item.merge);
     item.features = features.rows(row, row + rows);
     row += rows;
+    if (store_ != nullptr) store_->add(context, item, item.features);
     add(item);
   }
 }
@@ -99,6 +104,7 @@ FeatureCache::Result FeatureCache::features(Context& context, const Model& model
     if (input.keep.defined()) item.keep = input.keep.rows(token, token + grid.tokens());
     item.t = grid.t, item.h = grid.h, item.w = grid.w, item.merge = grid.merge;
     item.compute = context.compute();
+    item.path = context.kernels().name;
     item.reuse_static_frames = input.reuse_static_frames;
     item.hash = std::hash<std::string_view>{}(bytes_of(item.pixels));
     patch += grid.patches();
@@ -107,7 +113,7 @@ FeatureCache::Result FeatureCache::features(Context& context, const Model& model
         std::find_if(missing.begin(), missing.end(), [&](const size_t i) { return items[i].equals(item); });
     if (before != missing.end())
       repeated.emplace_back(items.size(), *before);
-    else if (!find(item))
+    else if (!find(context, item))
       missing.push_back(items.size());
     items.push_back(std::move(item));
   }

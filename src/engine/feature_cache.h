@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
+#include "engine/feature_store.h"
 #include "vl3/context.h"
 #include "vl3/model.h"
 #include "vl3/tensor.h"
@@ -25,7 +28,9 @@ struct VisualInput {
 // other. Thread-safe; what was used longest ago goes first.
 class FeatureCache {
  public:
-  explicit FeatureCache(int64_t max_bytes) : max_bytes_(max_bytes) {}
+  // store: where to look, and to keep, what memory does not hold; may be null.
+  explicit FeatureCache(int64_t max_bytes, std::unique_ptr<FeatureStore> store = nullptr)
+      : max_bytes_(max_bytes), store_(std::move(store)) {}
 
   // A number for each picture or clip: the same for the same content and arithmetic, as long as it is held.
   struct Result {
@@ -40,18 +45,13 @@ class FeatureCache {
   int64_t bytes() const;
 
  private:
-  struct Item {
-    size_t hash = 0;
-    Tensor pixels, keep;
-    int64_t t = 0, h = 0, w = 0, merge = 0;
-    Compute compute = Compute::kAuto;
-    bool reuse_static_frames = false;
+  struct Item : EncoderInput {
     Tensor features;
     int64_t serial = 0;
-    bool equals(const Item& other) const;
     int64_t bytes() const { return static_cast<int64_t>(pixels.bytes() + features.bytes()); }
   };
-  bool find(Item& wanted);  // fills features and serial
+  bool find(const Context& context, Item& wanted);  // fills features and serial
+  bool find_in_memory(Item& wanted);
   void add(Item& item);
   void count_hits(int64_t more);
   // All that are missing in one call, so that small pictures share its products.
@@ -61,6 +61,7 @@ class FeatureCache {
   mutable std::mutex mutex_;
   std::list<Item> items_;  // the latest first
   int64_t max_bytes_, bytes_ = 0, next_serial_ = 1, hits_ = 0;
+  std::unique_ptr<FeatureStore> store_;
 };
 
 }  // namespace vl3

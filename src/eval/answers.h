@@ -41,8 +41,4 @@ class AnswerFolder {
   int descriptor_ = -1;
 };
 
-// What tells a checkpoint from another: {"path", "files": {name: …}} with size and time of change of every
-// file of weights and a hash of the content of every other one. path does not count.
-Json fingerprint(const std::filesystem::path& folder);
-
 }  // namespace vl3::eval

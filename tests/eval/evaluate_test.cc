@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "checkpoint/fingerprint.h"
 #include "support/support.h"
 
 namespace vl3::eval {
