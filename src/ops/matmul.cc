@@ -235,14 +235,14 @@ struct Multiply {
                       reinterpret_cast<uint32_t*>(panel) + i * step);
             }
           },
-          tile_bf16(n_total));
+          tile_bf16(task, n_total));
     } else {
       packed_tiles(
           task, a.k, p.c, n_total, finish,
           [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* panel) {
             kernels.pack_rows(at(k0, n), weight_type(*p.w), n_total, count, depth, panel);
           },
-          tile_f32(n_total));
+          tile_f32(task, n_total));
     }
   }
 
@@ -259,12 +259,12 @@ struct Multiply {
     std::fill(target + count, target + kernels.tile_columns, 0u);
   }
 
-  auto tile_f32(int64_t n_total) const {
-    return [this, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
-                           int64_t depth, float* target, bool accumulate) {
+  auto tile_f32(const Task& task, int64_t n_total) const {
+    return [this, &task, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
+                                  int64_t depth, float* target, bool accumulate) {
       const int64_t step = kernels.tile_columns, chain = a.k < kLongRow ? kShortChain : kChain;
       const auto multiply = a.turned ? kernels.tile_turned : kernels.tile;
-      const float* rows = a.turned ? turned_rows(row) : a.f32 + row * a.k + k0;
+      const float* rows = a.turned ? turned_rows(task, row) : a.f32 + row * a.k + k0;
       const int64_t ld = a.turned ? step : a.k, next = a.turned ? step : 1;  // to the next row; the next k
       for (int64_t k = 0; k < depth; k += chain) {
         multiply(rows + k * next, ld, panel + k * step, step, m, count, std::min(chain, depth - k), target,
@@ -272,28 +272,34 @@ struct Multiply {
       }
     };
   }
-  auto tile_bf16(int64_t n_total) const {
-    return [this, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
-                           int64_t depth, float* target, bool accumulate) {
+  auto tile_bf16(const Task& task, int64_t n_total) const {
+    return [this, &task, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
+                                  int64_t depth, float* target, bool accumulate) {
       const int64_t step = kernels.tile_columns;
       const auto multiply = a.turned ? kernels.tile_pairs_turned : kernels.tile_pairs;
       const uint32_t* rows =
-          a.turned ? reinterpret_cast<const uint32_t*>(turned_rows(row)) : a.bf16 + row * a.pairs + k0;
+          a.turned ? reinterpret_cast<const uint32_t*>(turned_rows(task, row)) : a.bf16 + row * a.pairs + k0;
       multiply(rows, a.turned ? step : a.pairs, reinterpret_cast<const uint32_t*>(panel), step, m, count,
                depth, target, n_total, accumulate);
     };
   }
 
-  // Where A is turned the rows of a tile are copied behind the panels, as [words][tile_columns]. The last
-  // ones of A come with some before them, so that whole vectors are copied.
-  int64_t turned_start(int64_t row) const {
-    return std::max<int64_t>(0, std::min(row, a.m - kernels.tile_columns));
+  // Where A is turned the rows of as many tiles as fit are copied behind the panels, as
+  // [words][tile_columns]. The last ones of A come with some before them, so that whole vectors are copied.
+  int64_t turned_at_once(Form form) const {
+    return kernels.tile_columns - kernels.tile_columns % rows_of(kernels, form);
+  }
+  int64_t turned_start(const Task& task, int64_t row) const {
+    const int64_t first = row - (row - task.m0) % turned_at_once(task.form);
+    return std::max<int64_t>(0, std::min(first, a.m - kernels.tile_columns));
   }
   float* turned_copy() const { return scratch + kPanels * kernels.tile_columns * std::min(kDepth, a.k); }
-  const float* turned_rows(int64_t row) const { return turned_copy() + row - turned_start(row); }
-  void copy_turned_rows(Form form, int64_t row, int64_t k0, int64_t depth) const {
-    const void* all = form == Form::kPairs ? static_cast<const void*>(a.bf16) : a.f32;
-    const int64_t start = turned_start(row), count = std::min(kernels.tile_columns, a.m - start);
+  const float* turned_rows(const Task& task, int64_t row) const {
+    return turned_copy() + row - turned_start(task, row);
+  }
+  void copy_turned_rows(const Task& task, int64_t row, int64_t k0, int64_t depth) const {
+    const void* all = task.form == Form::kPairs ? static_cast<const void*>(a.bf16) : a.f32;
+    const int64_t start = turned_start(task, row), count = std::min(kernels.tile_columns, a.m - start);
     kernels.pack_rows(static_cast<const float*>(all) + k0 * a.m + start, WeightType::kF32, a.m, count, depth,
                       turned_copy());  // a pair is moved like an f32
   }
@@ -312,7 +318,8 @@ struct Multiply {
       const int64_t rows = rows_of(kernels, task.form);
       for (int64_t row = task.m0; row < task.m1; row += rows) {
         const int64_t m = std::min(rows, task.m1 - row);
-        if (a.turned) copy_turned_rows(task.form, row, k0, depth);
+        if (a.turned && (row - task.m0) % turned_at_once(task.form) == 0)
+          copy_turned_rows(task, row, k0, depth);
         for (int64_t n = task.n0; n < task.n1; n += step) {
           tile(row, m, panel(n), std::min(step, task.n1 - n), k0, depth, c + row * n_total + n,
                task.product->accumulate || k0 > 0);
@@ -338,7 +345,7 @@ struct Multiply {
             kernels.pack(first, weight_type(w), a.k, count, depth, panel);
           }
         },
-        tile_f32(n_total));
+        tile_f32(task, n_total));
   }
 
   template <class Finish>
@@ -352,7 +359,7 @@ struct Multiply {
           kernels.pack_pairs(rows + n * a.k + 2 * k0, a.k, count, depth, odd,
                              reinterpret_cast<uint32_t*>(panel));
         },
-        tile_bf16(n_total));
+        tile_bf16(task, n_total));
   }
 };
 
