@@ -29,13 +29,14 @@ void set_times(BenchResult& result, std::vector<double> seconds) {
   result.seconds = (seconds[(n - 1) / 2] + seconds[n / 2]) / 2;
   result.fastest_s = seconds.front();
   result.slowest_s = seconds.back();
+  result.peak_rss_bytes = peak_rss_bytes();
 }
 
 // The peak of the products that weights of this type take part in.
-std::optional<double> products_peak(const Context& context, const MachinePeaks& peaks, DType weights) {
+double products_peak(const Context& context, const MachinePeaks& peaks, DType weights) {
   if (context.compute() == Compute::kF32) return peaks.f32_gflops;
-  if (is_quantized(weights) && peaks.int8_gflops) return peaks.int8_gflops;
-  if (weights == DType::kBF16 && peaks.bf16_gflops) return peaks.bf16_gflops;
+  if (is_quantized(weights) && peaks.int8_gflops) return *peaks.int8_gflops;
+  if (weights == DType::kBF16 && peaks.bf16_gflops) return *peaks.bf16_gflops;
   return peaks.f32_gflops;
 }
 
@@ -96,7 +97,7 @@ class Bench {
                 });
               }));
     result.gbs = static_cast<double>(model_.weight_bytes()) / result.seconds * 1e-9;
-    return end(result);
+    return result;
   }
 
   BenchResult encode(const BenchClip& clip, bool repeated) {
@@ -109,9 +110,9 @@ class Bench {
     set_times(result, timed(options_.repeats, [&] {
                 model_.model().get_image_features(context_, input.pixels, input.grid, input.merge);
               }));
-    if (repeated) return end(result);
+    if (repeated) return result;
     set_gflops(result, encode_flops(model_, clip.frames, input.patches_a_frame, input.tokens), dtype);
-    return end(result);
+    return result;
   }
 
   BenchResult prefill(int64_t tokens) {
@@ -125,7 +126,7 @@ class Bench {
               }));
     result.tokens_per_s = static_cast<double>(tokens) / result.seconds;
     set_gflops(result, prefill_flops(model_, tokens), model_.weights_dtype());
-    return end(result);
+    return result;
   }
 
   // A picture of 448 × 448 and text: pixels and ids in, logits of the first token out.
@@ -145,7 +146,7 @@ class Bench {
                 input.image_merge_sizes = picture.merge;
                 vl3::prefill(context_, model_, input);
               }));
-    return end(result);
+    return result;
   }
 
   // Every step is one measurement.
@@ -173,8 +174,8 @@ class Bench {
     set_times(result, timed(static_cast<int>(options_.steps), step));
     result.tokens_per_s = static_cast<double>(batch) / result.seconds;
     result.gbs = decode_bytes(model_, prompts[0].cache.type(), length, batch) / result.seconds * 1e-9;
-    result.share = *result.gbs / peaks_.read_gbs;
-    return end(result);
+    set_share(result, *result.gbs, [](const MachinePeaks& peaks) { return peaks.read_gbs; });
+    return result;
   }
 
  private:
@@ -186,18 +187,24 @@ class Bench {
     result.dtype = to_string(dtype);
     return result;
   }
-  BenchResult end(BenchResult result) {
-    result.peak_rss_bytes = peak_rss_bytes();
-    return result;
-  }
   void set_gflops(BenchResult& result, double flops, DType dtype) {
     result.gflops = flops / result.seconds * 1e-9;
-    if (const auto peak = products_peak(context_, peaks_, dtype)) result.share = *result.gflops / *peak;
+    set_share(result, *result.gflops,
+              [&](const MachinePeaks& peaks) { return products_peak(context_, peaks, dtype); });
+  }
+  // Of what the machine could do before the stage or after it, whichever is more: other work there comes and
+  // goes.
+  template <class Peak>
+  void set_share(BenchResult& result, double rate, Peak&& peak) {
+    const MachinePeaks after = measure_peaks(context_);
+    result.peak = std::max(peak(peaks_), peak(after));
+    result.share = rate / *result.peak;
+    peaks_ = after;
   }
 
   Context& context_;
   const ForConditionalGeneration& model_;
-  const MachinePeaks& peaks_;
+  MachinePeaks peaks_;  // the latest
   const BenchOptions& options_;
   ModelDecoder decoder_;
 };
@@ -257,6 +264,7 @@ Json to_json(const MachinePeaks& peaks, const std::vector<BenchResult>& results)
     put("tokens_per_s", result.tokens_per_s);
     put("gflops", result.gflops);
     put("gbs", result.gbs);
+    put("peak", result.peak);
     put("share", result.share);
     row["peak_rss_bytes"] = result.peak_rss_bytes;
     list.push_back(row);

@@ -59,7 +59,8 @@ struct BenchResult {
   double fastest_s = 0, slowest_s = 0;
   std::optional<double> tokens_per_s;
   std::optional<double> gflops, gbs;
-  std::optional<double> share;  // of the peak that binds: products for encode and prefill, reading for decode
+  std::optional<double> peak;   // that binds, measured around the stage: GFLOP/s of products, GB/s of reading
+  std::optional<double> share;  // of it
   int64_t peak_rss_bytes = 0;
 };
 

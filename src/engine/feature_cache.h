@@ -45,7 +45,7 @@ class FeatureCache {
   int64_t bytes() const;
 
  private:
-  struct Item : EncoderInput {
+  struct Item : FeatureKey {
     Tensor features;
     int64_t serial = 0;
     int64_t bytes() const { return static_cast<int64_t>(pixels.bytes() + features.bytes()); }

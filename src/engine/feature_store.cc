@@ -41,7 +41,7 @@ std::string value_of(const Metadata& metadata, std::string_view key) {
 
 }  // namespace
 
-bool EncoderInput::equals(const EncoderInput& other) const {
+bool FeatureKey::equals(const FeatureKey& other) const {
   return hash == other.hash && t == other.t && h == other.h && w == other.w && merge == other.merge &&
          compute == other.compute && path == other.path && reuse_static_frames == other.reuse_static_frames &&
          keep.defined() == other.keep.defined() && bytes_of(keep) == bytes_of(other.keep) &&
@@ -56,7 +56,7 @@ FeatureStore::FeatureStore(fs::path folder, int64_t max_bytes, std::string model
           folder_.string(), error ? error.message() : "there is a file of that name");
 }
 
-std::string FeatureStore::identity(const EncoderInput& input) const {
+std::string FeatureStore::identity(const FeatureKey& input) const {
   return Json({{"version", 1},
                {"model", model_},
                {"grid", {input.t, input.h, input.w}},
@@ -68,12 +68,12 @@ std::string FeatureStore::identity(const EncoderInput& input) const {
       .dump();
 }
 
-fs::path FeatureStore::file_of(const EncoderInput& input, const std::string& identity) const {
+fs::path FeatureStore::file_of(const FeatureKey& input, const std::string& identity) const {
   const size_t hash = std::hash<std::string>{}(fmt::format("{} {}", input.hash, identity));
   return folder_ / fmt::format("{:016x}{}", hash, kEnding);
 }
 
-Tensor FeatureStore::find(const Context& context, const EncoderInput& input) const {
+Tensor FeatureStore::find(const Context& context, const FeatureKey& input) const {
   const std::string wanted = identity(input);
   const fs::path path = file_of(input, wanted);
   std::error_code error;
@@ -96,7 +96,7 @@ Tensor FeatureStore::find(const Context& context, const EncoderInput& input) con
   }
 }
 
-void FeatureStore::add(const Context& context, const EncoderInput& input, const Tensor& features) const {
+void FeatureStore::add(const Context& context, const FeatureKey& input, const Tensor& features) const {
   const int64_t bytes = static_cast<int64_t>(input.pixels.bytes() + features.bytes());
   if (bytes > max_bytes_) return;
   const std::string what = identity(input);

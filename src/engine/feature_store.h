@@ -11,8 +11,8 @@
 
 namespace vl3 {
 
-// One picture or clip as the encoder takes it, with what else its features depend on beside the model.
-struct EncoderInput {
+// What the features of a picture or clip depend on beside the model.
+struct FeatureKey {
   size_t hash = 0;  // of the pixels
   Tensor pixels;    // [P, C·p·p] f32
   Tensor keep;      // [V], the rows that are kept; undefined: all
@@ -21,7 +21,7 @@ struct EncoderInput {
   std::string path;  // of the kernels
   bool reuse_static_frames = false;
 
-  bool equals(const EncoderInput& other) const;  // bit for bit
+  bool equals(const FeatureKey& other) const;  // bit for bit
 };
 
 // A file holds the pixels beside the features, and both are compared bit for bit with what is asked for and
@@ -34,14 +34,14 @@ class FeatureStore {
   FeatureStore(std::filesystem::path folder, int64_t max_bytes, std::string model);
 
   // [K, H] f32, or undefined. What is damaged or cannot be read is as good as not there, and logged.
-  Tensor find(const Context& context, const EncoderInput& input) const;
+  Tensor find(const Context& context, const FeatureKey& input) const;
   // Then removes what was used longest ago until max_bytes hold. A failure (a full disk) is logged: the
   // answer does not depend on it.
-  void add(const Context& context, const EncoderInput& input, const Tensor& features) const;
+  void add(const Context& context, const FeatureKey& input, const Tensor& features) const;
 
  private:
-  std::string identity(const EncoderInput& input) const;
-  std::filesystem::path file_of(const EncoderInput& input, const std::string& identity) const;
+  std::string identity(const FeatureKey& input) const;
+  std::filesystem::path file_of(const FeatureKey& input, const std::string& identity) const;
   void trim() const;
 
   std::filesystem::path folder_;
