@@ -4,6 +4,7 @@
 
 #include "ops/linear_backward.h"
 #include "ops/matmul.h"
+#include "ops/model_shapes.h"
 #include "ops/ops_support.h"
 
 namespace vl3 {
@@ -36,6 +37,37 @@ std::vector<Case> cases() {
 
 class Linear : public EveryPath {};
 VL3_EVERY_PATH(Linear);
+
+// A few of the columns, since the oracle takes its time.
+TEST_P(Linear, TheModelsShapes) {
+  for (const Compute compute : {Compute::kF32, Compute::kAuto}) {
+    ContextOptions asked = options(2);
+    asked.compute = compute;
+    Context context(asked);
+    for (const LinearShape& shape : kLinearShapes) {
+      Random random(static_cast<uint64_t>(shape.n + shape.k));
+      const Tensor w = random.tensor({shape.n, shape.k}, DType::kBF16);
+      for (const int64_t m : {1, 4, 16, 33}) {
+        const Tensor x = random.tensor({m, shape.k});
+        const Tensor y = ops::linear(context, x, w);
+        Values rounded = values(x);
+        if (compute == Compute::kAuto && context.kernels().tile_pairs != nullptr) {
+          for (double& v : rounded) v = from_bf16(to_bf16(static_cast<float>(v)));
+        }
+        for (const int64_t n : {int64_t{0}, int64_t{31}, shape.n / 2, shape.n - 1}) {
+          const Values row = values(w.rows(n, n + 1)),
+                       expected = reference::linear(rounded, shape.k, row, {}),
+                       scale = reference::linear(absolute(rounded), shape.k, absolute(row), {});
+          for (int64_t i = 0; i < m; ++i) {
+            const auto at = static_cast<size_t>(i);
+            ASSERT_NEAR(y.data<float>()[i * shape.n + n], expected[at], 1e-6 * scale[at])
+                << shape.where << ", " << m << " rows, column " << n;
+          }
+        }
+      }
+    }
+  }
+}
 
 TEST_P(Linear, MatchesTheOracleAndStaysInItsBuffer) {
   Context context(options());
