@@ -207,7 +207,8 @@ void tile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, i
   }
 }
 
-// kRows rows of W against kInputs rows of x, each weight loaded and widened once.
+// kRows rows of W against kInputs rows of x, each weight loaded and widened once. The next rows of W are
+// asked for meanwhile: the processor does not foresee several rows at once.
 template <WeightType kType, int kRows, int kInputs>
 inline void dot_block(const typename Stored<kType>::Element* w, int64_t ldw, const float* x, int64_t ldx,
                       int64_t k, float* y, int64_t ldy) {
@@ -220,6 +221,7 @@ inline void dot_block(const typename Stored<kType>::Element* w, int64_t ldw, con
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
       const F32 weight = load_as_f32<kType>(w + r * ldw + p);
+      if constexpr (kRows > 1) __builtin_prefetch(w + (kRows + r) * ldw + p, 0, 2);
 #pragma GCC unroll 4
       for (int i = 0; i < kInputs; ++i) sum[r][i] = fma(weight, input[i], sum[r][i]);
     }
