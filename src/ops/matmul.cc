@@ -27,6 +27,11 @@ int64_t rows_of(const KernelSet& kernels, Form form) {
   return form == Form::kF32 ? kernels.tile_rows : kernels.quad_rows;
 }
 
+// Where A is turned the rows of as many tiles as fit are copied behind the panels, as [words][tile_columns].
+int64_t turned_at_once(const KernelSet& kernels, Form form) {
+  return kernels.tile_columns - kernels.tile_columns % rows_of(kernels, form);
+}
+
 int64_t columns_of(const MatmulColumns& product) { return product.w->dim(product.turned ? 1 : 0); }
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
@@ -186,13 +191,9 @@ struct Multiply {
     };
   }
 
-  // Where A is turned the rows of as many tiles as fit are copied behind the panels, as
-  // [words][tile_columns]. The last ones of A come with some before them, so that whole vectors are copied.
-  int64_t turned_at_once(Form form) const {
-    return kernels.tile_columns - kernels.tile_columns % rows_of(kernels, form);
-  }
+  // The last turned rows of A come with some before them, so that whole vectors are copied.
   int64_t turned_start(const Task& task, int64_t row) const {
-    const int64_t first = row - (row - task.m0) % turned_at_once(task.form);
+    const int64_t first = row - (row - task.m0) % turned_at_once(kernels, task.form);
     return std::max<int64_t>(0, std::min(first, a.m - kernels.tile_columns));
   }
   float* turned_copy() const { return scratch + kPanels * kernels.tile_columns * std::min(kDepth, a.k); }
@@ -220,7 +221,7 @@ struct Multiply {
       const int64_t rows = rows_of(kernels, task.form);
       for (int64_t row = task.m0; row < task.m1; row += rows) {
         const int64_t m = std::min(rows, task.m1 - row);
-        if (a.turned && (row - task.m0) % turned_at_once(task.form) == 0)
+        if (a.turned && (row - task.m0) % turned_at_once(kernels, task.form) == 0)
           copy_turned_rows(task, row, k0, depth);
         for (int64_t n = task.n0; n < task.n1; n += step) {
           tile(row, m, panel(n), std::min(step, task.n1 - n), k0, depth, c + row * n_total + n,
@@ -281,10 +282,12 @@ void cut(const Context& context, const Operand& a, const MatmulColumns& product,
   else if (quantized)
     columns = round_up(std::max<int64_t>(1, kColumnBytes / row_bytes), step);
   const int64_t enough = (few ? 8 : 4) * threads;
-  while (columns > step && (n + columns - 1) / columns < enough) columns = round_up(columns / 2, step);
-  const int64_t across = (n + columns - 1) / columns;
-  const int64_t wanted = few || across >= 2 * threads ? 1 : (2 * threads + across - 1) / across;
-  const int64_t tile = rows_of(kernels, form);
+  // Turned rows are copied by every task, so that these stay wide and share the rows instead.
+  while (!a.turned && columns > step && (n + columns - 1) / columns < enough)
+    columns = round_up(columns / 2, step);
+  const int64_t across = (n + columns - 1) / columns, least = a.turned ? enough : 2 * threads;
+  const int64_t wanted = few || across >= least ? 1 : (least + across - 1) / across;
+  const int64_t tile = a.turned ? turned_at_once(kernels, form) : rows_of(kernels, form);
   const int64_t rows = few ? a.m : std::max(tile, round_up((a.m + wanted - 1) / wanted, tile));
   for (int64_t n0 = 0; n0 < n; n0 += columns) {
     for (int64_t m0 = 0; m0 < a.m; m0 += rows) {
