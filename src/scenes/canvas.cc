@@ -35,7 +35,17 @@ Paint shade(Random& random, int colour) {
   return {moved(c.r), moved(c.g), moved(c.b)};
 }
 
-Canvas::Canvas(int width, int height, Paint background)
+Sheet random_sheet(Random& random) {
+  const double light = random.uniform(0.82, 0.97), darker = random.uniform(0.2, 0.45);
+  const auto tinted = [&] { return std::min(1.0, light + random.uniform(-0.04, 0.04)); };
+  Sheet sheet;
+  sheet.ground = {tinted(), tinted(), tinted()};
+  sheet.edge = {sheet.ground.r - darker, sheet.ground.g - darker, sheet.ground.b - darker};
+  sheet.edge_width = random.between(2, 3);
+  return sheet;
+}
+
+Canvas::Canvas(int width, int height, const Sheet& sheet)
     : width_(width),
       height_(height),
       surface_(cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height)),
@@ -43,8 +53,9 @@ Canvas::Canvas(int width, int height, Paint background)
   require(cairo_status(cairo_) == CAIRO_STATUS_SUCCESS, ErrorCode::kOutOfMemory,
           "[scenes] a canvas of {} x {} pixels: {}", width, height,
           cairo_status_to_string(cairo_status(cairo_)));
-  cairo_set_source_rgb(cairo_, background.r, background.g, background.b);
-  cairo_paint(cairo_);
+  const int edge = sheet.edge_width;
+  rectangle(0, 0, width, height, sheet.edge);
+  rectangle(edge, edge, width - 2 * edge, height - 2 * edge, sheet.ground);
   cairo_set_line_join(cairo_, CAIRO_LINE_JOIN_ROUND);
   cairo_set_line_cap(cairo_, CAIRO_LINE_CAP_ROUND);
 }

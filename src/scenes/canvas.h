@@ -17,9 +17,17 @@ struct Paint {
 // A shade of the colour, never near another one.
 Paint shade(Random& random, int colour);
 
+// What a picture is drawn on: something light with a darker edge. Without an edge nothing on an even ground
+// would tell an encoder of relative positions where in the picture a patch lies.
+struct Sheet {
+  Paint ground, edge;
+  int edge_width = 0;  // pixels
+};
+Sheet random_sheet(Random& random);
+
 class Canvas {
  public:
-  Canvas(int width, int height, Paint background);
+  Canvas(int width, int height, const Sheet& sheet);
   ~Canvas();
   Canvas(const Canvas&) = delete;
   Canvas& operator=(const Canvas&) = delete;

@@ -29,7 +29,7 @@ std::vector<Bar> random_bars(Random& random) {
 
 Image draw_bars(Random& random, const Options& options, const std::vector<Bar>& bars) {
   const int width = random_side(random, options), height = random_side(random, options);
-  Canvas canvas(width, height, background(random));
+  Canvas canvas(width, height, random_sheet(random));
   const double left = 8, right = width - 4, floor = height - 8, unit = (floor - 6) / 9.0;
   const Paint axis{0.25, 0.25, 0.25}, grid{0.66, 0.66, 0.66};
   for (int v = 1; v <= 9; ++v)  // every third line is darker, so that heights can be told
@@ -76,7 +76,7 @@ Scene make_chart(const Options& options, Random& random) {
   }
   questions.ask_mentions("chart", {"describe the chart.", "describe the picture.", "what do you see?"},
                          caption + ".", mentions);
-  scene.turns = questions.choose(options.questions);
+  scene.turns = questions.choose(options);
   return scene;
 }
 
@@ -85,7 +85,7 @@ Scene make_table(const Options& options, Random& random) {
   const int width = random_side(random, options), height = random_side(random, options);
   const double w = (width - 4.0) / (columns + 1), h = (height - 4.0) / (rows + 1);
   const double tall = std::min({0.6 * h, 0.8 * w, 20.0}), thickness = 0.14 * tall;
-  Canvas canvas(width, height, background(random));
+  Canvas canvas(width, height, random_sheet(random));
   const Paint rule{0.35, 0.35, 0.35}, head = shade(random, random.chance(0.5) ? 2 : 6), body{0.1, 0.1, 0.1};
   const auto put = [&](char c, int row, int column, Paint paint) {
     const std::string text(1, c);
@@ -122,7 +122,7 @@ Scene make_table(const Options& options, Random& random) {
   Scene scene;
   scene.kind = Kind::kTable;
   scene.frames.push_back(canvas.image(random, 0));
-  scene.turns = questions.choose(options.questions);
+  scene.turns = questions.choose(options);
   return scene;
 }
 

@@ -24,7 +24,7 @@ class Stage {
       : random_(random),
         width_(random_side(random, options, 0.8) / 2 * 2),  // codecs want even sides
         height_(random_side(random, options, 0.8) / 2 * 2),
-        background_(background(random)) {
+        sheet_(random_sheet(random)) {
     for (const Thing& thing : things) {
       centres_.push_back(cell_centre(random, width_, height_, thing.cell));
       paints_.push_back(shade(random, thing.colour));
@@ -36,7 +36,7 @@ class Stage {
   Point centre(size_t thing) const { return centres_[thing]; }
   void recolour(size_t thing, int colour) { paints_[thing] = shade(random_, colour); }
 
-  Canvas canvas() const { return {width_, height_, background_}; }
+  Canvas canvas() const { return {width_, height_, sheet_}; }
   void draw(Canvas& canvas, const Thing& thing, size_t index, Point at) const {
     canvas.shape(thing.shape, at.x, at.y, radius_of(thing, width_, height_), paints_[index]);
   }
@@ -44,7 +44,7 @@ class Stage {
  private:
   Random& random_;
   int width_, height_;
-  Paint background_;
+  Sheet sheet_;
   std::vector<Point> centres_;
   std::vector<Paint> paints_;
 };
@@ -74,11 +74,13 @@ Scene moving(const Options& options, Random& random, Questions& questions) {
     scene.frames.push_back(canvas.image(random, 0));
   }
   const std::string name = mover.name();
+  questions.about({0});
   questions.ask("motion",
                 {fmt::format("which way does the {} move?", name), fmt::format("where does the {} go?", name),
                  fmt::format("in which direction does the {} move?", name)},
                 kDirections[direction]);
   questions.ask("mover", {"what moves?", "which shape moves?"}, "the " + name);
+  questions.about({});
   questions.ask("count", {"how many shapes are there?", "count the shapes."}, std::to_string(things.size()));
   questions.ask_mentions("clip_caption", {"describe the clip.", "what happens?", "what happens in the clip?"},
                          fmt::format("the {} moves {}.", name, kDirections[direction]),
@@ -127,6 +129,7 @@ void ask_about_events(Random& random, const std::vector<Thing>& things, const st
                              : events[i].change == Change::kVanishes
                                  ? "vanish"
                                  : fmt::format("turn {}", colour_name(events[i].colour));
+    questions.about({static_cast<int>(i)});
     questions.ask_number("event_time",
                          {fmt::format("when does the {} {}?", name, verb),
                           fmt::format("at what time does the {} {}?", name, verb)},
@@ -139,13 +142,16 @@ void ask_about_events(Random& random, const std::vector<Thing>& things, const st
       questions.ask("event_what", {fmt::format("which colour does the {} become?", name)},
                     colour_name(events[i].colour));
   }
+  questions.about({0});
   questions.ask("event_order", {"what happens first?", "what is the first thing that happens?"},
                 fmt::format("the {} {}", things[0].name(), told(events.front())));
+  questions.about({static_cast<int>(events.size()) - 1});
   questions.ask("event_order", {"what happens last?", "what is the last thing that happens?"},
                 fmt::format("the {} {}", things[events.size() - 1].name(), told(events.back())));
   if (events.size() < 2) return;
   const bool swapped = random.chance(0.5);
   const size_t a = swapped ? 1 : 0, b = 1 - a;
+  questions.about({0, 1});
   questions.ask(
       "event_order",
       {fmt::format("does the {} change before the {}?", things[a].name(), things[b].name()),
@@ -174,6 +180,7 @@ Scene changing(const Options& options, Random& random, Questions& questions) {
     scene.frames.push_back(canvas.image(random, 0));
   }
   ask_about_events(random, things, events, questions);
+  questions.about({});
   std::string caption;
   std::vector<std::string> mentions;
   for (size_t i = 0; i < events.size(); ++i) {
@@ -229,7 +236,7 @@ Scene make_clip(const Options& options, Random& random) {
                            : counting(options, random, questions);
   scene.kind = Kind::kClip;
   scene.fps = kFps;
-  scene.turns = questions.choose(options.questions);
+  scene.turns = questions.choose(options);
   return scene;
 }
 

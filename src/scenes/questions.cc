@@ -2,37 +2,50 @@
 
 #include <algorithm>
 #include <map>
-#include <utility>
+#include <set>
 
 namespace vl3::scenes {
 
+void Questions::add(Turn turn) { all_.push_back({std::move(turn), subjects_}); }
+
 void Questions::ask(const char* task, const std::vector<std::string>& phrasings, const std::string& answer) {
-  all_.push_back({task, random_.pick(phrasings), answer, Score::kExact, 0, {}});
+  add({task, random_.pick(phrasings), answer, Score::kExact, 0, {}});
 }
 
 void Questions::ask_number(const char* task, const std::vector<std::string>& phrasings,
                            const std::string& answer, double tolerance) {
-  all_.push_back({task, random_.pick(phrasings), answer, Score::kNumber, tolerance, {}});
+  add({task, random_.pick(phrasings), answer, Score::kNumber, tolerance, {}});
 }
 
 void Questions::ask_mentions(const char* task, const std::vector<std::string>& phrasings,
                              const std::string& answer, const std::vector<std::string>& mentions) {
-  all_.push_back({task, random_.pick(phrasings), answer, Score::kMentions, 0, mentions});
+  add({task, random_.pick(phrasings), answer, Score::kMentions, 0, mentions});
 }
 
-std::vector<Turn> Questions::choose(int count) {
+void Questions::keep_one_of_each_subject() {
+  std::set<int> used;
+  std::erase_if(all_, [&](const Asked& asked) {
+    const auto& subjects = asked.subjects;
+    if (std::any_of(subjects.begin(), subjects.end(), [&](int s) { return used.contains(s); })) return true;
+    used.insert(subjects.begin(), subjects.end());
+    return false;
+  });
+}
+
+std::vector<Turn> Questions::choose(const Options& options) {
   random_.shuffle(all_);
+  if (options.split == Split::kTrain) keep_one_of_each_subject();
   std::map<std::string, int> asked;
   std::vector<std::pair<int, Turn>> ordered;
-  for (Turn& turn : all_) {
-    const int round = asked[turn.task]++;
-    ordered.emplace_back(round, std::move(turn));
+  for (Asked& a : all_) {
+    const int round = asked[a.turn.task]++;
+    ordered.emplace_back(round, std::move(a.turn));
   }
   std::stable_sort(ordered.begin(), ordered.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<Turn> turns;
   for (auto& [round, turn] : ordered)
-    if (static_cast<int>(turns.size()) < count) turns.push_back(std::move(turn));
+    if (static_cast<int>(turns.size()) < options.questions) turns.push_back(std::move(turn));
   random_.shuffle(turns);
   return turns;
 }

@@ -2,6 +2,7 @@
 // What can be asked about a scene, and the choice of what is asked.
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scenes/random.h"
@@ -20,12 +21,26 @@ class Questions {
   void ask_mentions(const char* task, const std::vector<std::string>& phrasings, const std::string& answer,
                     const std::vector<std::string>& mentions);
 
-  // At most `count` of them in random order: one of every task before a second one of any.
-  std::vector<Turn> choose(int count);
+  // What the questions asked from now on are about (things, lines, events, by number): such a question or its
+  // answer gives away the answers to others about the same.
+  void about(std::vector<int> subjects) { subjects_ = std::move(subjects); }
+
+  // At most options.questions of them in random order: one of every task before a second one of any. To train
+  // on, no two are about the same subject: the later one would be answered from the earlier one, without a
+  // look at the picture.
+  std::vector<Turn> choose(const Options& options);
 
  private:
+  struct Asked {
+    Turn turn;
+    std::vector<int> subjects;
+  };
+  void add(Turn turn);
+  void keep_one_of_each_subject();
+
   Random& random_;
-  std::vector<Turn> all_;
+  std::vector<Asked> all_;
+  std::vector<int> subjects_;
 };
 
 }  // namespace vl3::scenes

@@ -8,11 +8,11 @@ namespace vl3::scenes {
 namespace {
 
 // A reply that mentions everything (a caption) would answer whatever is asked after it without a look at the
-// picture: to train on it stands alone in three of ten scenes, and last in the others.
+// picture: to train on it stands alone in half of the scenes, and last in the others.
 void put_mentions_last(std::vector<Turn>& turns, Random& random) {
   const auto mentions = std::stable_partition(
       turns.begin(), turns.end(), [](const Turn& turn) { return turn.score != Score::kMentions; });
-  if (mentions != turns.end() && random.chance(0.3)) turns.erase(turns.begin(), mentions);
+  if (mentions != turns.end() && random.chance(0.5)) turns.erase(turns.begin(), mentions);
 }
 
 }  // namespace

@@ -55,19 +55,22 @@ void ask_what(const Things& things, const Thing& t, Questions& q) {
         t.large ? "large" : "small");
 }
 
-void ask_relation(Random& random, const Things& things, const Thing& a, Questions& q) {
+void ask_relation(Random& random, const Things& things, size_t first, Questions& q) {
+  const Thing& a = things[first];
   const auto unique = [&](const Thing& t) {
     return count_if(things, [&](const Thing& o) { return o.name() == t.name(); }) == 1;
   };
   if (!unique(a)) return;
-  for (const Thing& b : things) {
-    if (a.cell == b.cell || !unique(b)) continue;
+  for (size_t second = 0; second < things.size(); ++second) {
+    const Thing& b = things[second];
+    if (first == second || !unique(b)) continue;
     const int across = b.cell % 3 - a.cell % 3, down = b.cell / 3 - a.cell / 3;
     const bool horizontal = down == 0 || (across != 0 && random.chance(0.5));
     const bool before = (horizontal ? across : down) > 0, asked_before = random.chance(0.5);
     const std::string where = horizontal     ? asked_before ? "left of" : "right of"
                               : asked_before ? "above"
                                              : "below";
+    q.about({static_cast<int>(first), static_cast<int>(second)});
     q.ask("relation",
           {fmt::format("is the {} {} the {}?", a.name(), where, b.name()),
            fmt::format("does the {} lie {} the {}?", a.name(), where, b.name())},
@@ -76,7 +79,8 @@ void ask_relation(Random& random, const Things& things, const Thing& a, Question
   }
 }
 
-void ask_count(Random& random, Split split, const Things& things, Questions& q) {
+void ask_count(Random& random, const Things& things, Questions& q) {
+  q.about({});
   const auto number = [](int n) { return std::to_string(n); };
   q.ask("count", {"how many shapes are there?", "how many shapes do you see?", "count the shapes."},
         number(static_cast<int>(things.size())));
@@ -93,7 +97,10 @@ void ask_count(Random& random, Split split, const Things& things, Questions& q) 
   q.ask("count",
         {fmt::format("how many {} are there?", plural), fmt::format("how many {} do you see?", plural)},
         number(of_shape));
-  Thing other = t;
+}
+
+void ask_presence(Random& random, Split split, const Things& things, Questions& q) {
+  Thing other = things[0];
   const bool there = random.chance(0.5);
   while (!there && count_if(things, [&](const Thing& o) { return o.name() == other.name(); }) > 0) {
     do {
@@ -101,6 +108,7 @@ void ask_count(Random& random, Split split, const Things& things, Questions& q) 
       if (random.chance(0.3)) other.shape = static_cast<Shape>(random.below(kShapes));
     } while (split != Split::kHeldout && held_out(other.colour, other.shape));
   }
+  q.about(there ? std::vector<int>{0} : std::vector<int>{});
   q.ask("presence",
         {fmt::format("is there a {}?", other.name()), fmt::format("do you see a {}?", other.name())},
         there ? "yes" : "no");
@@ -118,7 +126,7 @@ Scene make_shapes(const Options& options, Random& random) {
   const bool free = options.split == Split::kHeldout && mix != Mix::kDistinct;
   Things things = random_things(random, options.split, count, free ? Mix::kAny : mix);
   const int width = random_side(random, options), height = random_side(random, options);
-  Canvas canvas(width, height, background(random));
+  Canvas canvas(width, height, random_sheet(random));
   for (const Thing& thing : things) {
     const Point at = cell_centre(random, width, height, thing.cell);
     canvas.shape(thing.shape, at.x, at.y, radius_of(thing, width, height), shade(random, thing.colour));
@@ -126,10 +134,15 @@ Scene make_shapes(const Options& options, Random& random) {
 
   Questions questions(random);
   if (options.split != Split::kHeldout) random.shuffle(things);
-  const Thing first = things[0];
-  ask_what(things, first, questions);
-  ask_relation(random, things, first, questions);
-  ask_count(random, options.split, things, questions);
+  // Tests ask everything about one thing, the one held out if there is one.
+  const size_t asked_about = options.split == Split::kTrain ? things.size() : 1;
+  for (size_t i = 0; i < asked_about; ++i) {
+    questions.about({static_cast<int>(i)});
+    ask_what(things, things[i], questions);
+    ask_relation(random, things, i, questions);
+  }
+  ask_presence(random, options.split, things, questions);
+  ask_count(random, things, questions);
   std::sort(things.begin(), things.end(), [](const Thing& a, const Thing& b) { return a.cell < b.cell; });
   std::string caption;
   std::vector<std::string> mentions;
@@ -138,12 +151,13 @@ Scene make_shapes(const Options& options, Random& random) {
                            place_name(thing.cell));
     mentions.push_back(thing.name());
   }
+  questions.about({});
   questions.ask_mentions("caption", {"describe the picture.", "what do you see?", "what is in the picture?"},
                          caption + ".", mentions);
   Scene scene;
   scene.kind = Kind::kShapes;
   scene.frames.push_back(canvas.image(random, random.chance(0.2) ? random.between(1, 4) : 0));
-  scene.turns = questions.choose(options.questions);
+  scene.turns = questions.choose(options);
   return scene;
 }
 

@@ -37,13 +37,6 @@ std::vector<Thing> random_things(Random& random, Split split, int count, Mix mix
   return things;
 }
 
-Paint background(Random& random) {
-  const double light = random.uniform(0.82, 0.97);
-  const auto tinted = [&] { return std::min(1.0, light + random.uniform(-0.04, 0.04)); };
-  const double r = tinted(), g = tinted(), b = tinted();
-  return {r, g, b};
-}
-
 Point cell_centre(Random& random, int width, int height, int cell) {
   const double w = width / 3.0, h = height / 3.0;
   const double x = w * (cell % 3 + 0.5 + random.uniform(-0.07, 0.07));

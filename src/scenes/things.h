@@ -26,9 +26,6 @@ enum class Mix { kAny, kOneColour, kOneShape, kDistinct };  // kDistinct: no two
 // first one is.
 std::vector<Thing> random_things(Random& random, Split split, int count, Mix mix);
 
-// Something light to draw on.
-Paint background(Random& random);
-
 struct Point {
   double x = 0, y = 0;
 };

@@ -40,7 +40,7 @@ Scene make_words(const Options& options, Random& random) {
   const double x = 4 + random.uniform(0, 1) * room_x,
                y = 4 + random.uniform(0, std::max(1.0, height - tall - 8));
   const int colour = ink(random);
-  Canvas canvas(width, height, background(random));
+  Canvas canvas(width, height, random_sheet(random));
   canvas.text(text, x, y, h.height, h.thickness, h.slant, shade(random, colour));
 
   Questions questions(random);
@@ -58,7 +58,7 @@ Scene make_words(const Options& options, Random& random) {
   Scene scene;
   scene.kind = Kind::kWords;
   scene.frames.push_back(canvas.image(random, random.chance(0.2) ? random.between(1, 4) : 0));
-  scene.turns = questions.choose(options.questions);
+  scene.turns = questions.choose(options);
   return scene;
 }
 
@@ -74,7 +74,7 @@ Scene make_document(const Options& options, Random& random) {
   const double pitch = (height - 6.0) / lines;
   const double tall = std::min({0.68 * pitch, 0.85 * width / Canvas::text_width("AAA", 1.0), 24.0});
   const Hand h = hand(random, tall);
-  Canvas canvas(width, height, background(random));
+  Canvas canvas(width, height, random_sheet(random));
   const Paint paint = shade(random, random.chance(0.7) ? 6 : ink(random));
   const double left = random.uniform(5, std::max(5.5, width - Canvas::text_width("AAA", tall) - 6));
   Questions questions(random);
@@ -83,6 +83,7 @@ Scene make_document(const Options& options, Random& random) {
     const std::string& line = text[static_cast<size_t>(i)];
     canvas.text(line, left, 4 + pitch * i + 0.12 * pitch, h.height, h.thickness, h.slant, paint);
     all += (i > 0 ? ", " : "") + line;
+    questions.about({i});
     questions.ask("document_line",
                   {fmt::format("what is on line {}?", i + 1), fmt::format("read line {}.", i + 1),
                    fmt::format("what does line {} say?", i + 1)},
@@ -91,13 +92,14 @@ Scene make_document(const Options& options, Random& random) {
                   {fmt::format("on which line is {}?", line), fmt::format("which line says {}?", line)},
                   std::to_string(i + 1));
   }
+  questions.about({});
   questions.ask("line_count", {"how many lines are there?", "count the lines."}, std::to_string(lines));
   questions.ask_mentions("document", {"read the document.", "what is written?", "describe the picture."},
                          all + ".", text);
   Scene scene;
   scene.kind = Kind::kDocument;
   scene.frames.push_back(canvas.image(random, 0));
-  scene.turns = questions.choose(options.questions);
+  scene.turns = questions.choose(options);
   return scene;
 }
 
