@@ -1,8 +1,9 @@
 """Training steps of Hugging Face Transformers: prints one JSON object, seconds and loss of every step and the peak memory.
 
-usage: transformers_training.py MODEL SAMPLE f32|bf16 STEPS THREADS [--make TOKENS]      needs torch, transformers 5, safetensors
+usage: transformers_training.py MODEL SAMPLE f32|bf16|bf16-masters STEPS THREADS [--make TOKENS]      needs torch, transformers 5, safetensors
 
-Weights and AdamW's state are f32 (PyTorch's fused AdamW); bf16 is autocast, as our bf16 keeps f32 weights for the optimizer. Attention is sdpa. With --make
+Weights and AdamW's state are f32 (PyTorch's fused AdamW); bf16 is autocast, as our bf16 keeps f32 weights for the optimizer;
+with bf16-masters weights and state are bf16. Attention is sdpa. With --make
 SAMPLE is written first and nothing runs: one sample of TOKENS tokens, half of them a picture's, a token a patch; every token of text is a label.
 """
 import json
@@ -33,8 +34,9 @@ def main():
     if sys.argv[6:7] == ["--make"]:
         return make_sample(model_path, sample, int(sys.argv[7]))
     torch.set_num_threads(int(threads))
-    model = VideoLlama3ForConditionalGeneration.from_pretrained(model_path, dtype=torch.float32, attn_implementation="sdpa").train()
-    inputs = {name.removeprefix("in."): tensor for name, tensor in load_file(sample).items()}
+    model = VideoLlama3ForConditionalGeneration.from_pretrained(model_path, attn_implementation="sdpa",
+        dtype=torch.bfloat16 if dtype == "bf16-masters" else torch.float32).train()
+    inputs = {name.removeprefix("in."): tensor.to(model.dtype) if tensor.is_floating_point() else tensor for name, tensor in load_file(sample).items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01, fused=True)
     seconds, losses = [], []
     for _ in range(int(steps)):

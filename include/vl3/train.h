@@ -72,7 +72,8 @@ struct TrainConfig {
   std::string schedule = "cosine";  // or "constant"; both after a linear warm-up
   int64_t warmup = -1;              // steps; -1: what warmup_ratio says
   double warmup_ratio = 0.03;
-  std::string dtype = "f32";      // "bf16": products of bf16, sums and master weights f32
+  std::string dtype = "f32";      // "bf16": products of bf16, sums f32
+  std::string masters = "f32";    // what steps are added to; "bf16", with dtype bf16, keeps no f32 beside it
   bool recompute = false;         // layers keep their inputs only and run again on the way back
   std::string stream = "decide";  // what follows frames of a stream trains too; "original": it does not
   uint64_t seed = 42;

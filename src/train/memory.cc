@@ -60,9 +60,13 @@ int64_t activation_bytes(const Config& config, const TrainConfig& train, const P
   const Layers of_vision(vision, train.recompute, pass.patches, v.num_hidden_layers, vision_row,
                          v.hidden_size);
   const Layers of_text(text, train.recompute, pass.tokens, t.num_hidden_layers, text_row, t.hidden_size);
-  int64_t floats = of_vision.kept + std::max(of_vision.one_time, of_text.kept + of_text.one_time);
-  floats += pass.patches * 3 * v.hidden_size + pass.visual_tokens * (v.hidden_size + 3 * t.hidden_size) +
-            pass.tokens * 5 * t.hidden_size;  // embeddings, norms, what is merged and projected
+  // Embeddings and norms; of the vision encoder they are gone before the text's layers where it has no way
+  // back.
+  const int64_t around_vision = pass.patches * 3 * v.hidden_size;
+  int64_t floats = of_vision.kept + std::max(of_vision.one_time + (vision ? 0 : around_vision),
+                                             of_text.kept + of_text.one_time);
+  floats += (vision ? around_vision : 0) + pass.visual_tokens * (v.hidden_size + 3 * t.hidden_size) +
+            pass.tokens * 5 * t.hidden_size;  // and what is merged and projected
   const int64_t at_once =
       std::clamp<int64_t>((int64_t{64} << 20) / std::max<int64_t>(4 * t.vocab_size, 1), 64, 4096);
   floats += 2 * std::min(pass.targets, at_once) * t.vocab_size;

@@ -1,8 +1,12 @@
 #include "train/optimizer.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 
+#include "base/random.h"
 #include "base/thread_pool.h"
+#include "model/adapters.h"
 #include "ops/cpu/kernels.h"
 
 namespace vl3 {
@@ -23,6 +27,36 @@ double sum_of_squares(Context& context, const Tensor& x) {
   double sum = 0;
   for (const double s : sums) sum += s;
   return sum;
+}
+
+// Elements [begin, begin + n) of a master of bf16, begin a multiple of 8: f32 values rounded at random. Eight
+// elements share one draw of 128 bits.
+void round_at_random(const float* values, int64_t n, int64_t begin, uint32_t stream, uint64_t seed,
+                     uint32_t count, uint16_t* target) {
+  for (int64_t i = 0; i < n; i += 8) {
+    const auto block = static_cast<uint64_t>(begin + i) / 8;
+    const PhiloxBlock draw =
+        philox4x32({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), stream, count},
+                   {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+    for (int64_t j = i; j < std::min(i + 8, n); ++j) {
+      const uint32_t random = draw[static_cast<size_t>(j - i) / 2] >> (j % 2 * 16) & 0xffff;
+      target[j] = static_cast<uint16_t>((std::bit_cast<uint32_t>(values[j]) + random) >> 16);
+    }
+  }
+}
+
+// AdamW on elements [begin, end) of a master of bf16, by way of a few in f32.
+void step_bf16(const KernelSet& kernels, const TrainedTensor& t, const float* gradient, int64_t begin,
+               int64_t end, const AdamwStep& step, uint64_t seed) {
+  constexpr int64_t kAtOnce = 1024;
+  float values[kAtOnce];
+  auto* master = reinterpret_cast<uint16_t*>(t.master.raw());
+  for (int64_t i = begin; i < end; i += kAtOnce) {
+    const int64_t n = std::min(kAtOnce, end - i);
+    kernels.widen(master + i, WeightType::kBF16, n, values);
+    kernels.adamw(values, gradient + i, t.m.data<float>() + i, t.v.data<float>() + i, n, step);
+    round_at_random(values, n, i, dropout_stream(t.name), seed, static_cast<uint32_t>(t.steps), master + i);
+  }
 }
 
 }  // namespace
@@ -52,9 +86,15 @@ void adamw_step(Context& context, const Tape& tape, std::vector<TrainedTensor>& 
         .keep = static_cast<float>(1 - (t.decays() ? rate * settings.weight_decay : 0)),
         .rate = static_cast<float>(rate / (1 - std::pow(settings.betas[0], count))),
         .inverse_root = static_cast<float>(1 / std::sqrt(1 - std::pow(settings.betas[1], count)))};
-    context.threads().parallel_for(t.master.numel(), kPiece, [&](int64_t begin, int64_t end, int) {
-      context.kernels().adamw(t.master.data<float>() + begin, gradient.data<float>() + begin,
-                              t.m.data<float>() + begin, t.v.data<float>() + begin, end - begin, step);
+    const int64_t size = t.master.numel(), pieces = (size + kPiece - 1) / kPiece;
+    context.threads().parallel_for(pieces, 1, [&](int64_t first, int64_t last, int) {
+      const int64_t begin = first * kPiece, end = std::min(last * kPiece, size);
+      if (t.master.dtype() == DType::kBF16) {
+        step_bf16(context.kernels(), t, gradient.data<float>(), begin, end, step, settings.seed);
+      } else {
+        context.kernels().adamw(t.master.data<float>() + begin, gradient.data<float>() + begin,
+                                t.m.data<float>() + begin, t.v.data<float>() + begin, end - begin, step);
+      }
     });
   }
 }

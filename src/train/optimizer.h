@@ -14,6 +14,7 @@ namespace vl3 {
 struct AdamwSettings {
   std::array<double, 2> betas = {0.9, 0.999};
   double eps = 1e-8, weight_decay = 0;
+  uint64_t seed = 0;  // of the rounding of bf16 masters
 };
 
 // √ Σ g² over the gradients on the tape, in double; the same bits for any number of threads.
@@ -24,6 +25,9 @@ double gradient_norm(Context& context, const Tape& tape, const std::vector<Train
 // decay only where the tensor has it:
 //   m = β1 m + (1 - β1) g,  v = β2 v + (1 - β2) g²,
 //   w = w (1 - rate · decay) - rate / (1 - β1^t) · m / (√v / √(1 - β2^t) + eps)
+// A master of bf16 takes the f32 result rounded up or down at random, with chances by how near each is, so
+// that steps too small for bf16 add up on average (Zamirai et al., "Revisiting BFloat16 Training", 2021).
+// Draws are named by (seed, name, count, element) alone.
 void adamw_step(Context& context, const Tape& tape, std::vector<TrainedTensor>& tensors,
                 const std::array<double, 3>& rates, double gradient_scale, const AdamwSettings& settings);
 

@@ -111,9 +111,10 @@ void add_first_step(const Plan& plan, const StepBatch& batch, Json& json) {
   json["first_step"] = {{"samples", batch.samples},      {"tokens", batch.tokens},
                         {"targets", batch.targets},      {"patches", patches},
                         {"passes", batch.passes.size()}, {"gflop", flops * 1e-9}};
-  // Master weights, gradients and two moments, and the bf16 values beside them; frozen weights stay in the
-  // file's mapping. Pixels: this step's, and the next one's as samples and put together.
-  int64_t optimizer = plan.trained * (plan.config.dtype == "bf16" ? 18 : 16);
+  // Gradients, two moments and master weights of f32, with bf16 values beside them; or these alone. Frozen
+  // weights stay in the file's mapping. Pixels: this step's, and the next one's as samples and put together.
+  const int64_t weight_bytes = plan.config.dtype == "f32" ? 4 : plan.config.masters == "f32" ? 6 : 2;
+  int64_t optimizer = plan.trained * (12 + weight_bytes);
   for (const int64_t parameters : plan.adapter_parameters) optimizer += 16 * parameters;  // always f32
   const int64_t pixels = 3 * 4 * patches * plan.model.vision.patch_width();
   json["memory_bytes"] = {{"weights_and_optimizer", optimizer},

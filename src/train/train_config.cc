@@ -243,11 +243,16 @@ const Row kRows[] = {
     {{"warmup_ratio", "number", "share of the steps that warm up"},
      [](TrainConfig& c, const JsonView& v) { c.warmup_ratio = number_from(v, "warmup_ratio", 0.03, 0, 1); },
      [](const TrainConfig& c) { return Json(c.warmup_ratio); }},
-    {{"dtype", "text", "f32, or bf16: weights and products of bf16 beside master weights of f32"},
+    {{"dtype", "text", "f32, or bf16: weights and products of bf16, sums of f32"},
      [](TrainConfig& c, const JsonView& v) {
        c.dtype = word(v, "dtype", "f32", {"f32", "bf16"});
      },
      [](const TrainConfig& c) { return Json(c.dtype); }},
+    {{"masters", "text", "what steps are added to: f32, or with dtype bf16 the weights themselves (bf16)"},
+     [](TrainConfig& c, const JsonView& v) {
+       c.masters = word(v, "masters", "f32", {"f32", "bf16"});
+     },
+     [](const TrainConfig& c) { return Json(c.masters); }},
     {{"recompute", "boolean", "layers run again on the way back instead of keeping their activations"},
      [](TrainConfig& c, const JsonView& v) { c.recompute = v.boolean("recompute", false); },
      [](const TrainConfig& c) { return Json(c.recompute); }},
@@ -310,6 +315,8 @@ TrainConfig TrainConfig::from_json(const Json& json, std::string_view origin) {
   const TrainRates& r = config.rates;
   require(r.vision_encoder || r.projector || r.llm, ErrorCode::kFormat,
           "[{}] \"rates\" gives no part a rate: nothing would be trained", origin);
+  require(config.masters == "f32" || config.dtype == "bf16", ErrorCode::kFormat,
+          "[{}] \"masters\" is bf16, which needs \"dtype\" bf16, not {}", origin, config.dtype);
   require(config.steps > 0 || config.data[0].tensors.empty(), ErrorCode::kFormat,
           "[{}] \"steps\" is missing: batches of tensors have no epochs", origin);
   return config;

@@ -144,10 +144,11 @@ Trainable::Trainable(Context& context, const TrainConfig& config)
       context.kernels().widen(stored.raw(), ops::weight_type(stored), stored.numel(), t.master.data<float>());
     t.value = rounded ? Tensor::empty(t.master.shape(), DType::kBF16) : t.master;
     tensor = t.value;
-    if (!learns) {  // fresh and frozen
+    if (!learns || config.masters == "bf16") {
       if (rounded) round_to_bf16(context, t.master, t.value);
-      return;
+      t.master = t.value;
     }
+    if (!learns) return;  // fresh and frozen
     t.m = Tensor::zeros(t.master.shape(), DType::kF32);
     t.v = Tensor::zeros(t.master.shape(), DType::kF32);
     tensors_.push_back(std::move(t));
@@ -191,7 +192,7 @@ void Trainable::watch(Tape& tape) const {
 
 void Trainable::round_masters(Context& context) {
   for (TrainedTensor& t : tensors_) {
-    if (t.value.dtype() == DType::kBF16) round_to_bf16(context, t.master, t.value);
+    if (t.value.dtype() != t.master.dtype()) round_to_bf16(context, t.master, t.value);
   }
 }
 

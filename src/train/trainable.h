@@ -15,8 +15,8 @@
 
 namespace vl3 {
 
-// One tensor that trains. Everything is f32 but `value`, which is what the model computes with: the master
-// itself, or its rounding to bf16.
+// One tensor that trains. `value` is what the model computes with: the master itself, or the rounding to bf16
+// of a master of f32. Moments are f32.
 struct TrainedTensor {
   std::string name;  // canonical
   Part part = Part::kLanguageModel;

@@ -165,7 +165,7 @@ void Run::one_step(const ForConditionalGeneration& model, Tape& tape, const Step
   const TrainRates& r = report.rates;
   adamw_step(context_, tape, trainable_.tensors(),
              {r.vision_encoder.value_or(0), r.projector.value_or(0), r.llm.value_or(0)}, scale,
-             {config_.betas, config_.eps, config_.weight_decay});
+             {config_.betas, config_.eps, config_.weight_decay, config_.seed});
   trainable_.round_masters(context_);
 }
 

@@ -113,6 +113,20 @@ Json read_facts(const fs::path& folder) {
   return parse_json(read_file(path, kMaxFactsBytes), path.string());
 }
 
+// The settings of a checkpoint in the order of ours; keys that came later have their defaults.
+Json with_later_keys(const Json& settings, const Json& ours) {
+  const Json defaults = TrainConfig().to_json();
+  Json result = Json::object();
+  for (const auto& [key, value] : ours.items()) {
+    if (settings.contains(key))
+      result[key] = settings[key];
+    else if (defaults.contains(key))
+      result[key] = defaults[key];
+  }
+  for (const auto& [key, value] : settings.items()) result[key] = value;
+  return result;
+}
+
 // What of two fingerprints differs, for a person.
 std::string difference(const Json& a, const Json& b) {
   std::vector<std::string> keys;
@@ -160,7 +174,7 @@ std::optional<int64_t> resume(Trainable& trainable, const TrainConfig& config, c
     try {
       const Json facts = read_facts(folder);
       const JsonView view(facts, (folder / kFacts).string());
-      settings = view.child("settings").json();
+      settings = with_later_keys(view.child("settings").json(), fingerprint);
       const int64_t step = view.integer("step", -1, 0, INT64_MAX);
       if (settings == fingerprint) {
         check_checksums(folder, view);

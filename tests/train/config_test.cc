@@ -40,6 +40,8 @@ TEST(TrainConfig, ErrorsNameKeyValueAndLimit) {
       {"betas", "[0.9, 1.0]", {"betas", "0 to below 1"}},
       {"schedule", "\"linear\"", {"schedule", "linear", "cosine, constant"}},
       {"dtype", "\"f16\"", {"dtype", "f16", "f32, bf16"}},
+      {"masters", "\"f16\"", {"masters", "f16", "f32, bf16"}},
+      {"masters", "\"bf16\"", {"masters", "dtype", "f32"}},
       {"recompute", "1", {"recompute", "1"}},
       {"seed", "-1", {"seed", "-1"}},
       {"fresh", "[\"head\"]", {"fresh", "head", "vision_encoder, projector, llm"}},

@@ -140,18 +140,20 @@ TEST(TrainingGradients, AreTheSlopeOfTheLoss) {
 
 TEST(Training, LowersTheLossInBf16AndF32) {
   const test::TemporaryFolder folder;
-  for (const char* dtype : {"f32", "bf16"}) {
-    Json json = settings(folder, dtype);
+  for (const std::string name : {"f32", "bf16", "bf16 masters"}) {
+    const std::string dtype = name.substr(0, name.find(' '));
+    Json json = settings(folder, name);
     json["dtype"] = dtype;
+    if (name != dtype) json["masters"] = dtype;
     json["recompute"] = true;
     json["steps"] = 25;
     test::run(json);
-    const std::vector<Json> log = test::log_of(folder / dtype);
+    const std::vector<Json> log = test::log_of(folder / name);
     ASSERT_EQ(log.size(), 25U);
-    EXPECT_LT(log.back()["loss"].get<double>(), 0.5 * log.front()["loss"].get<double>()) << dtype;
-    const SafetensorsFile model = SafetensorsFile::open(folder / dtype / "model.safetensors");
+    EXPECT_LT(log.back()["loss"].get<double>(), 0.5 * log.front()["loss"].get<double>()) << name;
+    const SafetensorsFile model = SafetensorsFile::open(folder / name / "model.safetensors");
     EXPECT_EQ(model.get("model.language_model.norm.weight").dtype(),
-              std::string_view(dtype) == "bf16" ? DType::kBF16 : DType::kF32);
+              dtype == "bf16" ? DType::kBF16 : DType::kF32);
   }
 }
 

@@ -57,6 +57,30 @@ TEST_F(Resume, BehindAnyStep) {
   expect_unbroken("broken");
 }
 
+TEST_F(Resume, WithMastersOfBf16) {
+  const auto with_masters = [&](const std::string& name) {
+    Json json = settings(name);
+    json["dtype"] = json["masters"] = "bf16";
+    return json;
+  };
+  for (const int64_t step : {2, 7}) stop_behind(with_masters("broken"), step);
+  EXPECT_EQ(test::run(with_masters("broken")).resumed, 7);
+  test::run(with_masters("unbroken"));
+  EXPECT_TRUE(weights("broken") == weights("unbroken"));
+  EXPECT_EQ(test::log_of(folder_ / "broken"), test::log_of(folder_ / "unbroken"));
+}
+
+// A checkpoint of before a key was known goes on where the key has its default now.
+TEST_F(Resume, FromSettingsThatLackALaterKey) {
+  stop_behind(settings("broken"), 4);
+  const fs::path facts = checkpoint("broken", 4) / "training.json";
+  Json json = parse_json(test::read_text(facts), "facts");
+  EXPECT_EQ(json["settings"].erase("masters"), 1U);
+  test::write_text(facts, json.dump());
+  EXPECT_EQ(test::run(settings("broken")).resumed, 4);
+  expect_unbroken("broken");
+}
+
 TEST_F(Resume, InTheMiddleOfSteps) {
   TrainReport report;
   for (uint32_t i = 0; !report.finished; ++i) {
