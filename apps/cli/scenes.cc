@@ -66,6 +66,10 @@ void add_scenes(CLI::App& app) {
   command->add_option("--questions", options->scenes.questions, "of a scene at most")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
+  command
+      ->add_option("--ask", options->scenes.ask,
+                   "tasks (place, count, …: docs/scenes.md) to ask alone, in scenes that have any of them")
+      ->delimiter(',');
   command->add_flag("--tasks", options->write.tasks,
                     "tasks.jsonl for `eval` instead of scenes.jsonl for `train`");
   options->compute.add_to(*command, "auto");

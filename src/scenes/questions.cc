@@ -22,6 +22,13 @@ void Questions::ask_mentions(const char* task, const std::vector<std::string>& p
   add({task, random_.pick(phrasings), answer, Score::kMentions, 0, mentions});
 }
 
+void Questions::keep_tasks(const std::vector<std::string>& tasks) {
+  const auto is_other = [&](const Asked& asked) {
+    return std::find(tasks.begin(), tasks.end(), asked.turn.task) == tasks.end();
+  };
+  if (!std::all_of(all_.begin(), all_.end(), is_other)) std::erase_if(all_, is_other);
+}
+
 void Questions::keep_one_of_each_subject() {
   std::set<int> used;
   std::erase_if(all_, [&](const Asked& asked) {
@@ -34,6 +41,7 @@ void Questions::keep_one_of_each_subject() {
 
 std::vector<Turn> Questions::choose(const Options& options) {
   random_.shuffle(all_);
+  keep_tasks(options.ask);
   if (options.split == Split::kTrain) keep_one_of_each_subject();
   std::map<std::string, int> asked;
   std::vector<std::pair<int, Turn>> ordered;

@@ -25,9 +25,9 @@ class Questions {
   // answer gives away the answers to others about the same.
   void about(std::vector<int> subjects) { subjects_ = std::move(subjects); }
 
-  // At most options.questions of them in random order: one of every task before a second one of any. To train
-  // on, no two are about the same subject: the later one would be answered from the earlier one, without a
-  // look at the picture.
+  // Those of the tasks of options.ask, or all; at most options.questions of them in random order: one of
+  // every task before a second one of any. To train on, no two are about the same subject: the later one
+  // would be answered from the earlier one, without a look at the picture.
   std::vector<Turn> choose(const Options& options);
 
  private:
@@ -36,6 +36,7 @@ class Questions {
     std::vector<int> subjects;
   };
   void add(Turn turn);
+  void keep_tasks(const std::vector<std::string>& tasks);
   void keep_one_of_each_subject();
 
   Random& random_;

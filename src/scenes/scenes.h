@@ -27,6 +27,7 @@ struct Options {
                              Kind::kDocument, Kind::kClip,  Kind::kText};
   int min_side = 84, max_side = 140;  // of pictures, in pixels; clips: up to max_side · 4 / 5
   int questions = 6;                  // of a scene at most
+  std::vector<std::string> ask;       // tasks; where a scene has any of them it asks nothing else
 };
 
 // How a reply is compared: word for word (but for case and final punctuation), as a number within tolerance,

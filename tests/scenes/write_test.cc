@@ -131,6 +131,38 @@ TEST(WrittenScenes, AToldSceneIsToldOnceAndBeforeEveryTask) {
     EXPECT_EQ(tells(row["question"]), row["task"] == "text") << row["question"];
 }
 
+TEST(WrittenScenes, AskOnlyWhatIsAskedFor) {
+  test::TemporaryFolder folder;
+  ThreadPool threads(1);
+  Options options;
+  options.kinds = {Kind::kShapes, Kind::kWords};
+  options.ask = {"place", "relation"};
+  write_scenes(threads, options, {.count = 200}, folder / "scenes");
+  int asked = 0, others = 0;
+  std::istringstream lines(test::read_text(folder / "scenes" / "scenes.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const Json turns = parse_json(line, "row")["conversations"];
+    const auto about = [&](const char* phrase) {
+      return turns[0]["value"].get<std::string>().find(phrase) != std::string::npos;
+    };
+    if (about("where ") || about("which place") || about("is the ") || about("does the "))
+      ++asked;
+    else
+      ++others;  // a word, or shapes that all look alike
+  }
+  EXPECT_GT(asked, 70);
+  EXPECT_GT(others, 70);
+  options.ask = {"place", "plaec"};
+  try {
+    write_scenes(threads, options, {.count = 200}, folder / "misspelt");
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    for (const char* word : {"plaec", "place", "colour"})
+      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder / "misspelt"));
+}
+
 TEST(WrittenScenes, FolderIsWholeOrNotThere) {
   test::TemporaryFolder folder;
   ThreadPool threads(1);
