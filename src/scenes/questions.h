@@ -10,6 +10,9 @@
 
 namespace vl3::scenes {
 
+// Turns of these tasks alone, where there are any.
+void keep_tasks(std::vector<Turn>& turns, const std::vector<std::string>& tasks);
+
 class Questions {
  public:
   explicit Questions(Random& random) : random_(random) {}
@@ -21,8 +24,7 @@ class Questions {
   void ask_mentions(const char* task, const std::vector<std::string>& phrasings, const std::string& answer,
                     const std::vector<std::string>& mentions);
 
-  // What the questions asked from now on are about (things, lines, events, by number): such a question or its
-  // answer gives away the answers to others about the same.
+  // The subjects of questions asked from now on.
   void about(std::vector<int> subjects) { subjects_ = std::move(subjects); }
 
   // Those of the tasks of options.ask, or all; at most options.questions of them in random order: one of
@@ -31,16 +33,10 @@ class Questions {
   std::vector<Turn> choose(const Options& options);
 
  private:
-  struct Asked {
-    Turn turn;
-    std::vector<int> subjects;
-  };
-  void add(Turn turn);
-  void keep_tasks(const std::vector<std::string>& tasks);
   void keep_one_of_each_subject();
 
   Random& random_;
-  std::vector<Asked> all_;
+  std::vector<Turn> all_;
   std::vector<int> subjects_;
 };
 

@@ -40,6 +40,9 @@ struct Turn {
   Score score = Score::kExact;
   double tolerance = 0;
   std::vector<std::string> mentions;
+  // Things, lines or events of the scene that it is about, by number: question or answer give away the
+  // answers to others about the same.
+  std::vector<int> subjects;
 };
 
 struct Scene {

@@ -15,6 +15,7 @@ namespace {
 Scene told_scene(const Options& options, Random& random) {
   Options all = options;
   all.questions = 1000;
+  all.ask = {};  // its description is needed, and all that is asked about it is of one task
   constexpr Scene (*kMakers[])(const Options&, Random&) = {make_shapes, make_shapes, make_chart,   make_clip,
                                                            make_clip,   make_table,  make_document};
   Scene scene = kMakers[random.below(7)](all, random);
@@ -96,6 +97,7 @@ Scene make_text(const Options& options, Random& random) {
     for (int i = 0; i < options.questions; ++i)
       scene.turns.push_back(random.chance(0.25) ? small_talk(random) : exercise(random, options.split));
   }
+  keep_tasks(scene.turns, options.ask);
   scene.kind = Kind::kText;
   return scene;
 }
