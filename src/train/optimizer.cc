@@ -48,6 +48,7 @@ void round_at_random(const float* values, int64_t n, int64_t begin, uint32_t str
 // AdamW on elements [begin, end) of a master of bf16, by way of a few in f32.
 void step_bf16(const KernelSet& kernels, const TrainedTensor& t, const float* gradient, int64_t begin,
                int64_t end, const AdamwStep& step, uint64_t seed) {
+  const uint32_t stream = dropout_stream(t.name);
   constexpr int64_t kAtOnce = 1024;
   float values[kAtOnce];
   auto* master = reinterpret_cast<uint16_t*>(t.master.raw());
@@ -55,7 +56,7 @@ void step_bf16(const KernelSet& kernels, const TrainedTensor& t, const float* gr
     const int64_t n = std::min(kAtOnce, end - i);
     kernels.widen(master + i, WeightType::kBF16, n, values);
     kernels.adamw(values, gradient + i, t.m.data<float>() + i, t.v.data<float>() + i, n, step);
-    round_at_random(values, n, i, dropout_stream(t.name), seed, static_cast<uint32_t>(t.steps), master + i);
+    round_at_random(values, n, i, stream, seed, static_cast<uint32_t>(t.steps), master + i);
   }
 }
 

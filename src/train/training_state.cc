@@ -117,13 +117,8 @@ Json read_facts(const fs::path& folder) {
 Json with_later_keys(const Json& settings, const Json& ours) {
   const Json defaults = TrainConfig().to_json();
   Json result = Json::object();
-  for (const auto& [key, value] : ours.items()) {
-    if (settings.contains(key))
-      result[key] = settings[key];
-    else if (defaults.contains(key))
-      result[key] = defaults[key];
-  }
-  for (const auto& [key, value] : settings.items()) result[key] = value;
+  for (const auto& [key, value] : ours.items()) result[key] = defaults.at(key);
+  result.update(settings);
   return result;
 }
 
