@@ -38,8 +38,7 @@ function(vl3_library name)
   set_property(GLOBAL APPEND PROPERTY VL3_LIBRARIES vl3_${name})
 endfunction()
 
-# vl3_test(NAME [DEPENDS target...]): the program test_NAME of every tests/NAME/*_test.cc, against vl3_NAME. What is tested is
-# built as it ships; the tests themselves run once each, so they are optimised less, and share one precompiled header.
+# vl3_test(NAME [DEPENDS target...]): the program test_NAME of every tests/NAME/*_test.cc, against vl3_NAME.
 function(vl3_test name)
   cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*_test.cc)
@@ -49,7 +48,6 @@ function(vl3_test name)
   add_executable(test_${name} ${sources})
   target_include_directories(test_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(test_${name} PRIVATE ${ARG_DEPENDS} vl3_test_support GTest::gtest_main)
-  target_compile_options(test_${name} PRIVATE ${VL3_TEST_OPTIMISATION})
   target_precompile_headers(test_${name} REUSE_FROM vl3_test_support)
   add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endfunction()
