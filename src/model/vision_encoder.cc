@@ -1,7 +1,7 @@
 #include "model/vision_encoder.h"
 
 #include <cmath>
-#include <cstring>
+#include <limits>
 #include <numeric>
 
 #include "base/check.h"
@@ -180,41 +180,39 @@ Tensor encode_vision(Context& context, const VisionWeights& weights, const Visio
   const int64_t patch_width = config.patch_width();
   require(pixel_values.rank() == 2 && pixel_values.dim(1) == patch_width, ErrorCode::kInvalidArgument,
           "[vision] pixel values {} should be [patches, {}]", to_string(pixel_values.shape()), patch_width);
-  if (context.tape() != nullptr || (probe != nullptr && probe->stage)) {
+  if (probe != nullptr && probe->stage) {
     std::vector<Grid> frames;
     for (const Grid& grid : grids) {
       for (int64_t t = 0; t < grid.t; ++t) frames.push_back({1, grid.h, grid.w, grid.merge});
     }
     const Tensor all =
         encode_frames(context, weights, config, pixel_values, all_patches(std::move(frames)), probe);
-    if (probe != nullptr && probe->stage) probe->stage("vision.out", all);
+    probe->stage("vision.out", all);
     return options.keep.defined() ? ops::gather_rows(context, all, kept_rows(options.keep, all.dim(0))) : all;
   }
 
   const FramePlan plan = plan_frames(pixel_values, grids, options);
-  int64_t tokens = 0, patches = 0;
-  for (const FramePlan::Frame& frame : plan.frames) {
-    tokens += static_cast<int64_t>(frame.tokens.size());
-    patches += frame.grid.patches();
-  }
-  const Tensor result = context.empty({tokens, config.hidden_size});
-  int64_t row = 0, done = 0;
+  // What is kept for the way back lies in no cache: on a tape all frames are one batch.
+  const int64_t at_once = context.tape() != nullptr ? std::numeric_limits<int64_t>::max() : kPatchesAtOnce;
+  int64_t patches = 0, done = 0;
+  for (const FramePlan::Frame& frame : plan.frames) patches += frame.grid.patches();
+  std::vector<Tensor> parts;
   for (size_t begin = 0; begin < plan.frames.size();) {
     size_t end = begin;
     int64_t together = 0;
     while (end < plan.frames.size() &&
-           (end == begin || together + plan.frames[end].grid.patches() <= kPatchesAtOnce)) {
+           (end == begin || together + plan.frames[end].grid.patches() <= at_once)) {
       together += plan.frames[end++].grid.patches();
     }
     const auto frames = std::span(plan.frames).subspan(begin, end - begin);
-    const Tensor part = encode_frames(context, weights, config, pixels_of(context, pixel_values, frames),
-                                      wanted_patches(frames), nullptr);
-    std::memcpy(result.rows(row, row + part.dim(0)).raw(), part.raw(), part.bytes());
-    row += part.dim(0);
+    parts.push_back(encode_frames(context, weights, config, pixels_of(context, pixel_values, frames),
+                                  wanted_patches(frames), nullptr));
     done += together;
     begin = end;
     if (probe != nullptr && probe->progress) probe->progress("encode", done, patches);
   }
+  if (parts.empty()) return context.empty({0, config.hidden_size});
+  const Tensor result = parts.size() == 1 ? parts[0] : ops::concat_rows(context, parts);
   return plan.in_order() ? result : ops::gather_rows(context, result, plan.rows);
 }
 

@@ -25,9 +25,9 @@ struct FrameOptions {
 
 // pixel_values [P, C·p·p] f32 → [K, D] f32, the kept rows. Attention stays within a frame, so frames are
 // encoded a few at a time and their activations stay in cache; frames equal to an earlier one are encoded
-// once, and the last layer stops at the keys and values of patches whose token nobody reads. With a tape, or
-// a probe that looks at stages, everything is computed. Throws kInvalidArgument when keep has another length
-// than the grids have tokens.
+// once, and the last layer stops at the keys and values of patches whose token nobody reads. With a probe
+// that looks at stages everything is computed. Throws kInvalidArgument when keep has another length than the
+// grids have tokens.
 Tensor encode_vision(Context& context, const VisionWeights& weights, const VisionConfig& config,
                      const Tensor& pixel_values, std::span<const Grid> grids, const FrameOptions& options,
                      const Probe* probe);

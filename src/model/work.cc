@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/frame_plan.h"
 #include "model/packed_batch.h"
 #include "model/parameters.h"
 #include "model/vision_encoder.h"
@@ -80,24 +81,21 @@ double decode_bytes(const ForConditionalGeneration& model, CacheType cache, int6
 
 namespace {
 
-// Patches, patches squared frame by frame, and merged tokens, of pictures or of clips.
+// Of pictures or of clips: patches and, frame by frame, patches squared of what is encoded, and merged
+// tokens.
 struct VisualWork {
   double patches = 0, squares = 0, tokens = 0;
 
   void add(const Tensor& pixels, const Tensor& grid_thw, const Tensor& merge_sizes, const Tensor& keep) {
     if (!pixels.defined()) return;
-    double merged = 0;
-    for (const Grid& grid : read_grids(grid_thw, merge_sizes, pixels.dim(0))) {
-      const double frame = static_cast<double>(grid.h * grid.w), frames = static_cast<double>(grid.t);
-      patches += frames * frame;
-      squares += frames * frame * frame;
-      merged += frames * frame / static_cast<double>(grid.merge * grid.merge);
+    const std::vector<Grid> grids = read_grids(grid_thw, merge_sizes, pixels.dim(0));
+    const FramePlan plan = plan_frames(pixels, grids, {keep});
+    for (const FramePlan::Frame& frame : plan.frames) {
+      const auto count = static_cast<double>(frame.grid.patches());
+      patches += count;
+      squares += count * count;
     }
-    tokens +=
-        keep.defined()
-            ? static_cast<double>(keep.numel() - std::count(keep.data<uint8_t>(),
-                                                            keep.data<uint8_t>() + keep.numel(), uint8_t{0}))
-            : merged;
+    tokens += static_cast<double>(plan.rows.size());
   }
 };
 

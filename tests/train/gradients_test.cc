@@ -2,6 +2,7 @@
 // differences; and that bf16 learns.
 
 #include <cmath>
+#include <cstring>
 
 #include "base/random.h"
 #include "base/thread_pool.h"
@@ -100,6 +101,32 @@ TEST(TrainingGradients, SmallPassesAddUpToOne) {
     return result;
   };
   expect_equal(moments("once"), moments("often"));
+}
+
+// The first clip's second frame shows what its first one shows.
+ForwardInput clips_with_equal_frames() {
+  ForwardInput input =
+      read_forward_input(SafetensorsFile::open(test::data_path("train/clips.safetensors")), "in.");
+  const int64_t* grid = input.video_grid_thw.data<int64_t>();
+  const int64_t patches = grid[1] * grid[2];
+  EXPECT_GE(grid[0], 3);
+  Tensor pixels = input.pixel_values_videos.clone();
+  std::memcpy(pixels.rows(patches, 2 * patches).raw(), pixels.raw(), pixels.rows(0, patches).bytes());
+  input.pixel_values_videos = pixels;
+  return input;
+}
+
+TEST(TrainingGradients, OfEqualFramesAreAsIfEachWereEncoded) {
+  test::Differentiated once(test::small_settings("/tmp/none")), every(test::small_settings("/tmp/none"));
+  ForwardInput input = clips_with_equal_frames();
+  const double loss = once.go_back(input);
+  Probe probe;
+  int stages = 0;
+  probe.stage = [&](const std::string&, const Tensor&) { ++stages; };
+  input.probe = &probe;  // a probe is shown every frame
+  EXPECT_NEAR(loss, every.go_back(input), 1e-6 * loss);
+  EXPECT_GT(stages, 0);
+  expect_equal(once.gradients(), every.gradients());
 }
 
 // (L(w + h d) - L(w - h d)) / 2h along d, the direction of a tensor's gradient, is that gradient's length.

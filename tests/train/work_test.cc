@@ -50,5 +50,23 @@ TEST(TrainingWork, MoreThatTrainsIsMoreWork) {
   EXPECT_GT(all, 2.5 * nothing);
 }
 
+TEST(TrainingWork, EqualFramesAreWorkOnce) {
+  const auto model = ForConditionalGeneration::from_pretrained(test::small_model());
+  ForwardInput input = text_input();
+  const int64_t patches = 4 * 4, width = model.config().vision.patch_width();
+  input.pixel_values_videos = Tensor::zeros({2 * patches, width}, DType::kF32);
+  input.video_grid_thw = Tensor::from<int64_t>({1, 3}, std::vector<int64_t>{2, 4, 4});
+  input.video_merge_sizes = Tensor::from<int64_t>({1}, std::vector<int64_t>{2});
+  const double equal = training_flops(model, input, {});
+  input.pixel_values_videos.data<float>()[patches * width] = 1;
+  const VisionConfig& v = model.config().vision;
+  const double layer =
+      static_cast<double>(4 * v.hidden_size * v.hidden_size + 2 * v.hidden_size * v.intermediate_size);
+  const auto frame = static_cast<double>(patches), layers = static_cast<double>(v.num_hidden_layers);
+  EXPECT_DOUBLE_EQ(training_flops(model, input, {}) - equal,
+                   2 * frame * (static_cast<double>(width * v.hidden_size) + layers * layer) +
+                       2 * layers * static_cast<double>(2 * v.hidden_size) * frame * frame);
+}
+
 }  // namespace
 }  // namespace vl3
