@@ -57,10 +57,10 @@ void add_scenes(CLI::App& app) {
       ->delimiter(',')
       ->check(CLI::IsMember(scenes::kind_names()))
       ->capture_default_str();
-  command->add_option("--min-side", options->scenes.min_side, "of a picture, pixels (a clip's: four fifths)")
+  command->add_option("--min-side", options->scenes.min_side, "of a picture or clip, pixels")
       ->check(CLI::Range(60, 4096))
       ->capture_default_str();
-  command->add_option("--max-side", options->scenes.max_side, "of a picture, pixels")
+  command->add_option("--max-side", options->scenes.max_side, "of a picture or clip, pixels")
       ->check(CLI::Range(60, 4096))
       ->capture_default_str();
   command->add_option("--questions", options->scenes.questions, "of a scene at most")

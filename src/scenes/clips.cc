@@ -22,8 +22,8 @@ class Stage {
  public:
   Stage(const Options& options, Random& random, const std::vector<Thing>& things)
       : random_(random),
-        width_(random_side(random, options, 0.8) / 2 * 2),  // codecs want even sides
-        height_(random_side(random, options, 0.8) / 2 * 2),
+        width_(random_side(random, options) / 2 * 2),  // codecs want even sides
+        height_(random_side(random, options) / 2 * 2),
         sheet_(random_sheet(random)) {
     for (const Thing& thing : things) {
       centres_.push_back(cell_centre(random, width_, height_, thing.cell));
@@ -141,6 +141,13 @@ void ask_about_events(Random& random, const std::vector<Thing>& things, const st
     if (events[i].change == Change::kTurns)
       questions.ask("event_what", {fmt::format("which colour does the {} become?", name)},
                     colour_name(events[i].colour));
+    const std::string place = place_name(things[i].cell);
+    questions.ask("event_place",
+                  {fmt::format("where does something happen at {}?", when),
+                   fmt::format("where does the {} {}?", name, verb)},
+                  "in the " + place);
+    if (events[i].change != Change::kAppears)
+      questions.ask("start", {fmt::format("what is in the {} at the start?", place)}, "a " + name);
   }
   questions.about({0});
   questions.ask("event_order", {"what happens first?", "what is the first thing that happens?"},

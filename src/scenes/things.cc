@@ -48,9 +48,8 @@ double radius_of(const Thing& thing, int width, int height) {
   return std::min(width, height) / 3.0 * (thing.large ? 0.41 : 0.24);
 }
 
-int random_side(Random& random, const Options& options, double scale) {
-  return random.between(static_cast<int>(options.min_side * scale),
-                        static_cast<int>(options.max_side * scale));
+int random_side(Random& random, const Options& options) {
+  return random.between(options.min_side, options.max_side);
 }
 
 }  // namespace vl3::scenes

@@ -33,7 +33,7 @@ struct Point {
 Point cell_centre(Random& random, int width, int height, int cell);
 double radius_of(const Thing& thing, int width, int height);
 
-// An integer side within the options' limits; scale: of both limits.
-int random_side(Random& random, const Options& options, double scale = 1);
+// An integer side within the options' limits.
+int random_side(Random& random, const Options& options);
 
 }  // namespace vl3::scenes
