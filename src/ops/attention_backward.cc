@@ -16,17 +16,25 @@ constexpr int64_t kLeastKeys = 1 << 7;  // of the buffers: one size for all shor
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
-// One thread's buffers, for sequences of up to `keys` keys. Panels are what KernelSet::pack makes.
+// One thread's buffers, for sequences of up to `keys` keys and heads of `width`, which is filled up to whole
+// groups of columns. Panels are what KernelSet::pack makes, rows what KernelSet::pack_rows does.
 struct Buffers {
-  float *k_panels, *v_panels;  // [keys / tile_columns][D][tile_columns]
+  float *k_panels, *v_panels;  // [keys / tile_columns][width][tile_columns]
+  float* k_rows;               // [width / tile_columns][keys][tile_columns]
+  float *q_rows, *dy_rows;     // [width / tile_columns][kRows][tile_columns]
   float *p, *dp;               // [kRows][keys]: probabilities; gradients of them, then of scores
   float* turned;               // [keys][kRows]
 
-  static int64_t size(int64_t keys, int64_t width) { return keys * (2 * width + 3 * kRows); }
+  static int64_t size(int64_t keys, int64_t width) {
+    return keys * (3 * width + 3 * kRows) + 2 * kRows * width;
+  }
   Buffers(float* memory, int64_t keys, int64_t width)
       : k_panels(memory),
         v_panels(k_panels + keys * width),
-        p(v_panels + keys * width),
+        k_rows(v_panels + keys * width),
+        q_rows(k_rows + keys * width),
+        dy_rows(q_rows + kRows * width),
+        p(dy_rows + kRows * width),
         dp(p + keys * kRows),
         turned(dp + keys * kRows) {}
 };
@@ -52,6 +60,7 @@ struct Backward {
       kernels.pack(in.v.data<float>() + first + j * stride, WeightType::kF32, stride, n, width,
                    b.v_panels + j * width);
     }
+    pack_rows(in.k.data<float>() + first, stride, keys, ld, b.k_rows);
     for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
       for (int64_t t = q0; t < q1; t += kRows) {
         const int64_t rows = std::min(kRows, q1 - t);
@@ -70,6 +79,25 @@ struct Backward {
       for (int64_t j = 0; j < seen; j += step) {
         kernels.tile(a + r * lda, lda, panels + j * width, step, m, step, width, target + r * ld + j, ld,
                      false);
+      }
+    }
+  }
+
+  // Rows of one head, a group of columns after the other, each as [room][tile_columns].
+  void pack_rows(const float* x, int64_t stride, int64_t rows, int64_t room, float* target) const {
+    const int64_t step = kernels.tile_columns, width = in.q.dim(2);
+    for (int64_t c = 0; c < width; c += step)
+      kernels.pack_rows(x + c, WeightType::kF32, stride, std::min(step, width - c), rows, target + c * room);
+  }
+
+  // y [rows, width] += a [rows, n] · x [n, width], x as pack_rows leaves it.
+  void add_product(const float* a, int64_t lda, int64_t rows, int64_t n, const float* x, int64_t room,
+                   float* y, int64_t ldy) const {
+    const int64_t step = kernels.tile_columns, width = in.q.dim(2);
+    for (int64_t c = 0; c < width; c += step) {
+      for (int64_t r = 0; r < rows; r += kernels.tile_rows) {
+        kernels.tile(a + r * lda, lda, x + c * room, step, std::min(kernels.tile_rows, rows - r),
+                     std::min(step, width - c), n, y + r * ldy + c, ldy, true);
       }
     }
   }
@@ -94,12 +122,13 @@ struct Backward {
       std::fill(p + std::max<int64_t>(mine, 0), p + seen, 0.0f);
       std::fill(dp + std::max<int64_t>(mine, 0), dp + seen, 0.0f);
     }
-    kernels.weigh(b.dp, ld, in.k.data<float>() + first, stride, rows, seen, width, out.dq.data<float>() + at,
-                  q_stride);
+    add_product(b.dp, ld, rows, seen, b.k_rows, ld, out.dq.data<float>() + at, q_stride);
+    pack_rows(q, q_stride, rows, kRows, b.q_rows);
     kernels.transpose(b.dp, ld, rows, seen, b.turned, kRows);
-    kernels.weigh(b.turned, kRows, q, q_stride, seen, rows, width, out.dk.data<float>() + first, stride);
+    add_product(b.turned, kRows, seen, rows, b.q_rows, kRows, out.dk.data<float>() + first, stride);
+    pack_rows(d, q_stride, rows, kRows, b.dy_rows);
     kernels.transpose(b.p, ld, rows, seen, b.turned, kRows);
-    kernels.weigh(b.turned, kRows, d, q_stride, seen, rows, width, out.dv.data<float>() + first, stride);
+    add_product(b.turned, kRows, seen, rows, b.dy_rows, kRows, out.dv.data<float>() + first, stride);
   }
 };
 
@@ -121,11 +150,12 @@ AttentionGradients attention_backward(Context& context, const AttentionInputs& i
     longest = std::max(longest, inputs.cu_seqlens_k[i + 1] - inputs.cu_seqlens_k[i]);
   const int64_t keys = round_up(longest, context.kernels().tile_columns);
   const Backward work{context.kernels(), inputs, gradient, out, keys};
-  const int64_t kv_heads = inputs.k.dim(1), size = Buffers::size(keys, inputs.q.dim(2));
+  const int64_t width = round_up(inputs.q.dim(2), context.kernels().tile_columns);
+  const int64_t kv_heads = inputs.k.dim(1), size = Buffers::size(keys, width);
   const Tensor scratch = context.empty({context.threads().size(), size});
   context.threads().parallel_for(sequences * kv_heads, 1, [&](int64_t task, int64_t, int thread) {
     work.run(static_cast<size_t>(task / kv_heads), task % kv_heads,
-             Buffers(scratch.data<float>() + thread * size, keys, inputs.q.dim(2)));
+             Buffers(scratch.data<float>() + thread * size, keys, width));
   });
   return out;
 }
