@@ -25,7 +25,7 @@ struct VideoInfo {
   std::string format;         // "mov,mp4,…/h264", "pictures"
 };
 
-// A clip that is read once from front to back: a file that FFmpeg's libraries decode in this process, or
+// A clip that is read from front to back: a file that FFmpeg's libraries decode in this process, or
 // pictures that are its frames (a list, or the pictures of a folder in the order of their names). Memory is
 // bounded by a few frames.
 class VideoReader {
@@ -45,8 +45,13 @@ class VideoReader {
   virtual void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
                     const std::function<bool()>& cancelled = {}) = 0;
 
+  // Of the last read(), those that nobody asked for among them. Where few of many frames of a file are
+  // wanted, decoding leaps from one to the next; pictures are read singly and not counted.
+  int64_t frames_decoded() const noexcept { return frames_decoded_; }
+
  protected:
   VideoInfo info_;
+  int64_t frames_decoded_ = 0;
 };
 
 // Which frames are looked at, under the reference's names. Reference:

@@ -18,6 +18,7 @@ extern "C" {
 
 #include "base/check.h"
 #include "media/deep_colour.h"
+#include "media/frame_index.h"
 #include "vl3/video.h"
 
 namespace vl3 {
@@ -36,6 +37,9 @@ constexpr const char* kCodecs =
     "huffyuv,utvideo";
 constexpr int kIoBytes = 1 << 16;
 constexpr int kDecodeThreads = 2;
+// Below so many frames that nobody wants, all are decoded: indexing would not pay.
+constexpr int64_t kWorthIndexing = 128;
+constexpr int64_t kWorthSeeking = 16;  // frames that a leap leaves out: it empties the decoder
 
 std::string av_words(int error) {
   char text[AV_ERROR_MAX_STRING_SIZE] = {};
@@ -103,6 +107,8 @@ struct FreeFrame {
 
 class VideoFile final : public VideoReader {
  public:
+  using Sink = std::function<void(size_t, const Image&)>;
+
   VideoFile(const fs::path& path, const MediaLimits& limits) : path_(path), limits_(limits), source_(path) {
     av_log_set_level(AV_LOG_QUIET);  // what goes wrong comes back as an error, not on stderr
     open_container();
@@ -110,7 +116,7 @@ class VideoFile final : public VideoReader {
   }
   ~VideoFile() override { sws_freeContext(converter_); }
 
-  void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
+  void read(std::span<const int64_t> indices, const Sink& sink,
             const std::function<bool()>& cancelled) override;
 
  private:
@@ -120,10 +126,20 @@ class VideoFile final : public VideoReader {
   }
   void open_container();
   void describe();
+  bool can_seek() const;
+  bool find_index(const std::function<bool()>& cancelled);
+  FrameIndex index_frames(const std::function<bool()>& cancelled);
   void open_decoder();
+  void rewind();
+  bool seek_to_frame(int64_t frame);
   bool next_packet(AVPacket* packet);
   bool next_frame();
   void convert();
+  size_t read_by_index(std::span<const int64_t> indices, const Sink& sink,
+                       const std::function<bool()>& cancelled);
+  void check(const std::function<bool()>& cancelled) const {
+    require(!cancelled || !cancelled(), ErrorCode::kCancelled, "[{}] cancelled", path_.string());
+  }
 
   fs::path path_;
   MediaLimits limits_;
@@ -136,7 +152,11 @@ class VideoFile final : public VideoReader {
   AVStream* stream_ = nullptr;
   int64_t decoded_ = 0;  // frames that came out of the decoder so far
   bool draining_ = false;
-  bool used_ = false;  // the stream is no longer at its start
+  bool used_ = false;     // the stream is no longer at its start
+  bool indexed_ = false;  // or tried
+  std::optional<FrameIndex> index_;
+  std::vector<int64_t>
+      wanted_times_;  // where not empty, frames that neither these nor others need are skipped
   NarrowFrame narrow_;
   Image image_;
 };
@@ -181,13 +201,10 @@ void VideoFile::describe() {
     info_.fps = av_q2d(stream_->avg_frame_rate);
   info_.total_frames = stream_->nb_frames;
   if (info_.total_frames <= 0) {  // not said: the packets are counted, which decodes nothing
-    used_ = true;
-    info_.total_frames = 0;
-    while (next_packet(packet_.get())) {
-      ++info_.total_frames;
-      av_packet_unref(packet_.get());
-      if (info_.total_frames > limits_.max_frames) break;
-    }
+    FrameIndex index = index_frames({});
+    info_.total_frames = index.size();
+    if (index.finish() && can_seek()) index_ = std::move(index);
+    indexed_ = true;
   }
   if (info_.total_frames == 0) broken("has no frames");
   require(info_.total_frames <= limits_.max_frames, ErrorCode::kLimitExceeded,
@@ -197,6 +214,42 @@ void VideoFile::describe() {
   require(info_.duration_s <= limits_.max_duration_s, ErrorCode::kLimitExceeded,
           "[{}] {:.1f} s are more than max_duration_s, {:.1f}", path_.string(), info_.duration_s,
           limits_.max_duration_s);
+}
+
+// Containers that say where decoding can begin, and codecs of which each packet shows one frame.
+bool VideoFile::can_seek() const {
+  const std::string_view container = container_->iformat->name;
+  const AVCodecID codec = stream_->codecpar->codec_id;
+  return (container.starts_with("mov") || container.starts_with("matroska")) &&
+         (codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC || codec == AV_CODEC_ID_VP9 ||
+          codec == AV_CODEC_ID_AV1);
+}
+
+FrameIndex VideoFile::index_frames(const std::function<bool()>& cancelled) {
+  rewind();
+  FrameIndex index;
+  while (index.size() <= limits_.max_frames && next_packet(packet_.get())) {
+    if (index.size() % 1024 == 0) check(cancelled);
+    const AVPacket& packet = *packet_;
+    index.add(packet.pts == AV_NOPTS_VALUE ? std::nullopt : std::optional(packet.pts),
+              (packet.flags & AV_PKT_FLAG_KEY) != 0, (packet.flags & AV_PKT_FLAG_DISCARD) != 0);
+    av_packet_unref(packet_.get());
+  }
+  return index;
+}
+
+bool VideoFile::find_index(const std::function<bool()>& cancelled) {
+  if (!indexed_ && can_seek()) {
+    indexed_ = true;
+    try {
+      FrameIndex index = index_frames(cancelled);
+      if (index.size() == info_.total_frames && index.finish()) index_ = std::move(index);
+    } catch (
+        const Error& error) {  // decoding all says what is wrong, or that what is asked for lies before it
+      if (error.code() == ErrorCode::kCancelled) throw;
+    }
+  }
+  return index_.has_value();
 }
 
 // The next packet of the video stream; false at the end.
@@ -218,7 +271,7 @@ bool VideoFile::next_packet(AVPacket* packet) {
   return true;
 }
 
-void VideoFile::open_decoder() {
+void VideoFile::rewind() {
   if (used_) {
     const int back = avformat_seek_file(container_.get(), -1, INT64_MIN, 0, INT64_MAX, 0);
     if (back < 0 && av_seek_frame(container_.get(), stream_->index, 0, AVSEEK_FLAG_BACKWARD) < 0) {
@@ -227,6 +280,10 @@ void VideoFile::open_decoder() {
   }
   used_ = true;
   decoded_ = 0;
+}
+
+void VideoFile::open_decoder() {
+  rewind();
   draining_ = false;
   const AVCodec* codec = avcodec_find_decoder(stream_->codecpar->codec_id);
   require(codec != nullptr, ErrorCode::kUnsupported, "[{}] no decoder for {}", path_.string(), info_.format);
@@ -245,6 +302,12 @@ void VideoFile::open_decoder() {
           av_words(opened));
 }
 
+bool VideoFile::seek_to_frame(int64_t frame) {
+  avcodec_flush_buffers(decoder_.get());
+  draining_ = false;
+  return av_seek_frame(container_.get(), stream_->index, index_->time(frame), AVSEEK_FLAG_BACKWARD) >= 0;
+}
+
 // The next frame in frame_; false at the end.
 bool VideoFile::next_frame() {
   for (;;) {
@@ -252,12 +315,17 @@ bool VideoFile::next_frame() {
     if (got == 0) {
       if (frame_->decode_error_flags != 0) broken("frame {} is broken", decoded_);
       ++decoded_;
+      ++frames_decoded_;
       return true;
     }
     if (got == AVERROR_EOF) return false;
     if (got != AVERROR(EAGAIN)) broken("frame {} cannot be decoded: {}", decoded_, av_words(got));
     if (draining_) return false;
     draining_ = !next_packet(packet_.get());
+    // Only H.264 says of a frame that no other refers to it: HEVC says it of those of the same layer.
+    const bool needed = wanted_times_.empty() || decoder_->codec_id != AV_CODEC_ID_H264 ||
+                        std::binary_search(wanted_times_.begin(), wanted_times_.end(), packet_->pts);
+    decoder_->skip_frame = needed ? AVDISCARD_DEFAULT : AVDISCARD_NONREF;
     const int sent = avcodec_send_packet(decoder_.get(), draining_ ? nullptr : packet_.get());
     if (!draining_) av_packet_unref(packet_.get());
     if (sent < 0 && sent != AVERROR_EOF) broken("frame {} cannot be decoded: {}", decoded_, av_words(sent));
@@ -309,14 +377,53 @@ void VideoFile::convert() {
   }
 }
 
-void VideoFile::read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
+// Leaps from one wanted frame to the next. How many of the indices were served: not all of them where the
+// clip is not as its packets say, or broken.
+size_t VideoFile::read_by_index(std::span<const int64_t> indices, const Sink& sink,
+                                const std::function<bool()>& cancelled) {
+  const FrameIndex& index = *index_;
+  for (const int64_t i : indices) wanted_times_.push_back(index.time(i));
+  open_decoder();
+  int64_t reached = -1;  // the frame that came last
+  for (size_t i = 0; i < indices.size();) {
+    const int64_t frame = indices[i], key = index.key_before(frame);
+    if (key > reached + kWorthSeeking && !seek_to_frame(key)) return i;
+    while (reached < frame) {
+      check(cancelled);
+      try {
+        if (!next_frame()) return i;
+      } catch (const Error&) {
+        return i;
+      }
+      const auto here = index.frame_at(frame_->pts);
+      if (!here || *here > frame) return i;
+      reached = *here;
+      if (reached < frame) av_frame_unref(frame_.get());
+    }
+    decoded_ = reached + 1;
+    convert();
+    for (; i < indices.size() && indices[i] == frame; ++i) sink(i, image_);
+    av_frame_unref(frame_.get());
+  }
+  return indices.size();
+}
+
+void VideoFile::read(std::span<const int64_t> indices, const Sink& sink,
                      const std::function<bool()>& cancelled) {
   require(std::is_sorted(indices.begin(), indices.end()) && (indices.empty() || indices[0] >= 0),
           ErrorCode::kInvalidArgument, "[{}] frames are read in ascending order", path_.string());
+  frames_decoded_ = 0;
   if (indices.empty()) return;
+  size_t i = 0;
+  const int64_t unwanted = indices.back() + 1 - static_cast<int64_t>(indices.size());
+  if (unwanted >= kWorthIndexing && indices.back() < info_.total_frames && find_index(cancelled)) {
+    i = read_by_index(indices, sink, cancelled);
+    wanted_times_.clear();
+    if (i == indices.size()) return;
+  }
   open_decoder();
-  for (size_t i = 0; i < indices.size();) {
-    require(!cancelled || !cancelled(), ErrorCode::kCancelled, "[{}] cancelled", path_.string());
+  while (i < indices.size()) {
+    check(cancelled);
     if (!next_frame()) {
       broken("ends after {} frames ({:.2f} s); it says it has {}, and frame {} was asked for", decoded_,
              static_cast<double>(decoded_) / info_.fps.value_or(1.0), info_.total_frames, indices[i]);

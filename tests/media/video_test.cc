@@ -59,6 +59,64 @@ TEST(Video, ReadsAnyAscendingFramesAsOftenAsAsked) {
                Error);
 }
 
+// A few frames of many come by leaps, and are the ones that decoding all of them gives. The clips have 400
+// frames of 64 x 48 pixels and begin anew every 50 to 80, with frames out of order (B-frames, a pyramid of
+// them, open groups) and at uneven times.
+TEST(Video, FewFramesOfManyAreTheSameAndTheOthersAreLeftOut) {
+  for (const char* name :
+       {"long_h264.mp4", "long_open_gop.mkv", "long_uneven.mp4", "long_hevc.mp4", "long_vp9.webm"}) {
+    SCOPED_TRACE(name);
+    const auto reader = VideoReader::open(test::data_path("media") / name);
+    std::vector<uint64_t> hashes;
+    reader->read(all_frames(*reader), [&](size_t, const Image& frame) { hashes.push_back(hash_of(frame)); });
+    ASSERT_EQ(hashes.size(), 400U);
+    EXPECT_EQ(reader->frames_decoded(), 400);
+    const std::vector<std::vector<int64_t>> choices = {
+        {399}, {0, 399}, {130, 131, 260, 260, 399}, {0, 80, 160, 240, 320}, {59, 60, 61, 200, 201, 299, 350}};
+    for (const std::vector<int64_t>& indices : choices) {
+      size_t seen = 0;
+      reader->read(indices, [&](size_t i, const Image& frame) {
+        EXPECT_EQ(i, seen++);
+        EXPECT_EQ(hash_of(frame), hashes[static_cast<size_t>(indices[i])]) << "frame " << indices[i];
+      });
+      EXPECT_EQ(seen, indices.size());
+      EXPECT_LT(reader->frames_decoded(), 300);
+    }
+    reader->read(choices[0], [](size_t, const Image&) {});
+    EXPECT_LT(reader->frames_decoded(), 90) << "decoding begins at the last frame that it can begin at";
+    EXPECT_THROW(reader->read(
+                     choices[0], [](size_t, const Image&) {}, [] { return true; }),
+                 Error);
+    EXPECT_THROW(reader->read(std::vector<int64_t>{10, 400}, [](size_t, const Image&) {}), Error);
+  }
+}
+
+TEST(Video, LeapingThroughAnAlteredFileGivesFramesOrAnError) {
+  const test::TemporaryFolder folder;
+  const std::string whole = test::read_text(test::data_path("media/long_h264.mp4"));
+  std::mt19937 random(12);
+  int errors = 0, clips = 0;
+  for (int i = 0; i < 60; ++i) {
+    std::string altered = whole;
+    for (int k = 0; k < 1 + i % 8; ++k) altered[random() % altered.size()] = static_cast<char>(random());
+    test::write_text(folder / "altered.mp4", altered);
+    try {
+      const auto reader = VideoReader::open(folder / "altered.mp4");
+      const std::vector<int64_t> ends = {5, reader->info().total_frames - 1};
+      size_t seen = 0;
+      reader->read(ends, [&](size_t, const Image&) { ++seen; });
+      EXPECT_EQ(seen, ends.size());
+      ++clips;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("altered.mp4"), std::string::npos) << error.what();
+      ++errors;
+    }
+  }
+  std::printf("%d altered clips refused, %d read\n", errors, clips);
+  EXPECT_GT(errors, 0);
+  EXPECT_GT(clips, 0);
+}
+
 TEST(Video, PicturesAreFramesOfAClipWithoutARate) {
   const test::TemporaryFolder folder;
   const auto picture = test::data_path("../../examples/media/shapes.png");
