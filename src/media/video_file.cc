@@ -240,7 +240,6 @@ FrameIndex VideoFile::index_frames(const std::function<bool()>& cancelled) {
 
 bool VideoFile::find_index(const std::function<bool()>& cancelled) {
   if (!indexed_ && can_seek()) {
-    indexed_ = true;
     try {
       FrameIndex index = index_frames(cancelled);
       if (index.size() == info_.total_frames && index.finish()) index_ = std::move(index);
@@ -248,6 +247,7 @@ bool VideoFile::find_index(const std::function<bool()>& cancelled) {
         const Error& error) {  // decoding all says what is wrong, or that what is asked for lies before it
       if (error.code() == ErrorCode::kCancelled) throw;
     }
+    indexed_ = true;
   }
   return index_.has_value();
 }
@@ -382,6 +382,7 @@ void VideoFile::convert() {
 size_t VideoFile::read_by_index(std::span<const int64_t> indices, const Sink& sink,
                                 const std::function<bool()>& cancelled) {
   const FrameIndex& index = *index_;
+  wanted_times_.clear();
   for (const int64_t i : indices) wanted_times_.push_back(index.time(i));
   open_decoder();
   int64_t reached = -1;  // the frame that came last
@@ -418,9 +419,9 @@ void VideoFile::read(std::span<const int64_t> indices, const Sink& sink,
   const int64_t unwanted = indices.back() + 1 - static_cast<int64_t>(indices.size());
   if (unwanted >= kWorthIndexing && indices.back() < info_.total_frames && find_index(cancelled)) {
     i = read_by_index(indices, sink, cancelled);
-    wanted_times_.clear();
     if (i == indices.size()) return;
   }
+  wanted_times_.clear();
   open_decoder();
   while (i < indices.size()) {
     check(cancelled);

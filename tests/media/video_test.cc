@@ -88,6 +88,17 @@ TEST(Video, FewFramesOfManyAreTheSameAndTheOthersAreLeftOut) {
                      choices[0], [](size_t, const Image&) {}, [] { return true; }),
                  Error);
     EXPECT_THROW(reader->read(std::vector<int64_t>{10, 400}, [](size_t, const Image&) {}), Error);
+    bool stop = false;
+    const std::vector<int64_t> ends = {0, 399};
+    EXPECT_THROW(reader->read(
+                     ends, [&](size_t, const Image&) { stop = true; }, [&] { return stop; }),
+                 Error);
+    size_t seen = 0;  // what was left out then is there again
+    reader->read(all_frames(*reader), [&](size_t i, const Image& frame) {
+      EXPECT_EQ(i, seen++);
+      EXPECT_EQ(hash_of(frame), hashes[i]);
+    });
+    EXPECT_EQ(seen, 400U);
   }
 }
 
