@@ -128,6 +128,7 @@ class VideoFile final : public VideoReader {
   void describe();
   bool can_seek() const;
   bool find_index(const std::function<bool()>& cancelled);
+  void keep(FrameIndex index);
   FrameIndex index_frames(const std::function<bool()>& cancelled);
   void open_decoder();
   void rewind();
@@ -150,13 +151,13 @@ class VideoFile final : public VideoReader {
   std::unique_ptr<AVPacket, FreePacket> packet_{av_packet_alloc()};
   SwsContext* converter_ = nullptr;
   AVStream* stream_ = nullptr;
-  int64_t decoded_ = 0;  // frames that came out of the decoder so far
+  int64_t decoded_ = 0;  // the number of the frame that comes next: how many lie before it
   bool draining_ = false;
   bool used_ = false;     // the stream is no longer at its start
   bool indexed_ = false;  // or tried
   std::optional<FrameIndex> index_;
-  std::vector<int64_t>
-      wanted_times_;  // where not empty, frames that neither these nor others need are skipped
+  // Where not empty, frames of other times that no frame refers to are skipped.
+  std::vector<int64_t> wanted_times_;
   NarrowFrame narrow_;
   Image image_;
 };
@@ -203,8 +204,7 @@ void VideoFile::describe() {
   if (info_.total_frames <= 0) {  // not said: the packets are counted, which decodes nothing
     FrameIndex index = index_frames({});
     info_.total_frames = index.size();
-    if (index.finish() && can_seek()) index_ = std::move(index);
-    indexed_ = true;
+    keep(std::move(index));
   }
   if (info_.total_frames == 0) broken("has no frames");
   require(info_.total_frames <= limits_.max_frames, ErrorCode::kLimitExceeded,
@@ -238,15 +238,18 @@ FrameIndex VideoFile::index_frames(const std::function<bool()>& cancelled) {
   return index;
 }
 
+// Where it can be trusted.
+void VideoFile::keep(FrameIndex index) {
+  indexed_ = true;
+  if (can_seek() && index.size() == info_.total_frames && index.finish()) index_ = std::move(index);
+}
+
 bool VideoFile::find_index(const std::function<bool()>& cancelled) {
-  if (!indexed_ && can_seek()) {
-    try {
-      FrameIndex index = index_frames(cancelled);
-      if (index.size() == info_.total_frames && index.finish()) index_ = std::move(index);
-    } catch (
-        const Error& error) {  // decoding all says what is wrong, or that what is asked for lies before it
-      if (error.code() == ErrorCode::kCancelled) throw;
-    }
+  if (indexed_ || !can_seek()) return index_.has_value();
+  try {
+    keep(index_frames(cancelled));
+  } catch (const Error& error) {  // decoding all says what is wrong, or that what is wanted lies before it
+    if (error.code() == ErrorCode::kCancelled) throw;
     indexed_ = true;
   }
   return index_.has_value();

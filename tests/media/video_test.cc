@@ -83,7 +83,9 @@ TEST(Video, FewFramesOfManyAreTheSameAndTheOthersAreLeftOut) {
       EXPECT_LT(reader->frames_decoded(), 300);
     }
     reader->read(choices[0], [](size_t, const Image&) {});
-    EXPECT_LT(reader->frames_decoded(), 90) << "decoding begins at the last frame that it can begin at";
+    // Decoding begins at the last frame that it can begin at, 40 before the end of the first clip, of which
+    // those that no other needs are skipped.
+    EXPECT_LT(reader->frames_decoded(), std::string_view(name) == "long_h264.mp4" ? 30 : 90);
     EXPECT_THROW(reader->read(
                      choices[0], [](size_t, const Image&) {}, [] { return true; }),
                  Error);
