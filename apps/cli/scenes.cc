@@ -68,7 +68,7 @@ void add_scenes(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--ask", options->scenes.ask,
-                   "tasks (place, count, …: docs/scenes.md) to ask alone, in scenes that have any of them")
+                   "tasks (place, count, …: docs/scenes.md) to ask alone, in every scene")
       ->delimiter(',');
   command->add_flag("--tasks", options->write.tasks,
                     "tasks.jsonl for `eval` instead of scenes.jsonl for `train`");

@@ -7,10 +7,10 @@
 namespace vl3::scenes {
 
 void keep_tasks(std::vector<Turn>& turns, const std::vector<std::string>& tasks) {
-  const auto is_other = [&](const Turn& turn) {
+  if (tasks.empty()) return;
+  std::erase_if(turns, [&](const Turn& turn) {
     return std::find(tasks.begin(), tasks.end(), turn.task) == tasks.end();
-  };
-  if (!std::all_of(turns.begin(), turns.end(), is_other)) std::erase_if(turns, is_other);
+  });
 }
 
 void Questions::ask(const char* task, const std::vector<std::string>& phrasings, const std::string& answer) {

@@ -10,7 +10,7 @@
 
 namespace vl3::scenes {
 
-// Turns of these tasks alone, where there are any.
+// Turns of these tasks alone; of none: all.
 void keep_tasks(std::vector<Turn>& turns, const std::vector<std::string>& tasks);
 
 class Questions {

@@ -27,7 +27,7 @@ struct Options {
                              Kind::kDocument, Kind::kClip,  Kind::kText};
   int min_side = 84, max_side = 140;  // of pictures, in pixels; clips: up to max_side · 4 / 5
   int questions = 6;                  // of a scene at most
-  std::vector<std::string> ask;       // tasks; where a scene has any of them it asks nothing else
+  std::vector<std::string> ask;       // tasks; all, or every scene asks some of these and nothing else
 };
 
 // How a reply is compared: word for word (but for case and final punctuation), as a number within tolerance,
@@ -53,7 +53,11 @@ struct Scene {
   std::vector<Turn> turns;
 };
 
-// Throws kInvalidArgument for options without kinds.
+// Throws kInvalidArgument where options.ask names a task that these kinds never ask.
+void check_asked(Options options);
+
+// A scene that has nothing of options.ask is drawn again. Throws kInvalidArgument for options without kinds,
+// and where a thousand scenes have nothing of options.ask.
 Scene make_scene(const Options& options, uint64_t index);
 
 }  // namespace vl3::scenes

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <span>
 #include <system_error>
 
@@ -62,13 +61,8 @@ Json task_row(const Scene& scene, const Turn& turn, const std::string& id, const
   return row;
 }
 
-struct Written {
-  std::string lines;
-  std::set<std::string> tasks;  // of its questions
-};
-
-// Writes the scene's media.
-Written write_scene(const Options& options, bool tasks, uint64_t index, const fs::path& folder) {
+// Writes the scene's media; its rows.
+std::string write_scene(const Options& options, bool tasks, uint64_t index, const fs::path& folder) {
   const Scene scene = make_scene(options, index);
   std::string media;
   if (!scene.frames.empty()) {
@@ -77,19 +71,11 @@ Written write_scene(const Options& options, bool tasks, uint64_t index, const fs
     write_file(folder / media, clip ? encode_mp4(scene.frames, scene.fps) : encode_png(scene.frames[0]));
   }
   const std::string id = fmt::format("{:06}", index);
-  Written written;
-  for (const Turn& turn : scene.turns) written.tasks.insert(turn.task);
-  if (!tasks) written.lines = conversation_row(scene, id, media).dump() + "\n";
-  for (size_t i = 0; tasks && i < scene.turns.size(); ++i)
-    written.lines += task_row(scene, scene.turns[i], fmt::format("{}-{}", id, i), media).dump() + "\n";
-  return written;
-}
-
-void check_asked(const std::vector<std::string>& asked, const std::set<std::string>& tasks) {
-  for (const std::string& task : asked) {
-    require(tasks.contains(task), ErrorCode::kInvalidArgument, "[scenes] no scene asks \"{}\"; these ask {}",
-            task, fmt::join(tasks, ", "));
-  }
+  if (!tasks) return conversation_row(scene, id, media).dump() + "\n";
+  std::string rows;
+  for (size_t i = 0; i < scene.turns.size(); ++i)
+    rows += task_row(scene, scene.turns[i], fmt::format("{}-{}", id, i), media).dump() + "\n";
+  return rows;
 }
 
 }  // namespace
@@ -98,28 +84,24 @@ void write_scenes(ThreadPool& threads, const Options& options, const WriteOption
                   const fs::path& out) {
   require(!fs::exists(out), ErrorCode::kInvalidArgument, "[{}] exists already", out.string());
   require(write.count > 0, ErrorCode::kInvalidArgument, "[scenes] count is 0, at least 1");
+  check_asked(options);
   NewFolder folder(out);
   for (uint64_t thousand = write.first / 1000; thousand <= (write.first + write.count - 1) / 1000; ++thousand)
     fs::create_directories(folder.path() / fmt::format("media/{:03}", thousand));
   AtomicFile rows(folder.path() / (write.tasks ? "tasks.jsonl" : "scenes.jsonl"));
-  std::set<std::string> tasks;
   constexpr int64_t kAtOnce = 1024;
   const auto total = static_cast<int64_t>(write.count);
   for (int64_t begin = 0; begin < total; begin += kAtOnce) {
-    std::vector<Written> written(static_cast<size_t>(std::min(kAtOnce, total - begin)));
+    std::vector<std::string> written(static_cast<size_t>(std::min(kAtOnce, total - begin)));
     threads.parallel_for(static_cast<int64_t>(written.size()), 8, [&](int64_t from, int64_t to, int) {
       for (int64_t i = from; i < to; ++i)
         written[static_cast<size_t>(i)] =
             write_scene(options, write.tasks, write.first + static_cast<uint64_t>(begin + i), folder.path());
     });
-    for (const Written& w : written) {
-      rows.write(w.lines);
-      tasks.insert(w.tasks.begin(), w.tasks.end());
-    }
+    for (const std::string& lines : written) rows.write(lines);
     if (write.progress) write.progress(begin + static_cast<int64_t>(written.size()), total);
     require(!write.cancelled || !write.cancelled(), ErrorCode::kCancelled, "[scenes] cancelled");
   }
-  check_asked(options.ask, tasks);
   rows.commit();
   folder.commit();
 }
