@@ -1,23 +1,15 @@
 // Clips through FFmpeg's libraries: demuxed and decoded as a stream, one frame converted at a time.
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
-#include <libavutil/imgutils.h>
-#include <libavutil/opt.h>
-#include <libswscale/swscale.h>
 }
 
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 
 #include "base/check.h"
-#include "media/deep_colour.h"
+#include "media/file_source.h"
+#include "media/frame_converter.h"
 #include "media/frame_index.h"
 #include "vl3/video.h"
 
@@ -35,7 +27,6 @@ constexpr const char* kCodecs =
     "mjpeg,mjpegb,"
     "gif,png,apng,webp,theora,wmv1,wmv2,wmv3,vc1,msmpeg4,msmpeg4v2,msmpeg4v1,prores,dnxhd,rawvideo,ffv1,"
     "huffyuv,utvideo";
-constexpr int kIoBytes = 1 << 16;
 constexpr int kDecodeThreads = 2;
 // Below so many frames that nobody wants, all are decoded: indexing would not pay.
 constexpr int64_t kWorthIndexing = 128;
@@ -46,51 +37,6 @@ std::string av_words(int error) {
   av_strerror(error, text, sizeof text);
   return text;
 }
-
-// A file as FFmpeg reads it: no protocol, no name, just bytes.
-class FileSource {
- public:
-  explicit FileSource(const fs::path& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    const int error = errno;
-    require(fd_ >= 0, error == ENOENT || error == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo,
-            "[{}] cannot open: {}", path.string(), std::generic_category().message(error));
-    struct stat status {};
-    ::fstat(fd_, &status);
-    size_ = status.st_size;
-    auto* buffer = static_cast<unsigned char*>(av_malloc(kIoBytes));
-    io_ = avio_alloc_context(buffer, kIoBytes, 0, this, &read, nullptr, &seek);
-    if (io_ == nullptr) {
-      av_free(buffer);
-      ::close(fd_);
-      fail(ErrorCode::kOutOfMemory, "[{}] no memory to read it", path.string());
-    }
-  }
-  ~FileSource() {
-    av_freep(&io_->buffer);
-    avio_context_free(&io_);
-    ::close(fd_);
-  }
-  FileSource(const FileSource&) = delete;
-  FileSource& operator=(const FileSource&) = delete;
-  AVIOContext* io() const { return io_; }
-  int64_t size() const { return size_; }
-
- private:
-  static int read(void* self, uint8_t* target, int bytes) {
-    ssize_t got;
-    do got = ::read(static_cast<FileSource*>(self)->fd_, target, static_cast<size_t>(bytes));
-    while (got < 0 && errno == EINTR);
-    return got > 0 ? static_cast<int>(got) : got == 0 ? AVERROR_EOF : AVERROR(errno);
-  }
-  static int64_t seek(void* self, int64_t offset, int whence) {
-    auto* source = static_cast<FileSource*>(self);
-    if (whence == AVSEEK_SIZE) return source->size_;
-    return ::lseek(source->fd_, offset, whence & ~AVSEEK_FORCE);
-  }
-  int fd_;
-  int64_t size_ = 0;
-  AVIOContext* io_ = nullptr;
-};
 
 struct FreeFormat {
   void operator()(AVFormatContext* p) const { avformat_close_input(&p); }
@@ -114,7 +60,6 @@ class VideoFile final : public VideoReader {
     open_container();
     describe();
   }
-  ~VideoFile() override { sws_freeContext(converter_); }
 
   void read(std::span<const int64_t> indices, const Sink& sink,
             const std::function<bool()>& cancelled) override;
@@ -149,7 +94,6 @@ class VideoFile final : public VideoReader {
   std::unique_ptr<AVCodecContext, FreeCodec> decoder_;
   std::unique_ptr<AVFrame, FreeFrame> frame_{av_frame_alloc()};
   std::unique_ptr<AVPacket, FreePacket> packet_{av_packet_alloc()};
-  SwsContext* converter_ = nullptr;
   AVStream* stream_ = nullptr;
   int64_t decoded_ = 0;  // the number of the frame that comes next: how many lie before it
   bool draining_ = false;
@@ -158,7 +102,7 @@ class VideoFile final : public VideoReader {
   std::optional<FrameIndex> index_;
   // Where not empty, frames of other times that no frame refers to are skipped.
   std::vector<int64_t> wanted_times_;
-  NarrowFrame narrow_;
+  FrameConverter converter_;
   Image image_;
 };
 
@@ -335,7 +279,7 @@ bool VideoFile::next_frame() {
   }
 }
 
-// frame_ → image_, with the matrix and range that the frame says, as PyAV's to_ndarray(format="rgb24").
+// frame_ → image_
 void VideoFile::convert() {
   const int height = frame_->height, width = frame_->width;
   require(height > 0 && width > 0 && height <= limits_.max_pixels / width, ErrorCode::kLimitExceeded,
@@ -345,39 +289,9 @@ void VideoFile::convert() {
     broken("frame {} has {} x {} pixels; the clip says {} x {}", decoded_ - 1, width, height, info_.width,
            info_.height);
   }
-  const bool deep = is_deep_420(frame_->format);
-  if (deep) narrow(*frame_, narrow_);
-  const uint8_t* narrow_planes[4] = {narrow_.y.data(), narrow_.u.data(), narrow_.v.data(), nullptr};
-  const int narrow_strides[4] = {static_cast<int>(narrow_.luma_stride),
-                                 static_cast<int>(narrow_.chroma_stride),
-                                 static_cast<int>(narrow_.chroma_stride), 0};
-  converter_ = sws_getCachedContext(
-      converter_, width, height, deep ? AV_PIX_FMT_YUV422P : static_cast<AVPixelFormat>(frame_->format),
-      width, height, AV_PIX_FMT_RGB24, deep ? SWS_BILINEAR | SWS_ACCURATE_RND : SWS_BILINEAR, nullptr,
-      nullptr, nullptr);
-  require(converter_ != nullptr, ErrorCode::kUnsupported,
-          "[{}] frames of pixel format {} cannot be converted", path_.string(), frame_->format);
-  const int* matrix =
-      sws_getCoefficients(frame_->colorspace == AVCOL_SPC_RGB ? SWS_CS_DEFAULT : frame_->colorspace);
-  sws_setColorspaceDetails(converter_, matrix, frame_->color_range == AVCOL_RANGE_JPEG ? 1 : 0, matrix, 1, 0,
-                           1 << 16, 1 << 16);
-  image_.height = height;
-  image_.width = width;
-  image_.mode = "RGB";
-  // Its inner loops write whole groups of columns past a row's end, and leave out a last group that has no
-  // room there.
-  const int stride = (width + 63) / 64 * 64 * 3;
-  std::vector<uint8_t> padded(static_cast<size_t>(stride) * static_cast<size_t>(height) + 64);
-  uint8_t* planes[4] = {padded.data(), nullptr, nullptr, nullptr};
-  const int strides[4] = {stride, 0, 0, 0};
-  const int rows = sws_scale(converter_, deep ? narrow_planes : frame_->data,
-                             deep ? narrow_strides : frame_->linesize, 0, height, planes, strides);
-  if (rows != height) broken("frame {} cannot be converted: {}", decoded_ - 1, av_words(rows));
-  image_.rgb.resize(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
-  for (int y = 0; y < height; ++y) {
-    std::copy_n(padded.data() + static_cast<ptrdiff_t>(y) * stride, width * 3,
-                image_.rgb.data() + static_cast<ptrdiff_t>(y) * width * 3);
-  }
+  require(converter_(*frame_, image_), ErrorCode::kUnsupported,
+          "[{}] frame {} of pixel format {} cannot be converted", path_.string(), decoded_ - 1,
+          frame_->format);
 }
 
 // Leaps from one wanted frame to the next. How many of the indices were served: not all of them where the

@@ -12,6 +12,7 @@
 
 #include "scenes/vocabulary.h"
 #include "support/support.h"
+#include "vl3/error.h"
 
 namespace vl3::scenes {
 namespace {
