@@ -18,6 +18,8 @@ constexpr int64_t kDepth = 768;  // words
 // Joining chains costs a few percent of the time.
 constexpr int64_t kChain = 256, kShortChain = 64, kLongRow = 512;
 constexpr int64_t kPanels = 4;                // of a task
+constexpr int64_t kSide = 192;                // of a task's block where A is turned, at most
+constexpr int64_t kShortSide = 48;            // to have enough of them
 constexpr int64_t kColumnBytes = 384 << 10;   // of quantised weights in a task, likewise
 constexpr int64_t kFewRowsBytes = 128 << 10;  // of weights in a task that streams them: threads end together
 
@@ -27,10 +29,8 @@ int64_t rows_of(const KernelSet& kernels, Form form) {
   return form == Form::kF32 ? kernels.tile_rows : kernels.quad_rows;
 }
 
-// Where A is turned the rows of as many tiles as fit are copied behind the panels, as [words][tile_columns].
-int64_t turned_at_once(const KernelSet& kernels, Form form) {
-  return kernels.tile_columns - kernels.tile_columns % rows_of(kernels, form);
-}
+// Of a strip of a turned A as wide as a tile is tall, [kChain][rows]: whole vectors are stored, past its end.
+int64_t strip_words(int64_t rows, const KernelSet& kernels) { return kChain * rows + kernels.width; }
 
 int64_t columns_of(const MatmulColumns& product) { return product.w->dim(product.turned ? 1 : 0); }
 
@@ -41,6 +41,27 @@ struct Task {
   const MatmulColumns* product;
   Form form;
   int64_t n0, n1, m0, m1;
+};
+
+// Rows of a block that is copied soon, brought into the second-level cache by and by.
+class Ahead {
+ public:
+  // Rows of so many bytes, asked for in so many steps.
+  Ahead(const void* first, int64_t stride, int64_t bytes, int64_t rows, int64_t steps)
+      : next_(static_cast<const std::byte*>(first)),
+        stride_(stride),
+        bytes_(bytes),
+        rows_(rows),
+        steps_(steps) {}
+
+  void step() {
+    for (due_ += rows_; due_ >= steps_; due_ -= steps_, next_ += stride_)
+      for (int64_t b = 0; b < bytes_; b += 64) __builtin_prefetch(next_ + b, 0, 2);
+  }
+
+ private:
+  const std::byte* next_;
+  int64_t stride_, bytes_, rows_, steps_, due_ = 0;
 };
 
 struct Multiply {
@@ -132,24 +153,63 @@ struct Multiply {
     }
     const int64_t element = static_cast<int64_t>(size_of(p.w->dtype()));
     const auto at = [&](int64_t k, int64_t n) { return p.w->raw() + (k * n_total + n) * element; };
-    if (task.form == Form::kPairs) {
-      packed_tiles(
-          task, a.pairs, p.c, n_total, finish,
-          [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* panel) {
-            for (int64_t i = 0; i < depth; ++i) {
-              const int64_t k = 2 * (k0 + i);
-              pair_up(at(k, n), k + 1 < a.k ? at(k + 1, n) : nullptr, p.w->dtype(), count,
-                      reinterpret_cast<uint32_t*>(panel) + i * step);
-            }
-          },
-          tile_bf16(task, n_total));
-    } else {
-      packed_tiles(
-          task, a.k, p.c, n_total, finish,
-          [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* panel) {
-            kernels.pack_rows(at(k0, n), weight_type(*p.w), n_total, count, depth, panel);
-          },
-          tile_f32(task, n_total));
+    const auto pack = [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* panel) {
+      kernels.pack_rows(at(k0, n), weight_type(*p.w), n_total, count, depth, panel);
+    };
+    const auto pack_pairs = [&](int64_t n, int64_t count, int64_t k0, int64_t depth, float* panel) {
+      for (int64_t i = 0; i < depth; ++i) {
+        const int64_t k = 2 * (k0 + i);
+        pair_up(at(k, n), k + 1 < a.k ? at(k + 1, n) : nullptr, p.w->dtype(), count,
+                reinterpret_cast<uint32_t*>(panel) + i * step);
+      }
+    };
+    if (a.turned && task.form == Form::kPairs)
+      strips(task, a.bf16, a.pairs, pack_pairs, kernels.tile_pairs_turned);
+    else if (a.turned)
+      strips(task, a.f32, a.k, pack, kernels.tile_turned);
+    else if (task.form == Form::kPairs)
+      packed_tiles(task, a.pairs, p.c, n_total, finish, pack_pairs, tile_bf16(n_total));
+    else
+      packed_tiles(task, a.k, p.c, n_total, finish, pack, tile_f32(n_total));
+    if (a.turned) finish(task.m0, task.m1 - task.m0);
+  }
+
+  // Where A is turned, both sides are copied: strips of A once for a chain of k, against one panel of w after
+  // the other, so that what is copied is little beside what is multiplied. What is copied next is asked for
+  // meanwhile.
+  template <class Word, class Pack>
+  void strips(const Task& task, const Word* all, int64_t words, Pack&& pack,
+              void (*multiply)(const Word*, int64_t, const Word*, int64_t, int64_t, int64_t, int64_t, float*,
+                               int64_t, bool)) const {
+    const MatmulColumns& p = *task.product;
+    const int64_t rows = rows_of(kernels, task.form), step = kernels.tile_columns, n_total = columns_of(p);
+    const int64_t stride = strip_words(rows, kernels), chain = a.k < kLongRow ? kShortChain : kChain;
+    const int64_t m = task.m1 - task.m0, tiles = (m + rows - 1) / rows;
+    const int64_t panels = (task.n1 - task.n0 + step - 1) / step;
+    const int64_t element = static_cast<int64_t>(size_of(p.w->dtype())),
+                  w_rows = task.form == Form::kPairs ? 2 : 1;  // of a word
+    float *panel = scratch, *copy = scratch + kChain * step;
+    for (int64_t k0 = 0; k0 < words; k0 += chain) {
+      const int64_t depth = std::min(chain, words - k0), then = std::min(chain, words - k0 - depth);
+      const Word* block = all + k0 * a.m + task.m0;
+      kernels.pack_strips(reinterpret_cast<const float*>(block), a.m, m, depth, rows, stride,
+                          copy);  // a pair is moved like an f32
+      Ahead next_block(block + depth * a.m, a.m * 4, m * 4, then, tiles * panels);
+      for (int64_t n = task.n0; n < task.n1; n += step) {
+        const int64_t count = std::min(step, task.n1 - n);
+        pack(n, count, k0, depth, panel);
+        const bool last = n + step >= task.n1;
+        const int64_t next_k = last ? k0 + depth : k0, next_n = last ? task.n0 : n + step;
+        Ahead next_panel(p.w->raw() + (next_k * w_rows * n_total + next_n) * element, n_total * element,
+                         step * element, (last ? then : depth) * w_rows, tiles);
+        for (int64_t row = task.m0; row < task.m1; row += rows) {
+          multiply(reinterpret_cast<const Word*>(copy + (row - task.m0) / rows * stride), rows,
+                   reinterpret_cast<const Word*>(panel), step, std::min(rows, task.m1 - row), count, depth,
+                   p.c + row * n_total + n, n_total, p.accumulate || k0 > 0);
+          next_panel.step();
+          next_block.step();
+        }
+      }
     }
   }
 
@@ -166,45 +226,23 @@ struct Multiply {
     std::fill(target + count, target + kernels.tile_columns, 0u);
   }
 
-  auto tile_f32(const Task& task, int64_t n_total) const {
-    return [this, &task, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
-                                  int64_t depth, float* target, bool accumulate) {
+  auto tile_f32(int64_t n_total) const {
+    return [this, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
+                           int64_t depth, float* target, bool accumulate) {
       const int64_t step = kernels.tile_columns, chain = a.k < kLongRow ? kShortChain : kChain;
-      const auto multiply = a.turned ? kernels.tile_turned : kernels.tile;
-      const float* rows = a.turned ? turned_rows(task, row) : a.f32 + row * a.k + k0;
-      const int64_t ld = a.turned ? step : a.k, next = a.turned ? step : 1;  // to the next row; the next k
+      const float* rows = a.f32 + row * a.k + k0;
       for (int64_t k = 0; k < depth; k += chain) {
-        multiply(rows + k * next, ld, panel + k * step, step, m, count, std::min(chain, depth - k), target,
-                 n_total, accumulate || k > 0);
+        kernels.tile(rows + k, a.k, panel + k * step, step, m, count, std::min(chain, depth - k), target,
+                     n_total, accumulate || k > 0);
       }
     };
   }
-  auto tile_bf16(const Task& task, int64_t n_total) const {
-    return [this, &task, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
-                                  int64_t depth, float* target, bool accumulate) {
-      const int64_t step = kernels.tile_columns;
-      const auto multiply = a.turned ? kernels.tile_pairs_turned : kernels.tile_pairs;
-      const uint32_t* rows =
-          a.turned ? reinterpret_cast<const uint32_t*>(turned_rows(task, row)) : a.bf16 + row * a.pairs + k0;
-      multiply(rows, a.turned ? step : a.pairs, reinterpret_cast<const uint32_t*>(panel), step, m, count,
-               depth, target, n_total, accumulate);
+  auto tile_bf16(int64_t n_total) const {
+    return [this, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
+                           int64_t depth, float* target, bool accumulate) {
+      kernels.tile_pairs(a.bf16 + row * a.pairs + k0, a.pairs, reinterpret_cast<const uint32_t*>(panel),
+                         kernels.tile_columns, m, count, depth, target, n_total, accumulate);
     };
-  }
-
-  // The last turned rows of A come with some before them, so that whole vectors are copied.
-  int64_t turned_start(const Task& task, int64_t row) const {
-    const int64_t first = row - (row - task.m0) % turned_at_once(kernels, task.form);
-    return std::max<int64_t>(0, std::min(first, a.m - kernels.tile_columns));
-  }
-  float* turned_copy() const { return scratch + kPanels * kernels.tile_columns * std::min(kDepth, a.k); }
-  const float* turned_rows(const Task& task, int64_t row) const {
-    return turned_copy() + row - turned_start(task, row);
-  }
-  void copy_turned_rows(const Task& task, int64_t row, int64_t k0, int64_t depth) const {
-    const void* all = task.form == Form::kPairs ? static_cast<const void*>(a.bf16) : a.f32;
-    const int64_t start = turned_start(task, row), count = std::min(kernels.tile_columns, a.m - start);
-    kernels.pack_rows(static_cast<const float*>(all) + k0 * a.m + start, WeightType::kF32, a.m, count, depth,
-                      turned_copy());  // a pair is moved like an f32
   }
 
   // pack(n, count, k0, depth, panel) fills a panel, tile(row, m, panel, count, k0, depth, target, accumulate)
@@ -221,8 +259,6 @@ struct Multiply {
       const int64_t rows = rows_of(kernels, task.form);
       for (int64_t row = task.m0; row < task.m1; row += rows) {
         const int64_t m = std::min(rows, task.m1 - row);
-        if (a.turned && (row - task.m0) % turned_at_once(kernels, task.form) == 0)
-          copy_turned_rows(task, row, k0, depth);
         for (int64_t n = task.n0; n < task.n1; n += step) {
           tile(row, m, panel(n), std::min(step, task.n1 - n), k0, depth, c + row * n_total + n,
                task.product->accumulate || k0 > 0);
@@ -248,7 +284,7 @@ struct Multiply {
             kernels.pack(first, weight_type(w), a.k, count, depth, panel);
           }
         },
-        tile_f32(task, n_total));
+        tile_f32(n_total));
   }
 
   template <class Finish>
@@ -262,13 +298,36 @@ struct Multiply {
           kernels.pack_pairs(rows + n * a.k + 2 * k0, a.k, count, depth, odd,
                              reinterpret_cast<uint32_t*>(panel));
         },
-        tile_bf16(task, n_total));
+        tile_bf16(n_total));
   }
 };
+
+// Blocks of C as near to squares as makes enough of them: every task copies its columns of both sides.
+void cut_turned(const Context& context, const Operand& a, const MatmulColumns& product,
+                std::vector<Task>& tasks) {
+  const KernelSet& kernels = context.kernels();
+  const Form form = form_of(context, product);
+  const int64_t n = columns_of(product), enough = 2 * context.threads().size();
+  const auto parts = [](int64_t length, int64_t side) { return (length + side - 1) / side; };
+  int64_t across = parts(n, kSide), down = parts(a.m, kSide);
+  while (across * down < enough) {
+    const bool wide = n / across > a.m / down;
+    int64_t& more = wide ? across : down;
+    if ((wide ? n : a.m) / (more + 1) < kShortSide) break;
+    ++more;
+  }
+  const int64_t columns = round_up(parts(n, across), kernels.tile_columns),
+                rows = round_up(parts(a.m, down), rows_of(kernels, form));
+  for (int64_t n0 = 0; n0 < n; n0 += columns) {
+    for (int64_t m0 = 0; m0 < a.m; m0 += rows)
+      tasks.push_back({&product, form, n0, std::min(n0 + columns, n), m0, std::min(m0 + rows, a.m)});
+  }
+}
 
 // How the columns and rows of a product are cut into tasks: enough of them for the threads, tall ones first,
 // since every task packs the weights of its columns or has them in cache.
 void cut(const Context& context, const Operand& a, const MatmulColumns& product, std::vector<Task>& tasks) {
+  if (a.turned) return cut_turned(context, a, product, tasks);
   const KernelSet& kernels = context.kernels();
   const Form form = form_of(context, product);
   const bool few = a.m <= kFewRows && !product.turned;
@@ -282,12 +341,10 @@ void cut(const Context& context, const Operand& a, const MatmulColumns& product,
   else if (quantized)
     columns = round_up(std::max<int64_t>(1, kColumnBytes / row_bytes), step);
   const int64_t enough = (few ? 8 : 4) * threads;
-  // Turned rows are copied by every task, so that these stay wide and share the rows instead.
-  while (!a.turned && columns > step && (n + columns - 1) / columns < enough)
-    columns = round_up(columns / 2, step);
-  const int64_t across = (n + columns - 1) / columns, least = a.turned ? enough : 2 * threads;
+  while (columns > step && (n + columns - 1) / columns < enough) columns = round_up(columns / 2, step);
+  const int64_t across = (n + columns - 1) / columns, least = 2 * threads;
   const int64_t wanted = few || across >= least ? 1 : (least + across - 1) / across;
-  const int64_t tile = a.turned ? turned_at_once(kernels, form) : rows_of(kernels, form);
+  const int64_t tile = rows_of(kernels, form);
   const int64_t rows = few ? a.m : std::max(tile, round_up((a.m + wanted - 1) / wanted, tile));
   for (int64_t n0 = 0; n0 < n; n0 += columns) {
     for (int64_t m0 = 0; m0 < a.m; m0 += rows) {
@@ -298,12 +355,20 @@ void cut(const Context& context, const Operand& a, const MatmulColumns& product,
 
 // f32 of scratch that a thread needs.
 int64_t scratch_words(const Context& context, const Operand& a, std::span<const MatmulColumns> products) {
-  const int64_t step = context.kernels().tile_columns;
+  const KernelSet& kernels = context.kernels();
+  const int64_t step = kernels.tile_columns;
+  if (a.turned) {
+    int64_t most = 0;
+    for (const MatmulColumns& p : products) {
+      const int64_t rows = rows_of(kernels, form_of(context, p));
+      most = std::max(most, (kSide + rows - 1) / rows * strip_words(rows, kernels));
+    }
+    return kChain * step + most;
+  }
   int64_t words = kPanels * step * std::min(kDepth, a.k);
   for (const MatmulColumns& p : products) {
     if (is_quantized(p.w->dtype()) && form_of(context, p) == Form::kF32) return words + step * a.k;
   }
-  if (a.turned) return words + step * std::min(kDepth, a.k);
   const bool turned = std::any_of(products.begin(), products.end(), [](const auto& p) { return p.turned; });
   return a.m <= kFewRows && !turned ? 0 : words;
 }

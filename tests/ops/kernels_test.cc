@@ -84,6 +84,29 @@ TEST_P(Kernels, PackAndTileOfEverySize) {
   printf("%lld tiles equal\n", static_cast<long long>(count));
 }
 
+TEST_P(Kernels, StripsOfEveryWidth) {
+  constexpr int64_t kAround = 5;  // more columns than are asked for
+  for (const int64_t rows : {1, 6, 8, 12, 14, 16, 32}) {
+    for (const int64_t m : {1, 6, 13, 16, 31, 96}) {
+      for (const int64_t k : {1, 3, 40}) {
+        Random random(static_cast<uint64_t>(rows * 1000 + m * 10 + k));
+        const Tensor a = random.tensor({k, m + kAround});
+        const int64_t strips = (m + rows - 1) / rows, stride = k * rows + set().width;
+        Guarded target(strips * stride);
+        set().pack_strips(a.data<float>(), m + kAround, m, k, rows, stride, target.data());
+        ASSERT_TRUE(target.intact()) << rows << ' ' << m << ' ' << k;
+        for (int64_t j = 0; j < m; ++j) {
+          for (int64_t i = 0; i < k; ++i) {
+            ASSERT_EQ(target.data()[j / rows * stride + i * rows + j % rows],
+                      a.data<float>()[i * (m + kAround) + j])
+                << rows << ' ' << m << ' ' << k;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_P(Kernels, PairsOfEverySize) {
   if (set().tile_pairs == nullptr) GTEST_SKIP() << "no products of bf16 pairs on this path and processor";
   const int64_t columns = set().tile_columns;

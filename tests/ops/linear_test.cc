@@ -98,11 +98,11 @@ TEST_P(Linear, MatchesTheOracleAndStaysInItsBuffer) {
   printf("%lld products equal, largest error %.3g\n", static_cast<long long>(count), largest);
 }
 
-// sum [N, K] += dyᵀ x: N around the tiles and the vectors that rows are copied in, T around the depth of a
-// block.
+// sum [N, K] += dyᵀ x: N around the tiles, the vectors that rows are copied in and a task's block, T around
+// the chains of sums.
 TEST_P(Linear, WeightGradientsOfEverySizeMatchTheOracle) {
   Context exact(options()), rounding(options(2, Compute::kAuto));
-  for (const int64_t n : {1, 5, 14, 15, 31, 32, 33, 47, 70}) {
+  for (const int64_t n : {1, 5, 14, 15, 31, 32, 33, 47, 70, 230}) {
     for (const int64_t k : {4, 33, 130}) {
       for (const int64_t t : {1, 2, 7, 300, 769, 1537}) {
         Random random(static_cast<uint64_t>(n * 1000003 + k * 1009 + t));

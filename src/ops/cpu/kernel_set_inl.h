@@ -18,6 +18,7 @@ constexpr vl3::KernelSet kernel_set(const char* name) {
           .narrow_f16 = narrow_f16,
           .pack = pack,
           .pack_rows = pack_rows,
+          .pack_strips = pack_strips,
           .tile = tile<false>,
           .tile_turned = tile<true>,
           .dots = dots,

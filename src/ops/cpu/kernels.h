@@ -44,6 +44,10 @@ struct KernelSet {
   void (*pack)(const void* w, WeightType type, int64_t ldw, int64_t n, int64_t k, float* target);
   // k rows of W, n ≤ tile_columns elements of each, row stride ldw → [k][tile_columns] f32, the rest zero.
   void (*pack_rows)(const void* w, WeightType type, int64_t ldw, int64_t n, int64_t k, float* target);
+  // Columns of A [k, m], row stride lda, in strips of as many as rows: strip s → target + s · stride,
+  // [k][rows], up to width words past it written as well. Words may be anything of 32 bits.
+  void (*pack_strips)(const float* a, int64_t lda, int64_t m, int64_t k, int64_t rows, int64_t stride,
+                      float* target);
   // m ≤ tile_rows, n ≤ tile_columns.
   void (*tile)(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, int64_t n, int64_t k,
                float* c, int64_t ldc, bool accumulate);

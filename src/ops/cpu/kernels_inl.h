@@ -134,6 +134,20 @@ void pack_rows(const void* w, WeightType type, int64_t ldw, int64_t n, int64_t k
   });
 }
 
+void pack_strips(const float* a, int64_t lda, int64_t m, int64_t k, int64_t rows, int64_t stride,
+                 float* target) {
+  const int64_t stored = (rows + kWidth - 1) / kWidth * kWidth;
+  for (int64_t i = 0; i < k; ++i) {
+    const float* row = a + i * lda;
+    float* strip = target + i * rows;
+    int64_t j = 0;
+    for (; j + stored <= m; j += rows, strip += stride)
+      for (int64_t v = 0; v < stored; v += kWidth) store(strip + v, load(row + j + v));
+    for (; j < m; j += rows, strip += stride)
+      for (int64_t v = 0; v < rows && j + v < m; ++v) strip[v] = row[j + v];
+  }
+}
+
 void transpose(const float* source, int64_t ld, int64_t rows, int64_t columns, float* target,
                int64_t target_ld) {
   const int64_t padded = (rows + kWidth - 1) / kWidth * kWidth;
