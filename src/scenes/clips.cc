@@ -164,6 +164,7 @@ void ask_about_events(Random& random, const std::vector<Thing>& things, const st
       {fmt::format("does the {} change before the {}?", things[a].name(), things[b].name()),
        fmt::format("does something happen to the {} before the {}?", things[a].name(), things[b].name())},
       swapped ? "no" : "yes");
+  questions.may_open();
 }
 
 // Shapes appear, vanish or change colour, one after the other.

@@ -37,6 +37,15 @@ void Questions::keep_one_of_each_subject() {
   });
 }
 
+void Questions::open(const Options& options, std::vector<Turn>& turns) {
+  std::vector<Turn> opening = {*opening_};
+  keep_tasks(opening, options.ask);
+  const auto is_it = [&](const Turn& turn) { return turn.question == opening_->question; };
+  if (opening.empty() || std::any_of(turns.begin(), turns.end(), is_it) || !random_.chance(0.5)) return;
+  turns.insert(turns.begin(), opening[0]);
+  if (static_cast<int>(turns.size()) > options.questions) turns.pop_back();
+}
+
 std::vector<Turn> Questions::choose(const Options& options) {
   random_.shuffle(all_);
   keep_tasks(all_, options.ask);
@@ -53,6 +62,7 @@ std::vector<Turn> Questions::choose(const Options& options) {
   for (auto& [round, turn] : ordered)
     if (static_cast<int>(turns.size()) < options.questions) turns.push_back(std::move(turn));
   random_.shuffle(turns);
+  if (options.split == Split::kTrain && opening_) open(options, turns);
   return turns;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // What can be asked about a scene, and the choice of what is asked.
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,10 @@ class Questions {
   // The subjects of questions asked from now on.
   void about(std::vector<int> subjects) { subjects_ = std::move(subjects); }
 
+  // The last question asked is told apart: to train on, it opens half of the scenes whatever the others are
+  // about. For what needs two things together, and says little of either.
+  void may_open() { opening_ = all_.back(); }
+
   // Those of the tasks of options.ask, or all; at most options.questions of them in random order: one of
   // every task before a second one of any. To train on, no two are about the same subject: the later one
   // would be answered from the earlier one, without a look at the picture.
@@ -34,9 +39,11 @@ class Questions {
 
  private:
   void keep_one_of_each_subject();
+  void open(const Options& options, std::vector<Turn>& turns);
 
   Random& random_;
   std::vector<Turn> all_;
+  std::optional<Turn> opening_;
   std::vector<int> subjects_;
 };
 

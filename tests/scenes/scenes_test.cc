@@ -330,5 +330,28 @@ TEST(Scenes, WhatTellsEverythingIsAskedLastOrAloneInTraining) {
   EXPECT_GT(tested_before_others, 20);
 }
 
+TEST(Scenes, ComparisonsOfEventsOpenClipsInTraining) {
+  const auto compares = [](const Turn& turn) {
+    return turn.question.find(" before the ") != std::string::npos;
+  };
+  int opened = 0, with_others = 0, possible = 0;
+  for (uint64_t i = 0; i < 400; ++i) {
+    Options options = all_questions(Split::kTrain, {Kind::kClip});
+    options.ask = {"event_order"};
+    const std::vector<Turn> turns = make_scene(options, i).turns;
+    EXPECT_LE(std::count_if(turns.begin(), turns.end(), compares), 1) << i;
+    opened += compares(turns[0]);
+    with_others += compares(turns[0]) && turns.size() > 1;
+    std::set<std::string> answers;
+    for (const Turn& turn : turns) answers.insert(turn.answer);
+    possible += answers.size() > 1 || std::any_of(turns.begin(), turns.end(), compares);
+    options.split = Split::kTest;
+    options.ask = {"event_time"};
+    for (const Turn& turn : make_scene(options, i).turns) EXPECT_FALSE(compares(turn)) << i;
+  }
+  EXPECT_GT(with_others, 50);
+  EXPECT_NEAR(opened, possible * 2 / 3, possible / 6) << "half, and those that would be asked it anyway";
+}
+
 }  // namespace
 }  // namespace vl3::scenes
