@@ -64,6 +64,13 @@ class Ahead {
   int64_t stride_, bytes_, rows_, steps_, due_ = 0;
 };
 
+// What a tile writes when it is done, brought near while it multiplies.
+void expect(const float* c, int64_t stride, int64_t rows, int64_t columns) {
+  constexpr int64_t kLine = 16;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; j += kLine) __builtin_prefetch(c + i * stride + j, 1);
+}
+
 struct Multiply {
   const KernelSet& kernels;
   const Operand& a;
@@ -203,9 +210,12 @@ struct Multiply {
         Ahead next_panel(p.w->raw() + (next_k * w_rows * n_total + next_n) * element, n_total * element,
                          step * element, (last ? then : depth) * w_rows, tiles);
         for (int64_t row = task.m0; row < task.m1; row += rows) {
+          const int64_t tall = std::min(rows, task.m1 - row);
+          float* target = p.c + row * n_total + n;
+          expect(target, n_total, tall, count);
           multiply(reinterpret_cast<const Word*>(copy + (row - task.m0) / rows * stride), rows,
-                   reinterpret_cast<const Word*>(panel), step, std::min(rows, task.m1 - row), count, depth,
-                   p.c + row * n_total + n, n_total, p.accumulate || k0 > 0);
+                   reinterpret_cast<const Word*>(panel), step, tall, count, depth, target, n_total,
+                   p.accumulate || k0 > 0);
           next_panel.step();
           next_block.step();
         }
@@ -260,8 +270,10 @@ struct Multiply {
       for (int64_t row = task.m0; row < task.m1; row += rows) {
         const int64_t m = std::min(rows, task.m1 - row);
         for (int64_t n = task.n0; n < task.n1; n += step) {
-          tile(row, m, panel(n), std::min(step, task.n1 - n), k0, depth, c + row * n_total + n,
-               task.product->accumulate || k0 > 0);
+          const int64_t count = std::min(step, task.n1 - n);
+          float* target = c + row * n_total + n;
+          expect(target, n_total, m, count);
+          tile(row, m, panel(n), count, k0, depth, target, task.product->accumulate || k0 > 0);
         }
         if (k0 + depth == words) finish(row, m);
       }
