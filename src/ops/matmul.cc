@@ -29,8 +29,10 @@ int64_t rows_of(const KernelSet& kernels, Form form) {
   return form == Form::kF32 ? kernels.tile_rows : kernels.quad_rows;
 }
 
-// Of a strip of a turned A as wide as a tile is tall, [kChain][rows]: whole vectors are stored, past its end.
-int64_t strip_words(int64_t rows, const KernelSet& kernels) { return kChain * rows + kernels.width; }
+// Of a strip of a turned A as wide as a tile is tall, [k][rows]: whole vectors are stored, past its end.
+int64_t strip_words(int64_t rows, int64_t k, const KernelSet& kernels) {
+  return std::min(kChain, k) * rows + kernels.width;
+}
 
 int64_t columns_of(const MatmulColumns& product) { return product.w->dim(product.turned ? 1 : 0); }
 
@@ -190,12 +192,12 @@ struct Multiply {
                                int64_t, bool)) const {
     const MatmulColumns& p = *task.product;
     const int64_t rows = rows_of(kernels, task.form), step = kernels.tile_columns, n_total = columns_of(p);
-    const int64_t stride = strip_words(rows, kernels), chain = a.k < kLongRow ? kShortChain : kChain;
+    const int64_t stride = strip_words(rows, a.k, kernels), chain = a.k < kLongRow ? kShortChain : kChain;
     const int64_t m = task.m1 - task.m0, tiles = (m + rows - 1) / rows;
     const int64_t panels = (task.n1 - task.n0 + step - 1) / step;
     const int64_t element = static_cast<int64_t>(size_of(p.w->dtype())),
                   w_rows = task.form == Form::kPairs ? 2 : 1;  // of a word
-    float *panel = scratch, *copy = scratch + kChain * step;
+    float *panel = scratch, *copy = scratch + std::min(kChain, a.k) * step;
     for (int64_t k0 = 0; k0 < words; k0 += chain) {
       const int64_t depth = std::min(chain, words - k0), then = std::min(chain, words - k0 - depth);
       const Word* block = all + k0 * a.m + task.m0;
@@ -373,9 +375,9 @@ int64_t scratch_words(const Context& context, const Operand& a, std::span<const 
     int64_t most = 0;
     for (const MatmulColumns& p : products) {
       const int64_t rows = rows_of(kernels, form_of(context, p));
-      most = std::max(most, (kSide + rows - 1) / rows * strip_words(rows, kernels));
+      most = std::max(most, (std::min(kSide, a.m) + rows - 1) / rows * strip_words(rows, a.k, kernels));
     }
-    return kChain * step + most;
+    return std::min(kChain, a.k) * step + most;
   }
   int64_t words = kPanels * step * std::min(kDepth, a.k);
   for (const MatmulColumns& p : products) {
