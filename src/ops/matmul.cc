@@ -92,6 +92,8 @@ struct Multiply {
   }
 
  private:
+  int64_t chain() const { return a.k < kLongRow ? kShortChain : kChain; }
+
   template <class Finish>
   void product(const Task& task, const Tensor& w, float* c, Finish&& finish) const {
     if (a.k == 0) {
@@ -192,7 +194,7 @@ struct Multiply {
                                int64_t, bool)) const {
     const MatmulColumns& p = *task.product;
     const int64_t rows = rows_of(kernels, task.form), step = kernels.tile_columns, n_total = columns_of(p);
-    const int64_t stride = strip_words(rows, a.k, kernels), chain = a.k < kLongRow ? kShortChain : kChain;
+    const int64_t stride = strip_words(rows, a.k, kernels), chain = this->chain();
     const int64_t m = task.m1 - task.m0, tiles = (m + rows - 1) / rows;
     const int64_t panels = (task.n1 - task.n0 + step - 1) / step;
     const int64_t element = static_cast<int64_t>(size_of(p.w->dtype())),
@@ -241,7 +243,7 @@ struct Multiply {
   auto tile_f32(int64_t n_total) const {
     return [this, n_total](int64_t row, int64_t m, const float* panel, int64_t count, int64_t k0,
                            int64_t depth, float* target, bool accumulate) {
-      const int64_t step = kernels.tile_columns, chain = a.k < kLongRow ? kShortChain : kChain;
+      const int64_t step = kernels.tile_columns, chain = this->chain();
       const float* rows = a.f32 + row * a.k + k0;
       for (int64_t k = 0; k < depth; k += chain) {
         kernels.tile(rows + k, a.k, panel + k * step, step, m, count, std::min(chain, depth - k), target,

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <set>
+#include <utility>
 
 #include "base/check.h"
 #include "scenes/kinds.h"
