@@ -1,0 +1,112 @@
+#include <algorithm>
+
+#include "base/thread_pool.h"
+#include "ops/matmul_parts.h"
+
+namespace vl3::ops {
+namespace {
+
+constexpr int64_t kSide = 192;      // of a task's block of C, at most
+constexpr int64_t kShortSide = 48;  // to have enough of them
+
+// Of a strip as wide as a tile is tall, [k][rows]: whole vectors are stored, past its end.
+int64_t strip_words(int64_t rows, const Operand& a, const KernelSet& kernels) {
+  return std::min(kChain, a.k) * rows + kernels.width;
+}
+
+// Rows of a block that is copied soon, brought into the second-level cache by and by.
+class Ahead {
+ public:
+  // Rows of so many bytes, asked for in so many steps.
+  Ahead(const void* first, int64_t stride, int64_t bytes, int64_t rows, int64_t steps)
+      : next_(static_cast<const std::byte*>(first)),
+        stride_(stride),
+        bytes_(bytes),
+        rows_(rows),
+        steps_(steps) {}
+
+  void step() {
+    for (due_ += rows_; due_ >= steps_; due_ -= steps_, next_ += stride_)
+      for (int64_t b = 0; b < bytes_; b += 64) __builtin_prefetch(next_ + b, 0, 2);
+  }
+
+ private:
+  const std::byte* next_;
+  int64_t stride_, bytes_, rows_, steps_, due_ = 0;
+};
+
+}  // namespace
+
+template <class Word>
+void Multiply::strips_of(const Word* all, int64_t words, int64_t rows_of_w,
+                         void (*multiply)(const Word*, int64_t, const Word*, int64_t, int64_t, int64_t,
+                                          int64_t, float*, int64_t, bool)) const {
+  const int64_t rows = rows_of(kernels, task.form), step = kernels.tile_columns, n_total = columns();
+  const int64_t stride = strip_words(rows, a, kernels), chain = chain_of(a);
+  const int64_t m = task.m1 - task.m0, tiles = parts_of(m, rows), panels = parts_of(task.n1 - task.n0, step);
+  const int64_t element = static_cast<int64_t>(size_of(w.dtype()));
+  float *panel = scratch, *copy = scratch + std::min(kChain, a.k) * step;
+  for (int64_t k0 = 0; k0 < words; k0 += chain) {
+    const int64_t depth = std::min(chain, words - k0), then = std::min(chain, words - k0 - depth);
+    const Word* block = all + k0 * a.m + task.m0;
+    kernels.pack_strips(reinterpret_cast<const float*>(block), a.m, m, depth, rows, stride,
+                        copy);  // a pair is moved like an f32
+    Ahead next_block(block + depth * a.m, a.m * 4, m * 4, then, tiles * panels);
+    for (int64_t n = task.n0; n < task.n1; n += step) {
+      const int64_t count = std::min(step, task.n1 - n);
+      pack_turned(n, count, k0, depth, panel);
+      const bool last = n + step >= task.n1;
+      const int64_t next_k = last ? k0 + depth : k0, next_n = last ? task.n0 : n + step;
+      Ahead next_panel(w.raw() + (next_k * rows_of_w * n_total + next_n) * element, n_total * element,
+                       step * element, (last ? then : depth) * rows_of_w, tiles);
+      for (int64_t row = task.m0; row < task.m1; row += rows) {
+        const int64_t tall = std::min(rows, task.m1 - row);
+        float* target = c + row * n_total + n;
+        expect(target, n_total, tall, count);
+        multiply(reinterpret_cast<const Word*>(copy + (row - task.m0) / rows * stride), rows,
+                 reinterpret_cast<const Word*>(panel), step, tall, count, depth, target, n_total,
+                 task.product->accumulate || k0 > 0);
+        next_panel.step();
+        next_block.step();
+      }
+    }
+  }
+}
+
+void Multiply::strips() const {
+  if (task.form == Form::kPairs)
+    strips_of(a.bf16, a.pairs, 2, kernels.tile_pairs_turned);
+  else
+    strips_of(a.f32, a.k, 1, kernels.tile_turned);
+  finish(task.m0, task.m1 - task.m0);
+}
+
+int64_t strips_words(const Context& context, const Operand& a, const MatmulColumns& product) {
+  const KernelSet& kernels = context.kernels();
+  const int64_t rows = rows_of(kernels, form_of(context, product));
+  return std::min(kChain, a.k) * kernels.tile_columns +
+         parts_of(std::min(kSide, a.m), rows) * strip_words(rows, a, kernels);
+}
+
+// Blocks of C as near to squares as makes enough of them: every task copies its columns of both sides.
+void cut_strips(const Context& context, const Operand& a, const MatmulColumns& product,
+                std::vector<Task>& tasks) {
+  const KernelSet& kernels = context.kernels();
+  const Form form = form_of(context, product);
+  const int64_t n = columns_of(product), enough = 2 * context.threads().size();
+  int64_t across = parts_of(n, kSide), down = parts_of(a.m, kSide);
+  while (across * down < enough) {
+    const bool wide = n / across > a.m / down;
+    int64_t& more = wide ? across : down;
+    if ((wide ? n : a.m) / (more + 1) < kShortSide) break;
+    ++more;
+  }
+  const int64_t columns = round_up(parts_of(n, across), kernels.tile_columns),
+                rows = round_up(parts_of(a.m, down), rows_of(kernels, form));
+  for (int64_t n0 = 0; n0 < n; n0 += columns) {
+    for (int64_t m0 = 0; m0 < a.m; m0 += rows)
+      tasks.push_back({&product, form, n0, std::min(n0 + columns, n), m0, std::min(m0 + rows, a.m)});
+  }
+}
+
+}  // namespace vl3::ops
