@@ -11,7 +11,8 @@
 namespace vl3::ops {
 namespace {
 
-constexpr int64_t kColumnBytes = 384 << 10;   // of quantised weights in a task
+constexpr int64_t kColumnBytes = 384 << 10;  // of quantised weights in a task
+constexpr int64_t kFewStep = 12;  // columns of a task that streams them: kernels take three or four at once
 constexpr int64_t kFewRowsBytes = 128 << 10;  // of weights in a task that streams them: threads end together
 
 bool multiplies_quantized(Form form) { return form == Form::kQuads || form == Form::kGroups; }
@@ -45,7 +46,7 @@ void cut(const Context& context, const Operand& a, const MatmulColumns& product,
   const bool few = a.m <= kFewRows && !product.turned;
   const int64_t n = columns_of(product), threads = context.threads().size();
   const bool quantized = multiplies_quantized(form);
-  const int64_t step = quantized ? kernels.quad_columns : few ? 4 : kernels.tile_columns;
+  const int64_t step = quantized ? kernels.quad_columns : few ? kFewStep : kernels.tile_columns;
   const int64_t row_bytes = static_cast<int64_t>(product.w->bytes()) / std::max<int64_t>(n, 1) + 1;
   int64_t columns = kPanels * kernels.tile_columns;
   if (few)

@@ -222,24 +222,37 @@ void tile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, i
 }
 
 // kRows rows of W against kInputs rows of x, each weight loaded and widened once. The next rows of W are
-// asked for meanwhile: the processor does not foresee several rows at once.
+// asked for meanwhile: the processor does not foresee several rows at once. A line is asked for once where
+// there is much to multiply, and by every vector for a single input, which waits for memory: what there is
+// no room for at the moment is not fetched.
 template <WeightType kType, int kRows, int kInputs>
 inline void dot_block(const typename Stored<kType>::Element* w, int64_t ldw, const float* x, int64_t ldx,
                       int64_t k, float* y, int64_t ldy) {
+  constexpr int64_t kLine = 64 / sizeof *w;  // a multiple of kWidth
   F32 sum[kRows][kInputs] = {};
+  const auto add = [&](int64_t p) __attribute__((always_inline)) {
+    F32 weight[kRows];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) weight[r] = load_as_f32<kType>(w + r * ldw + p);
+#pragma GCC unroll 4
+    for (int i = 0; i < kInputs; ++i) {
+      const F32 input = load(x + i * ldx + p);
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) sum[r][i] = fma(weight[r], input, sum[r][i]);
+    }
+  };
   int64_t p = 0;
-  for (; p + kWidth <= k; p += kWidth) {
-    F32 input[kInputs];
+  for (; p + kLine <= k; p += kLine) {
+#pragma GCC unroll 8
+    for (int64_t v = 0; v < kLine; v += kWidth) {
+      if (kRows > 1 && (v == 0 || kInputs == 1)) {
 #pragma GCC unroll 4
-    for (int i = 0; i < kInputs; ++i) input[i] = load(x + i * ldx + p);
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) {
-      const F32 weight = load_as_f32<kType>(w + r * ldw + p);
-      if constexpr (kRows > 1) __builtin_prefetch(w + (kRows + r) * ldw + p, 0, 2);
-#pragma GCC unroll 4
-      for (int i = 0; i < kInputs; ++i) sum[r][i] = fma(weight, input[i], sum[r][i]);
+        for (int r = 0; r < kRows; ++r) __builtin_prefetch(w + (kRows + r) * ldw + p + v, 0, 2);
+      }
+      add(p + v);
     }
   }
+  for (; p + kWidth <= k; p += kWidth) add(p);
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
@@ -256,13 +269,14 @@ inline void dot_inputs(const typename Stored<kType>::Element* w, int64_t ldw, co
                        int64_t m, int64_t k, float* y, int64_t ldy) {
   int64_t i = 0;
   for (; i + 4 <= m; i += 4) dot_block<kType, kRows, 4>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
+  for (; i + 2 <= m; i += 2) dot_block<kType, kRows, 2>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
   for (; i < m; ++i) dot_block<kType, kRows, 1>(w, ldw, x + i * ldx, ldx, k, y + i * ldy, ldy);
 }
 
 void dots(const void* w, WeightType type, int64_t ldw, int64_t n, const float* x, int64_t ldx, int64_t m,
           int64_t k, float* y, int64_t ldy) {
   with_type(w, type, [=]<WeightType kType>(const auto* p) {
-    constexpr int kRows = kWidth == 16 ? 4 : 2;  // times four inputs, as the registers allow
+    constexpr int kRows = kWidth == 16 ? 4 : 3;  // times four inputs, as the registers allow
     int64_t r = 0;
     if (m < 4) {
       for (; r + 4 <= n; r += 4) dot_inputs<kType, 4>(p + r * ldw, ldw, x, ldx, m, k, y + r, ldy);
