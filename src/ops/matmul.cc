@@ -54,16 +54,12 @@ void cut(const Context& context, const Operand& a, const MatmulColumns& product,
   else if (quantized)
     columns = round_up(std::max<int64_t>(1, kColumnBytes / row_bytes), step);
   const int64_t enough = (few ? 8 : 4) * threads;
-  while (columns > step && (n + columns - 1) / columns < enough) columns = round_up(columns / 2, step);
-  const int64_t across = (n + columns - 1) / columns, least = 2 * threads;
-  const int64_t wanted = few || across >= least ? 1 : (least + across - 1) / across;
+  while (columns > step && parts_of(n, columns) < enough) columns = round_up(columns / 2, step);
+  const int64_t across = parts_of(n, columns), least = 2 * threads;
+  const int64_t wanted = few || across >= least ? 1 : parts_of(least, across);
   const int64_t tile = rows_of(kernels, form);
-  const int64_t rows = few ? a.m : std::max(tile, round_up((a.m + wanted - 1) / wanted, tile));
-  for (int64_t n0 = 0; n0 < n; n0 += columns) {
-    for (int64_t m0 = 0; m0 < a.m; m0 += rows) {
-      tasks.push_back({&product, form, n0, std::min(n0 + columns, n), m0, std::min(m0 + rows, a.m)});
-    }
-  }
+  const int64_t rows = few ? a.m : std::max(tile, round_up(parts_of(a.m, wanted), tile));
+  append_tasks(product, form, a.m, rows, columns, tasks);
 }
 
 // f32 of scratch that a thread needs.

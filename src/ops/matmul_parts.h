@@ -1,6 +1,7 @@
 #pragma once
 // How a product is computed: cut into tasks, and each task from weights as they lie or from copies of them.
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -17,6 +18,16 @@ struct Task {
   Form form;
   int64_t n0, n1, m0, m1;
 };
+
+// Tasks of so many rows and columns each, all rows of some columns before the next columns.
+inline void append_tasks(const MatmulColumns& product, Form form, int64_t m, int64_t rows, int64_t columns,
+                         std::vector<Task>& tasks) {
+  const int64_t n = columns_of(product);
+  for (int64_t n0 = 0; n0 < n; n0 += columns) {
+    for (int64_t m0 = 0; m0 < m; m0 += rows)
+      tasks.push_back({&product, form, n0, std::min(n0 + columns, n), m0, std::min(m0 + rows, m)});
+  }
+}
 
 // One task of one thread.
 struct Multiply {

@@ -103,10 +103,7 @@ void cut_strips(const Context& context, const Operand& a, const MatmulColumns& p
   }
   const int64_t columns = round_up(parts_of(n, across), kernels.tile_columns),
                 rows = round_up(parts_of(a.m, down), rows_of(kernels, form));
-  for (int64_t n0 = 0; n0 < n; n0 += columns) {
-    for (int64_t m0 = 0; m0 < a.m; m0 += rows)
-      tasks.push_back({&product, form, n0, std::min(n0 + columns, n), m0, std::min(m0 + rows, a.m)});
-  }
+  append_tasks(product, form, a.m, rows, columns, tasks);
 }
 
 }  // namespace vl3::ops
