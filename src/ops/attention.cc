@@ -117,9 +117,9 @@ Tensor attention_weights(Context& context, const Tensor& q, const AttentionSeque
     if (seen <= 0) return;
     std::vector<float> buffer(static_cast<size_t>(kStretch * width));
     for_stretches(context.kernels(), kv, kv.k_blocks, head / (heads / num_kv_heads), width, 0, seen,
-                  buffer.data(), [&](int64_t at, const float* k, int64_t stride, int64_t length) {
-                    context.kernels().dots(k, WeightType::kF32, stride, length, query, width, 1, width,
-                                           out + at, 0);
+                  buffer.data(), [&](const Stretch& k) {
+                    context.kernels().dots(k.rows, k.type, k.stride, k.count, query, width, 1, width,
+                                           out + k.at, 0, k.next);
                   });
     float maximum = -std::numeric_limits<float>::infinity(), sum = 0;
     context.kernels().softmax_step(out, seen, scale, &maximum, &sum);

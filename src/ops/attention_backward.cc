@@ -116,7 +116,7 @@ struct Backward {
         kernels.softmax_step(p, mine, in.scale, &maximum, &sum);
         kernels.scale(p, mine, 1.0f / sum);
         float delta = 0;  // Σ p dp; d · y is the same number, but does not cancel as well below
-        kernels.dots(p, WeightType::kF32, ld, 1, dp, ld, 1, mine, &delta, 1);
+        kernels.dots(p, WeightType::kF32, ld, 1, dp, ld, 1, mine, &delta, 1, nullptr);
         kernels.softmax_backward(p, dp, mine, delta, in.scale);
       }
       std::fill(p + std::max<int64_t>(mine, 0), p + seen, 0.0f);

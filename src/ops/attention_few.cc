@@ -35,9 +35,9 @@ void run(const AttentionProblem& p, const Piece& piece, Workspace w, Partial* pa
   const int64_t rows = p.rows(s), width = p.width;
   for (int64_t r = 0; r < rows; ++r) std::copy_n(p.q + p.offset(s, piece.kv_head, r), width, w.q + r * width);
   for_stretches(kernels, s.kv, s.kv.k_blocks, piece.kv_head, width, piece.first, piece.count, w.rows,
-                [&](int64_t at, const float* k, int64_t stride, int64_t count) {
-                  kernels.dots(k, WeightType::kF32, stride, count, w.q, width, rows, width, w.scores + at,
-                               kPiece);
+                [&](const Stretch& k) {
+                  kernels.dots(k.rows, k.type, k.stride, k.count, w.q, width, rows, width, w.scores + k.at,
+                               kPiece, k.next);
                 });
   for (int64_t r = 0; r < rows; ++r) {
     float* scores = w.scores + r * kPiece;
@@ -48,8 +48,9 @@ void run(const AttentionProblem& p, const Piece& piece, Workspace w, Partial* pa
   }
   std::fill_n(out, rows * width, 0.0f);
   for_stretches(kernels, s.kv, s.kv.v_blocks, piece.kv_head, width, piece.first, piece.count, w.rows,
-                [&](int64_t at, const float* v, int64_t stride, int64_t count) {
-                  kernels.weigh(w.scores + at, kPiece, v, stride, rows, count, width, out, width);
+                [&](const Stretch& v) {
+                  kernels.weigh(w.scores + v.at, kPiece, v.rows, v.type, v.stride, rows, v.count, width, out,
+                                width, v.next);
                 });
 }
 

@@ -56,17 +56,17 @@ void pack_panel(const AttentionProblem& p, const Layout& layout, const Packed& p
   const KeyValueView& kv = packed.sequence->kv;
   const int64_t width = layout.width;
   float* gathered = buffer + kStretch * width;  // [columns][width]
-  // The rows in one piece, where they lie or copied together.
+  // The rows in one piece of f32, where they lie or copied together.
   const auto rows = [&](const std::vector<const std::byte*>& blocks) {
     std::pair<const float*, int64_t> result{gathered, width};
     for_stretches(kernels, kv, blocks, packed.kv_head, width, first, count, buffer,
-                  [&](int64_t at, const float* source, int64_t stride, int64_t length) {
-                    if (length == count) {
-                      result = {source, stride};
+                  [&](const Stretch& source) {
+                    if (source.count == count && source.type == WeightType::kF32) {
+                      result = {static_cast<const float*>(source.rows), source.stride};
                       return;
                     }
-                    for (int64_t i = 0; i < length; ++i)
-                      std::copy_n(source + i * stride, width, gathered + (at + i) * width);
+                    for (int64_t i = 0; i < source.count; ++i)
+                      kernels.widen(source.row(i), source.type, width, gathered + (source.at + i) * width);
                   });
     return result;
   };

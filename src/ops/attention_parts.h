@@ -34,26 +34,47 @@ struct AttentionProblem {
   }
 };
 
-// Keys or values [first, first + count) of a head as f32 rows: f(position, address, row stride, rows) for
-// every stretch in one block. Rows stored in another type are widened into buffer [kStretch][width].
+// Keys or values of a head that lie in one block.
+struct Stretch {
+  int64_t at, count;  // of the keys asked for
+  const void* rows;
+  WeightType type;
+  int64_t stride;    // elements
+  const void* next;  // the rows of the next stretch; null at the last one, or where they are fetched already
+
+  const void* row(int64_t i) const {
+    return static_cast<const std::byte*>(rows) + i * stride * (type == WeightType::kF32 ? 4 : 2);
+  }
+};
+
+// f(stretch) for all of keys or values [first, first + count) of a head, in order. Rows of int8 are widened
+// into buffer [kStretch][width], others stay as they are.
 inline constexpr int64_t kStretch = 64;
 template <class F>
 void for_stretches(const KernelSet& kernels, const KeyValueView& kv,
                    const std::vector<const std::byte*>& blocks, int64_t head, int64_t width, int64_t first,
                    int64_t count, float* buffer, F&& f) {
+  const auto address = [&](int64_t token) {
+    return blocks[static_cast<size_t>(token / kv.block_tokens)] + token % kv.block_tokens * kv.token_stride +
+           head * kv.head_stride;
+  };
+  const int64_t bytes = kv.type == CacheType::kF32 ? 4 : 2;
   for (int64_t done = 0; done < count;) {
-    const int64_t token = first + done, inside = token % kv.block_tokens;
-    int64_t rows = std::min(count - done, kv.block_tokens - inside);
-    const std::byte* row = blocks[static_cast<size_t>(token / kv.block_tokens)] + inside * kv.token_stride +
-                           head * kv.head_stride;
-    if (kv.type == CacheType::kF32) {
-      f(done, reinterpret_cast<const float*>(row), kv.token_stride / static_cast<int64_t>(sizeof(float)),
-        rows);
-    } else {
-      rows = std::min(rows, kStretch);
-      for (int64_t i = 0; i < rows; ++i)
+    const int64_t token = first + done;
+    int64_t rows = std::min(count - done, kv.block_tokens - token % kv.block_tokens);
+    if (kv.type == CacheType::kInt8) rows = std::min(rows, kStretch);
+    const std::byte* row = address(token);
+    const std::byte* next = done + rows < count ? address(token + rows) : nullptr;
+    if (kv.type == CacheType::kInt8) {
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t line = 0; next != nullptr && line < width; line += 64)
+          __builtin_prefetch(next + i * kv.token_stride + line, 0, 2);
         widen_row(kernels, kv.type, row + i * kv.token_stride, width, buffer + i * width);
-      f(done, static_cast<const float*>(buffer), width, rows);
+      }
+      f(Stretch{done, rows, buffer, WeightType::kF32, width, nullptr});
+    } else {
+      f(Stretch{done, rows, row, kv.type == CacheType::kF32 ? WeightType::kF32 : WeightType::kF16,
+                kv.token_stride / bytes, next});
     }
     done += rows;
   }

@@ -108,11 +108,12 @@ void Multiply::few_rows() const {
   } else if (is_quantized(w.dtype())) {
     for (int64_t n = task.n0; n < task.n1; ++n) {
       dequantize_row(w, n, scratch);
-      kernels.dots(scratch, WeightType::kF32, a.k, 1, a.f32, a.k, a.m, a.k, c + n, n_total);
+      kernels.dots(scratch, WeightType::kF32, a.k, 1, a.f32, a.k, a.m, a.k, c + n, n_total, nullptr);
     }
   } else {
     const std::byte* rows = w.raw() + task.n0 * a.k * static_cast<int64_t>(size_of(w.dtype()));
-    kernels.dots(rows, weight_type(w), a.k, task.n1 - task.n0, a.f32, a.k, a.m, a.k, c + task.n0, n_total);
+    kernels.dots(rows, weight_type(w), a.k, task.n1 - task.n0, a.f32, a.k, a.m, a.k, c + task.n0, n_total,
+                 nullptr);
   }
   finish(task.m0, task.m1 - task.m0);
 }

@@ -134,25 +134,64 @@ TEST_P(Kernels, PairsOfEverySize) {
   }
 }
 
+WeightType weight_type(DType dtype) {
+  return dtype == DType::kF32    ? WeightType::kF32
+         : dtype == DType::kBF16 ? WeightType::kBF16
+                                 : WeightType::kF16;
+}
+
 TEST_P(Kernels, DotsWithStridesStayInTheirBuffer) {
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
-    const WeightType type = dtype == DType::kF32    ? WeightType::kF32
-                            : dtype == DType::kBF16 ? WeightType::kBF16
-                                                    : WeightType::kF16;
     for (int64_t m = 1; m <= 9; ++m) {
       for (const int64_t n : {1, 3, 4, 5, 9}) {
-        for (const int64_t k : {1, 7, 16, 33}) {
+        for (const int64_t k : {1, 7, 16, 33, 71}) {
           Random random(static_cast<uint64_t>(m * n * k));
           const Tensor x = random.tensor({m, k}), w = random.tensor({n, k}, dtype);
           Guarded y(m * (n + 2), 7);
-          set().dots(w.raw(), type, k, n, x.data<float>(), k, m, k, y.data(), n + 2);
+          const auto dots = [&](int64_t first, int64_t rows, float* target, const void* next) {
+            set().dots(w.raw(), weight_type(dtype), k, n, x.data<float>() + first * k, k, rows, k, target,
+                       n + 2, next);
+          };
+          dots(0, m, y.data(), w.raw());
           ASSERT_TRUE(y.intact());
           const Values expected = ops::reference::linear(values(x), k, values(w), {});
           for (int64_t i = 0; i < m; ++i) {
-            for (int64_t r = 0; r < n; ++r)
+            Guarded alone(n + 2, 7);  // the same bits as among others
+            dots(i, 1, alone.data(), nullptr);
+            for (int64_t r = 0; r < n; ++r) {
               ASSERT_NEAR(y.data()[i * (n + 2) + r], expected[static_cast<size_t>(i * n + r)], 1e-5);
+              ASSERT_EQ(y.data()[i * (n + 2) + r], alone.data()[r]);
+            }
             ASSERT_EQ(y.data()[i * (n + 2) + n], 7);
             ASSERT_EQ(y.data()[i * (n + 2) + n + 1], 7);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Kernels, WeighAddsWithinItsBuffer) {
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+    for (int64_t m = 1; m <= 13; ++m) {
+      for (const int64_t n : {1, 4, 12, 16, 72, 130}) {
+        for (const int64_t count : {0, 1, 5, 64}) {
+          Random random(static_cast<uint64_t>(m * n + count));
+          const Tensor p = random.tensor({m, count + 1}), v = random.tensor({count + 1, n + 4}, dtype);
+          const Values weights = values(p), rows = values(v);
+          Guarded y(m * (n + 2), 7);
+          set().weigh(p.data<float>(), count + 1, v.raw(), weight_type(dtype), n + 4, m, count, n, y.data(),
+                      n + 2, m % 2 == 0 ? v.raw() : nullptr);
+          ASSERT_TRUE(y.intact());
+          for (int64_t i = 0; i < m; ++i) {
+            for (int64_t d = 0; d < n + 2; ++d) {
+              double sum = 7;
+              for (int64_t j = 0; d < n && j < count; ++j) {
+                sum += weights[static_cast<size_t>(i * (count + 1) + j)] *
+                       rows[static_cast<size_t>(j * (n + 4) + d)];
+              }
+              ASSERT_NEAR(y.data()[i * (n + 2) + d], sum, 2e-5);
+            }
           }
         }
       }

@@ -55,13 +55,15 @@ struct KernelSet {
   void (*tile_turned)(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t m, int64_t n,
                       int64_t k, float* c, int64_t ldc, bool accumulate);
   // y[i · ldy + r] = W[r] · x[i] for n rows of W and m rows of x. For few rows of x: W is read once, in
-  // order.
+  // order. next: the rows that come after these, for memory to fetch meanwhile; null where they follow in
+  // place.
   void (*dots)(const void* w, WeightType type, int64_t ldw, int64_t n, const float* x, int64_t ldx, int64_t m,
-               int64_t k, float* y, int64_t ldy);
+               int64_t k, float* y, int64_t ldy, const void* next);
 
-  // y[i · ldy + d] += Σ_j p[i · ldp + j] · v[j · ldv + d] for m rows of p, count rows of v and d < n.
-  void (*weigh)(const float* p, int64_t ldp, const float* v, int64_t ldv, int64_t m, int64_t count, int64_t n,
-                float* y, int64_t ldy);
+  // y[i · ldy + d] += Σ_j p[i · ldp + j] · v[j · ldv + d] for m rows of p, count rows of v and d < n. next:
+  // as above, n elements a row; null where nothing comes after.
+  void (*weigh)(const float* p, int64_t ldp, const void* v, WeightType type, int64_t ldv, int64_t m,
+                int64_t count, int64_t n, float* y, int64_t ldy, const void* next);
 
   // Products of bf16 pairs with f32 sums, null where the hardware has none. Like pack and tile with k counted
   // in pairs and m ≤ pair_rows; a pair is one 32-bit word, the earlier element in its low half. odd: the last

@@ -27,10 +27,32 @@ inline F32 fma(F32 a, F32 b, F32 c) { return a * b + c; }
 inline F32 max(F32 a, F32 b) { return a > b ? a : b; }
 inline F32 min(F32 a, F32 b) { return a < b ? a : b; }
 
+typedef float Quad __attribute__((vector_size(16)));
+inline Quad fold(F32 v) {  // halves added up until four sums are left
+#if VL3_SIMD_BYTES == 16
+  return v;
+#else
+#if VL3_SIMD_BYTES == 64
+  const auto half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                    __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+#else
+  const F32 half = v;
+#endif
+  return __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
+#endif
+}
 inline float reduce_add(F32 v) {
-  float sum = 0;
-  for (int i = 0; i < kWidth; ++i) sum += v[i];
-  return sum;
+  Quad sums = fold(v);
+  sums += __builtin_shufflevector(sums, sums, 2, 3, 0, 1);
+  return sums[0] + sums[1];
+}
+// Four at once, each in the order of one.
+inline Quad reduce_add(F32 a, F32 b, F32 c, F32 d) {
+  const auto pair = [](Quad x, Quad y) {  // x0 + x2, y0 + y2, x1 + x3, y1 + y3
+    return __builtin_shufflevector(x, y, 0, 4, 1, 5) + __builtin_shufflevector(x, y, 2, 6, 3, 7);
+  };
+  const Quad ab = pair(fold(a), fold(b)), cd = pair(fold(c), fold(d));
+  return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 inline float reduce_max(F32 v) {
   float result = v[0];
