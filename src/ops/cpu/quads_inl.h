@@ -18,6 +18,7 @@ constexpr int kQuadColumns = kQuadBlocks * kBlockLanes;
 constexpr int kHeaderBytes = 2 * 4 * kBlockLanes;
 constexpr int kGroup = 32;
 constexpr int kGroupBytes = 2 * kBlockLanes + kBlockLanes * kGroup / 2;
+constexpr int kAhead = 4096;  // bytes of W: how far memory is asked ahead
 
 typedef uint8_t Bytes __attribute__((vector_size(VL3_SIMD_BYTES)));
 typedef uint8_t Narrow __attribute__((vector_size(VL3_SIMD_BYTES / 4)));
@@ -44,7 +45,8 @@ inline I32 word_at(const uint8_t* p) {  // the same four bytes in every lane
 }
 
 // int8: sums of (activation) · (weight) over quads. kOffset is what activations are stored above their value.
-// int4: sums over a group; weights are 0 to 15, activations signed.
+// int4: sums over a group; weights are 0 to 15, activations signed. Where a sum and its products are separate
+// instructions, GCC makes the products of all that is unrolled first, until the registers overflow.
 #if defined(__AVX512VNNI__) && VL3_SIMD_BYTES == 64
 
 constexpr int kQuadRows = 14;
@@ -56,6 +58,7 @@ inline I32 dot_int8(I32 sum, I32 a, I32 w) {
 typedef I32 GroupSum;
 inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) { return dot_int8(sum, reinterpret_cast<I32>(w), a); }
 inline I32 group_total(GroupSum sum) { return sum; }
+constexpr int kUnrolled = 4;  // quarters of a group
 
 #elif defined(__AVX512BW__) && VL3_SIMD_BYTES == 64
 
@@ -75,6 +78,7 @@ inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) {  // eight times two pro
 inline I32 group_total(GroupSum sum) {
   return reinterpret_cast<I32>(_mm512_madd_epi16(reinterpret_cast<__m512i>(sum), _mm512_set1_epi16(1)));
 }
+constexpr int kUnrolled = 1;
 
 #elif defined(__AVX2__) && VL3_SIMD_BYTES == 32
 
@@ -93,6 +97,7 @@ inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) {
 inline I32 group_total(GroupSum sum) {
   return reinterpret_cast<I32>(_mm256_madd_epi16(reinterpret_cast<__m256i>(sum), _mm256_set1_epi16(1)));
 }
+constexpr int kUnrolled = 1;
 
 #else
 
@@ -111,6 +116,7 @@ inline I32 dot_int8(I32 sum, I32 a, I32 w) {
 }
 inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) { return dot_int8(sum, a, reinterpret_cast<I32>(w)); }
 inline I32 group_total(GroupSum sum) { return sum; }
+constexpr int kUnrolled = 1;
 
 #endif
 
@@ -217,7 +223,10 @@ inline void tile_int8_of(const uint8_t* a, int64_t lda, const float* scales, con
   for (int64_t p = 0; p < quads; ++p) {
     I32 quad[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) quad[v] = load_words(w.body[v] + p * 4 * kBlockLanes + 4 * w.part(v));
+    for (int v = 0; v < kVectors; ++v) {
+      quad[v] = load_words(w.body[v] + p * 4 * kBlockLanes + 4 * w.part(v));
+      if (w.part(v) == 0) __builtin_prefetch(w.body[v] + p * 4 * kBlockLanes + kAhead, 0, 2);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
       const I32 x = word_at(a + i * lda + 4 * p);
@@ -278,12 +287,14 @@ inline void tile_int4_of(const uint8_t* a, int64_t lda, const float* scales, con
   F32 sum[kRows][kVectors] = {};
   for (int64_t g = 0; g < groups; ++g) {
     GroupSum dots[kRows][kVectors] = {};
-#pragma GCC unroll 4
+#pragma GCC unroll kUnrolled
     for (int j = 0; j < 4; ++j) {
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
         const Bytes both =
             load_bytes(w.body[v] + g * kGroupBytes + 2 * kBlockLanes + (j * kBlockLanes + w.part(v)) * 4);
+        if (w.part(v) == 0)
+          __builtin_prefetch(w.body[v] + g * kGroupBytes + j * 4 * kBlockLanes + kAhead, 0, 2);
         const Bytes low = both & 15;
         typedef uint16_t Halves __attribute__((vector_size(VL3_SIMD_BYTES)));
         const Bytes high = reinterpret_cast<Bytes>(reinterpret_cast<Halves>(both) >> 4) & 15;
@@ -303,7 +314,7 @@ inline void tile_int4_of(const uint8_t* a, int64_t lda, const float* scales, con
       for (int i = 0; i < kRows; ++i) {
         const F32 product = __builtin_convertvector(group_total(dots[i][v]), F32);
         sum[i][v] = fma(product, scale * scales[i * groups + g], sum[i][v]);
-        sum[i][v] = fma(minimum, set1(-sums[i * groups + g]), sum[i][v]);
+        sum[i][v] -= minimum * set1(sums[i * groups + g]);
       }
     }
   }
@@ -314,30 +325,29 @@ inline void tile_int4_of(const uint8_t* a, int64_t lda, const float* scales, con
   }
 }
 
+// Up to kRows rows.
 template <int kRows, int kVectors>
 void tile_int4_rows(const uint8_t* a, int64_t lda, const float* scales, const float* sums,
-                    const uint8_t* blocks, int64_t block_bytes, int64_t m, int64_t n, int64_t groups,
-                    float* c, int64_t ldc) {
-  const Columns<kVectors> w(blocks, block_bytes);
-  int64_t i = 0;
-  for (; i + kRows <= m; i += kRows) {
-    tile_int4_of<kRows, kVectors>(a + i * lda, lda, scales + i * groups, sums + i * groups, w, n, groups,
-                                  c + i * ldc, ldc);
-  }
-  for (; i < m; ++i) {
-    tile_int4_of<1, kVectors>(a + i * lda, lda, scales + i * groups, sums + i * groups, w, n, groups,
-                              c + i * ldc, ldc);
-  }
+                    const Columns<kVectors>& w, int64_t m, int64_t n, int64_t groups, float* c, int64_t ldc) {
+  if (m >= kRows) return tile_int4_of<kRows, kVectors>(a, lda, scales, sums, w, n, groups, c, ldc);
+  if constexpr (kRows > 1) tile_int4_rows<kRows - 1, kVectors>(a, lda, scales, sums, w, m, n, groups, c, ldc);
 }
 
 void tile_int4(const uint8_t* a, int64_t lda, const float* scales, const float* sums, const uint8_t* blocks,
                int64_t block_bytes, int64_t m, int64_t n, int64_t groups, float* c, int64_t ldc) {
-  constexpr int kRows = kWidth == 16 ? 4 : 2;  // sums and products of a group must both fit the registers
-  for (; n > 0; n -= kQuadColumns, c += kQuadColumns, blocks += kQuadBlocks * block_bytes) {
-    if (n > kBlockLanes)
-      tile_int4_rows<kRows, kQuadVectors>(a, lda, scales, sums, blocks, block_bytes, m, n, groups, c, ldc);
+  constexpr int kRows = 4;  // products of a group must fit the registers
+  const auto rows = [=]<int kVectors>(int64_t j) {
+    const Columns<kVectors> w(blocks + j / kBlockLanes * block_bytes, block_bytes);
+    for (int64_t i = 0; i < m; i += kRows) {
+      tile_int4_rows<kRows>(a + i * lda, lda, scales + i * groups, sums + i * groups, w, m - i, n - j, groups,
+                            c + i * ldc + j, ldc);
+    }
+  };
+  for (int64_t j = 0; j < n; j += kQuadColumns) {
+    if (n - j > kBlockLanes)
+      rows.template operator()<kQuadVectors>(j);
     else
-      tile_int4_rows<kRows, kBlockVectors>(a, lda, scales, sums, blocks, block_bytes, m, n, groups, c, ldc);
+      rows.template operator()<kBlockVectors>(j);
   }
 }
 
