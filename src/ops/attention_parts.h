@@ -34,6 +34,8 @@ struct AttentionProblem {
   }
 };
 
+inline int64_t size_of(WeightType type) { return type == WeightType::kF32 ? 4 : 2; }
+
 // Keys or values of a head that lie in one block.
 struct Stretch {
   int64_t at, count;  // of the keys asked for
@@ -43,7 +45,7 @@ struct Stretch {
   const void* next;  // the rows of the next stretch; null at the last one, or where they are fetched already
 
   const void* row(int64_t i) const {
-    return static_cast<const std::byte*>(rows) + i * stride * (type == WeightType::kF32 ? 4 : 2);
+    return static_cast<const std::byte*>(rows) + i * stride * size_of(type);
   }
 };
 
@@ -58,7 +60,7 @@ void for_stretches(const KernelSet& kernels, const KeyValueView& kv,
     return blocks[static_cast<size_t>(token / kv.block_tokens)] + token % kv.block_tokens * kv.token_stride +
            head * kv.head_stride;
   };
-  const int64_t bytes = kv.type == CacheType::kF32 ? 4 : 2;
+  const WeightType type = kv.type == CacheType::kF16 ? WeightType::kF16 : WeightType::kF32;
   for (int64_t done = 0; done < count;) {
     const int64_t token = first + done;
     int64_t rows = std::min(count - done, kv.block_tokens - token % kv.block_tokens);
@@ -71,10 +73,9 @@ void for_stretches(const KernelSet& kernels, const KeyValueView& kv,
           __builtin_prefetch(next + i * kv.token_stride + line, 0, 2);
         widen_row(kernels, kv.type, row + i * kv.token_stride, width, buffer + i * width);
       }
-      f(Stretch{done, rows, buffer, WeightType::kF32, width, nullptr});
+      f(Stretch{done, rows, buffer, type, width, nullptr});
     } else {
-      f(Stretch{done, rows, row, kv.type == CacheType::kF32 ? WeightType::kF32 : WeightType::kF16,
-                kv.token_stride / bytes, next});
+      f(Stretch{done, rows, row, type, kv.token_stride / size_of(type), next});
     }
     done += rows;
   }

@@ -357,16 +357,22 @@ void weigh(const float* p, int64_t ldp, const void* v, WeightType type, int64_t 
            int64_t n, float* y, int64_t ldy, const void* next) {
   with_type(v, type, [=]<WeightType kType>(const auto* values) {
     const auto* wanted = next == nullptr ? values : static_cast<decltype(values)>(next);
-    const auto rows = [=]<int kRows, bool kPrefetch>(int64_t i) __attribute__((always_inline)) {
-      weigh_rows<kType, kRows, kPrefetch>(p + i * ldp, ldp, values, ldv, count, n, y + i * ldy, ldy, wanted);
+    const auto rows = [=]<int kRows>(int64_t i) __attribute__((always_inline)) {
+      const auto run = [=]<bool kPrefetch>() __attribute__((always_inline)) {
+        weigh_rows<kType, kRows, kPrefetch>(p + i * ldp, ldp, values, ldv, count, n, y + i * ldy, ldy,
+                                            wanted);
+      };
+      if (i == 0 && next != nullptr)
+        run.template operator()<true>();
+      else
+        run.template operator()<false>();
       return i + kRows;
     };
     constexpr int kRows = kWidth == 16 ? 6 : 3;  // times four vectors, as the registers allow
     int64_t i = 0;
-    if (next != nullptr && m > 0)
-      i = m < kRows ? rows.template operator()<1, true>(0) : rows.template operator()<kRows, true>(0);
-    while (i + kRows <= m) i = rows.template operator()<kRows, false>(i);
-    while (i < m) i = rows.template operator()<1, false>(i);
+    while (i + kRows <= m) i = rows.template operator()<kRows>(i);
+    while (i + 2 <= m) i = rows.template operator()<2>(i);
+    while (i < m) i = rows.template operator()<1>(i);
   });
 }
 
