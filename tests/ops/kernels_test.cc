@@ -1,6 +1,7 @@
 // The inner loops themselves: every stored number widened, buffers with marked surroundings, the running
 // softmax.
 
+#include "ops/matmul.h"
 #include "ops/ops_support.h"
 
 namespace vl3 {
@@ -134,12 +135,6 @@ TEST_P(Kernels, PairsOfEverySize) {
   }
 }
 
-WeightType weight_type(DType dtype) {
-  return dtype == DType::kF32    ? WeightType::kF32
-         : dtype == DType::kBF16 ? WeightType::kBF16
-                                 : WeightType::kF16;
-}
-
 TEST_P(Kernels, DotsWithStridesStayInTheirBuffer) {
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
     for (int64_t m = 1; m <= 9; ++m) {
@@ -149,7 +144,7 @@ TEST_P(Kernels, DotsWithStridesStayInTheirBuffer) {
           const Tensor x = random.tensor({m, k}), w = random.tensor({n, k}, dtype);
           Guarded y(m * (n + 2), 7);
           const auto dots = [&](int64_t first, int64_t rows, float* target, const void* next) {
-            set().dots(w.raw(), weight_type(dtype), k, n, x.data<float>() + first * k, k, rows, k, target,
+            set().dots(w.raw(), ops::weight_type(w), k, n, x.data<float>() + first * k, k, rows, k, target,
                        n + 2, next);
           };
           dots(0, m, y.data(), w.raw());
@@ -180,7 +175,7 @@ TEST_P(Kernels, WeighAddsWithinItsBuffer) {
           const Tensor p = random.tensor({m, count + 1}), v = random.tensor({count + 1, n + 4}, dtype);
           const Values weights = values(p), rows = values(v);
           Guarded y(m * (n + 2), 7);
-          set().weigh(p.data<float>(), count + 1, v.raw(), weight_type(dtype), n + 4, m, count, n, y.data(),
+          set().weigh(p.data<float>(), count + 1, v.raw(), ops::weight_type(v), n + 4, m, count, n, y.data(),
                       n + 2, m % 2 == 0 ? v.raw() : nullptr);
           ASSERT_TRUE(y.intact());
           for (int64_t i = 0; i < m; ++i) {

@@ -1,6 +1,7 @@
 #pragma once
-// The table of what kernels_inl.h and quads_inl.h define for the instruction set of the including file.
+// The table of what kernels_inl.h and its siblings define for the instruction set of the including file.
 
+#include "ops/cpu/few_rows_inl.h"
 #include "ops/cpu/gradients_inl.h"
 #include "ops/cpu/kernels_inl.h"
 #include "ops/cpu/quads_inl.h"
