@@ -12,11 +12,6 @@ if(VL3_SANITIZE)
   target_compile_options(vl3_flags INTERFACE -fsanitize=${VL3_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(vl3_flags INTERFACE -fsanitize=${VL3_SANITIZE})
 endif()
-find_program(VL3_MOLD mold)
-if(VL3_MOLD)
-  # mold 1.10 lets RELRO begin at .tbss, which may lie in a page that is not mapped: the program then does not start.
-  target_link_options(vl3_flags INTERFACE -fuse-ld=mold -Wl,-z,norelro)
-endif()
 
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
