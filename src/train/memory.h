@@ -24,7 +24,8 @@ PassShape shape_of(const ForwardInput& pass);
 //   a text layer     T (6 H + 3 A + 3 K + 3 G)      where it or what comes before trains
 // times the layers; with recompute P D or T H a layer and, besides, one layer in full. A part without a way
 // back takes one layer in full, while it runs. To that come the logits of a piece of the targets twice and
-// the gradient of the head, but with lora. What an adapter keeps, T r a layer, is left out.
+// the gradient of the head, but with lora. What an adapter keeps, T r a layer, is left out, and so are the
+// weights that a thread has packed, half a MiB at most.
 // tests/train/memory_test.cc compares with what runs took.
 int64_t activation_bytes(const Config& config, const TrainConfig& train, const PassShape& pass);
 
