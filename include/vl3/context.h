@@ -14,6 +14,7 @@
 
 namespace vl3 {
 
+class MemoryPool;
 class ThreadPool;
 class Tape;
 struct KernelSet;  // ops/cpu/kernels.h: the functions of one instruction set
@@ -53,13 +54,13 @@ class Context {
   Tape* tape() const noexcept { return tape_; }
   void set_tape(Tape* tape) noexcept { tape_ = tape; }
 
-  // Uninitialised memory out of this context's pool: buffers let go are used again, so that a forward pass
-  // settles on a fixed set. The tensor may outlive the context.
+  // Uninitialised memory out of this context's pool (tensor/memory_pool.h): what is let go is used again. The
+  // tensor may outlive the context.
   Tensor empty(Shape shape, DType dtype = DType::kF32);
   // Most bytes that were in use at once, and in use now; for plans, benchmarks and tests.
   size_t peak_bytes() const noexcept;
   size_t used_bytes() const noexcept;
-  // In use or kept to be used again: at most a quarter more than the most that were in use at once.
+  // In use or kept to be used again: little more than the most that were in use at once.
   size_t held_bytes() const noexcept;
   void release_unused() noexcept;  // gives pooled memory back to the system
 
@@ -72,13 +73,12 @@ class Context {
   void log(LogLevel level, std::string_view message) const;
 
  private:
-  struct Pool;
   std::unique_ptr<ThreadPool> threads_;
   const KernelSet* kernels_;
   Compute compute_;
   std::optional<CacheType> cache_;
   Tape* tape_ = nullptr;
-  std::shared_ptr<Pool> pool_;
+  std::shared_ptr<MemoryPool> pool_;
   std::atomic<bool> cancelled_{false};
   LogSink log_;
 };

@@ -69,7 +69,6 @@ TEST_P(AttentionOp, MatchesTheOracleDenseAndInBlocks) {
           const int64_t kv_heads = 2, heads = kv_heads * group;
           const Qkv in(static_cast<uint64_t>(width * 1000 + rows), rows, keys, heads, kv_heads, width);
           const float scale = 1 / std::sqrt(static_cast<float>(width));
-          mark_pool(context, in.q.shape());
           const Tensor y =
               ops::attention(context, in.q, in.k, in.v, Borders{0, rows}, Borders{0, keys}, scale, causal);
           ASSERT_TRUE(slack_untouched(y));
@@ -134,7 +133,6 @@ TEST_P(AttentionOp, RowsWithoutKeysAreZero) {
     const Tensor none = in.k.rows(0, 0);
     const std::vector<ops::AttentionSequence> sequences = {{2, 8, ops::dense_view(none, none)},
                                                            {8, 18, ops::dense_view(in.k, in.v)}};
-    mark_pool(context, in.q.shape());
     const Tensor y = ops::attention(context, in.q, sequences, 2, 1.0f, causal);
     for (int64_t row = 0; row < 20; ++row) {
       bool zero = true;

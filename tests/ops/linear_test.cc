@@ -78,7 +78,6 @@ TEST_P(Linear, MatchesTheOracleAndStaysInItsBuffer) {
       Random random(static_cast<uint64_t>(c.m * 1000003 + c.n * 1009 + c.k));
       const Tensor x = random.tensor({c.m, c.k}), w = random.tensor({c.n, c.k}, dtype),
                    bias = count % 2 == 0 ? random.tensor({c.n}, dtype) : Tensor();
-      mark_pool(context, {c.m, c.n});
       const Tensor y = ops::linear(context, x, w, bias);
       ASSERT_EQ(y.shape(), (Shape{c.m, c.n}));
       ASSERT_TRUE(slack_untouched(y)) << c.m << ' ' << c.n << ' ' << c.k;
@@ -233,7 +232,6 @@ TEST_P(Linear, ElementwiseMatchesTheOracle) {
   for (const int64_t n : {0, 1, 3, 7, 15, 16, 17, 33, 1000, 40001}) {
     Random random(static_cast<uint64_t>(n));
     const Tensor a = random.tensor({n}, DType::kF32, 12), b = random.tensor({n}, DType::kF32, 12);
-    mark_pool(context, {n});
     for (const auto& [kind, name] :
          {std::pair(Activation::kGeluTanh, "gelu_tanh"), std::pair(Activation::kGelu, "gelu"),
           std::pair(Activation::kSilu, "silu")}) {

@@ -23,7 +23,6 @@ TEST_P(Rows, NormsMatchTheOracle) {
           Random random(static_cast<uint64_t>(width + rows));
           const Tensor x = random.tensor({rows, width}, DType::kF32, 4), w = random.tensor({width}, dtype, 2),
                        b = random.tensor({width}, dtype);
-          mark_pool(context, {rows, width});
           const Tensor y = ops::layer_norm(context, x, w, b, 1e-6f), z = ops::rms_norm(context, x, w, 1e-6f);
           ASSERT_TRUE(slack_untouched(y) && slack_untouched(z));
           if (width > 1)
@@ -70,7 +69,6 @@ TEST_P(Rows, RopeMatchesTheOracle) {
           cos.data<float>()[i] = std::cos(100 * angle.data<float>()[i]);
           sin.data<float>()[i] = std::sin(100 * angle.data<float>()[i]);
         }
-        mark_pool(context, x.shape());
         const Tensor y = ops::rope(context, x, cos, sin);
         ASSERT_TRUE(slack_untouched(y));
         EXPECT_LE(largest_error(y, reference::rope(values(x), heads, width, values(cos), values(sin))),
@@ -87,7 +85,6 @@ TEST_P(Rows, EmbeddingsAreTheRowsThemselves) {
       Random random(1);
       const Tensor table = random.tensor({11, width}, dtype);
       const std::vector<int64_t> ids = {10, 0, 3, 3, 3, 10};
-      mark_pool(context, {6, width});
       const Tensor y = ops::embedding(context, table, ids);
       EXPECT_TRUE(slack_untouched(y));
       EXPECT_EQ(values(y), reference::gather_rows(values(table), width, ids));
