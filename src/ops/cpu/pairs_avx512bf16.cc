@@ -54,31 +54,41 @@ void pairs_tile_rows(const uint32_t* a, int64_t lda, const float* b, int64_t ldb
     pairs_tile_rows<kTurned, kRows - 1, kVectors>(a, lda, b, ldb, m, pairs, c, ldc, accumulate);
 }
 
-// A pair is moved like an f32: the words are never computed with.
+// kWidth rows of w, `real` of them there, of the first `left` pairs of each, as columns of a panel. bytes: of
+// a row's pairs, which end with half a one where k is odd. A pair is moved like an f32: the words are never
+// computed with.
+inline void pack_block(const uint16_t* w, int64_t ldw, int64_t real, int64_t left, size_t bytes,
+                       uint32_t* target) {
+  F32 rows[kWidth];
+  if (real == kWidth && bytes == sizeof(F32)) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kWidth; ++i) __builtin_memcpy(&rows[i], w + i * ldw, sizeof rows[i]);
+  } else {
+    for (int i = 0; i < kWidth; ++i) {
+      rows[i] = F32{};
+      if (i < real) __builtin_memcpy(&rows[i], w + i * ldw, bytes);
+    }
+  }
+  transpose_block(rows);
+#pragma GCC unroll 16
+  for (int i = 0; i < kWidth; ++i) {
+    if (i == left) return;
+    __builtin_memcpy(target + i * kTileColumns, &rows[i], sizeof rows[i]);
+  }
+}
+
 void pack_pairs(const uint16_t* w, int64_t ldw, int64_t n, int64_t pairs, bool odd, uint32_t* target) {
-  const int64_t whole = pairs - (odd ? 1 : 0);
-  for (int64_t group = 0; group < kTileVectors; ++group) {
-    const int64_t first = group * kWidth, real = n - first < kWidth ? n - first : kWidth;
+  for (int64_t first = 0; first < kTileColumns; first += kWidth) {
+    const int64_t real = n - first < kWidth ? n - first : kWidth;
+    const uint16_t* rows = w + first * ldw;
+    uint32_t* column = target + first;
     int64_t j = 0;
-    for (; j + kWidth <= whole; j += kWidth) {
-      F32 rows[kWidth];
-      for (int64_t i = 0; i < kWidth; ++i) {
-        rows[i] = F32{};
-        if (i < real) __builtin_memcpy(&rows[i], w + (first + i) * ldw + 2 * j, sizeof rows[i]);
-      }
-      transpose_block(rows);
-      for (int64_t i = 0; i < kWidth; ++i) {
-        __builtin_memcpy(target + (j + i) * kTileColumns + first, &rows[i], sizeof rows[i]);
-      }
-    }
-    for (; j < pairs; ++j) {
-      for (int64_t i = 0; i < kWidth; ++i) {
-        uint32_t pair = 0;
-        const uint16_t* source = w + (first + i) * ldw + 2 * j;
-        if (i < real) __builtin_memcpy(&pair, source, j < whole ? 4 : 2);
-        target[j * kTileColumns + first + i] = pair;
-      }
-    }
+    for (; j + kWidth < pairs; j += kWidth)
+      pack_block(rows + 2 * j, ldw, real, kWidth, sizeof(F32), column + j * kTileColumns);
+    const int64_t left = pairs - j;
+    if (left > 0)
+      pack_block(rows + 2 * j, ldw, real, left, static_cast<size_t>(4 * left - (odd ? 2 : 0)),
+                 column + j * kTileColumns);
   }
 }
 
