@@ -219,6 +219,7 @@ Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, con
   const Tensor added = added_to(context, norm, layer);
   const float* d = added.defined() ? added.data<float>() : nullptr;
   MatmulColumns product{&weight, y.data<float>()};
+  product.finish_reads = r;
   if (b != nullptr || d != nullptr || r != nullptr || epilogue.activation != Activation::kNone) {
     product.finish = [&kernels, b, d, r, n, kind = epilogue.activation](int64_t row, int64_t column,
                                                                         int64_t count, float* values) {
@@ -295,6 +296,7 @@ Tensor gated_linear(Context& context, const Tensor& x, const LinearOperand& gate
   MatmulColumns product{&gate, y.data<float>()};
   product.partner_w = &up;
   product.partner_c = ups.data<float>();
+  product.finish_reads = product.partner_c;
   const RowNorm norm(context, x, prologue);
   const Tensor gate_sum = added_to(context, norm, gate_layer), up_sum = added_to(context, norm, up_layer);
   product.finish = [&kernels = context.kernels(), u = ups.data<float>(), n,

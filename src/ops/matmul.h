@@ -37,6 +37,7 @@ struct MatmulColumns {
   bool rounded = false;     // f32 weights are rounded to bf16 as well, where bf16 weights would; likewise
   // Called once for every piece of a finished row, while it is in cache: values = c + row · n + column.
   std::function<void(int64_t row, int64_t column, int64_t count, float* values)> finish;
+  const float* finish_reads = nullptr;  // [m, n], the same place as it finishes: asked for in time
   // A second product of the same shape, computed before the piece is finished: a gate and what it gates.
   const Tensor* partner_w = nullptr;
   float* partner_c = nullptr;

@@ -70,6 +70,7 @@ void Multiply::pack_turned(int64_t n, int64_t count, int64_t k0, int64_t depth, 
 void Multiply::packed() const {
   const int64_t step = kernels.tile_columns, rows = rows_of(kernels, task.form);
   const int64_t words = words_of(a, task.form), deepest = std::min(kDepth, words), n_total = columns();
+  const float* const reads = finishes ? task.product->finish_reads : nullptr;
   for (int64_t k0 = 0; k0 < words; k0 += deepest) {
     const int64_t depth = std::min(deepest, words - k0);
     for (int64_t n = task.n0; n < task.n1; n += step)
@@ -80,6 +81,7 @@ void Multiply::packed() const {
         const int64_t count = std::min(step, task.n1 - n);
         float* target = c + row * n_total + n;
         expect(target, n_total, m, count);
+        if (reads != nullptr && k0 + depth == words) expect(reads + row * n_total + n, n_total, m, count);
         tile(row, m, scratch + (n - task.n0) * deepest, count, k0, depth, target);
       }
       if (k0 + depth == words) finish(row, m);
