@@ -13,6 +13,11 @@
 
 namespace {
 
+// Of n numbers, the lanes that are there.
+inline __mmask16 lanes_of(int64_t n) {
+  return n >= kWidth ? 0xffff : n <= 0 ? 0 : static_cast<__mmask16>((1u << n) - 1);
+}
+
 inline F32 dot_pairs(F32 sum, uint32_t a, F32 b) {
   return reinterpret_cast<F32>(_mm512_dpbf16_ps(
       reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(a))),
@@ -122,7 +127,7 @@ void round_pairs(const float* source, int64_t n, uint32_t* target) {
     __builtin_memcpy(halves + i, &pairs, sizeof pairs);
   }
   for (; i < n; i += kWidth) {
-    const __mmask16 real = n - i >= kWidth ? 0xffff : static_cast<__mmask16>((1u << (n - i)) - 1);
+    const __mmask16 real = lanes_of(n - i);
     const __m256bh rest = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(real, source + i));
     _mm256_mask_storeu_epi16(halves + i, real, reinterpret_cast<__m256i>(rest));
   }
@@ -138,7 +143,7 @@ inline __m512i interleaved(__m512 first, __m512 second) {
 
 void interleave_pairs(const float* first, const float* second, int64_t n, uint32_t* target) {
   for (int64_t d = 0; d < n; d += kWidth) {
-    const __mmask16 real = n - d >= kWidth ? 0xffff : static_cast<__mmask16>((1u << (n - d)) - 1);
+    const __mmask16 real = lanes_of(n - d);
     const __m512 a = _mm512_maskz_loadu_ps(real, first + d);
     const __m512 b = second == nullptr ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(real, second + d);
     _mm512_mask_storeu_epi32(target + d, real, interleaved(a, b));
@@ -147,7 +152,7 @@ void interleave_pairs(const float* first, const float* second, int64_t n, uint32
 
 void interleave_halves(const uint16_t* first, const uint16_t* second, int64_t n, uint32_t* target) {
   for (int64_t d = 0; d < n; d += kWidth) {
-    const __mmask16 real = n - d >= kWidth ? 0xffff : static_cast<__mmask16>((1u << (n - d)) - 1);
+    const __mmask16 real = lanes_of(n - d);
     const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(real, first + d));
     const __m512i high = second == nullptr
                              ? _mm512_setzero_si512()
@@ -243,32 +248,49 @@ inline __m512 exp2_of(__m512 t) {
   return _mm512_scalef_ps(p, n);
 }
 
+inline float largest_of(const float* x, int64_t n) {
+  __m512 lanes[4];  // chains: one would be waited for
+  for (__m512& chain : lanes) chain = _mm512_set1_ps(-__builtin_inff());
+  int64_t i = 0;
+  for (; i + 4 * kWidth <= n; i += 4 * kWidth) {
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) lanes[c] = _mm512_max_ps(lanes[c], _mm512_loadu_ps(x + i + c * kWidth));
+  }
+  for (; i < n; i += kWidth) {
+    const __mmask16 real = lanes_of(n - i);
+    lanes[0] = _mm512_mask_max_ps(lanes[0], real, lanes[0], _mm512_maskz_loadu_ps(real, x + i));
+  }
+  return _mm512_reduce_max_ps(
+      _mm512_max_ps(_mm512_max_ps(lanes[0], lanes[1]), _mm512_max_ps(lanes[2], lanes[3])));
+}
+
 float softmax_pairs(const float* scores, int64_t n, float factor, float* maximum, float* sum,
                     uint32_t* target) {
-  __m512 lanes = _mm512_set1_ps(-__builtin_inff());
-  for (int64_t i = 0; i < n; i += kWidth) {
-    const __mmask16 real = n - i >= kWidth ? 0xffff : static_cast<__mmask16>((1u << (n - i)) - 1);
-    lanes = _mm512_mask_max_ps(lanes, real, lanes, _mm512_maskz_loadu_ps(real, scores + i));
-  }
-  const float largest = _mm512_reduce_max_ps(lanes) * factor;
+  const float largest = largest_of(scores, n) * factor;
   const float updated = largest > *maximum ? largest : *maximum;
   constexpr float kLog2e = 1.4426950408889634f;
   const __m512 slope = _mm512_set1_ps(factor * kLog2e), shift = _mm512_set1_ps(-updated * kLog2e);
-  __m512 total = _mm512_setzero_ps();
-  const auto probabilities = [&](int64_t i) __attribute__((always_inline)) {
-    const int64_t left = n - i;
-    const __mmask16 real = left >= kWidth ? 0xffff : left <= 0 ? 0 : static_cast<__mmask16>((1u << left) - 1);
-    const __m512 s = _mm512_maskz_loadu_ps(real, scores + i);
-    const __m512 p = _mm512_maskz_mov_ps(real, exp2_of(_mm512_fmadd_ps(s, slope, shift)));
-    total = _mm512_add_ps(total, p);
-    return p;
+  __m512 total[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+  const auto probabilities = [&](__m512 s) __attribute__((always_inline)) {
+    return exp2_of(_mm512_fmadd_ps(s, slope, shift));
   };
-  for (int64_t i = 0; i < n; i += 2 * kWidth) {
-    const __m512 low = probabilities(i), high = probabilities(i + kWidth);
+  const auto write = [&](int64_t i, __m512 low, __m512 high) __attribute__((always_inline)) {
+    total[0] = _mm512_add_ps(total[0], low);
+    total[1] = _mm512_add_ps(total[1], high);
     _mm512_storeu_si512(target + i / 2, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+  };
+  int64_t i = 0;
+  for (; i + 2 * kWidth <= n; i += 2 * kWidth)
+    write(i, probabilities(_mm512_loadu_ps(scores + i)), probabilities(_mm512_loadu_ps(scores + i + kWidth)));
+  if (i < n) {
+    const auto some = [&](int64_t at) __attribute__((always_inline)) {
+      const __mmask16 real = lanes_of(n - at);
+      return _mm512_maskz_mov_ps(real, probabilities(_mm512_maskz_loadu_ps(real, scores + at)));
+    };
+    write(i, some(i), some(i + kWidth));
   }
   const float correction = _mm512_cvtss_f32(exp2_of(_mm512_set1_ps((*maximum - updated) * kLog2e)));
-  *sum = *sum * correction + _mm512_reduce_add_ps(total);
+  *sum = *sum * correction + _mm512_reduce_add_ps(_mm512_add_ps(total[0], total[1]));
   *maximum = updated;
   return correction;
 }
