@@ -59,6 +59,7 @@ typedef I32 GroupSum;
 inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) { return dot_int8(sum, reinterpret_cast<I32>(w), a); }
 inline I32 group_total(GroupSum sum) { return sum; }
 constexpr int kUnrolled = 4;  // quarters of a group
+constexpr int kInt4Rows = 8;  // of a tile of one block, at most
 
 #elif defined(__AVX512BW__) && VL3_SIMD_BYTES == 64
 
@@ -79,6 +80,7 @@ inline I32 group_total(GroupSum sum) {
   return reinterpret_cast<I32>(_mm512_madd_epi16(reinterpret_cast<__m512i>(sum), _mm512_set1_epi16(1)));
 }
 constexpr int kUnrolled = 1;
+constexpr int kInt4Rows = 4;
 
 #elif defined(__AVX2__) && VL3_SIMD_BYTES == 32
 
@@ -98,6 +100,7 @@ inline I32 group_total(GroupSum sum) {
   return reinterpret_cast<I32>(_mm256_madd_epi16(reinterpret_cast<__m256i>(sum), _mm256_set1_epi16(1)));
 }
 constexpr int kUnrolled = 1;
+constexpr int kInt4Rows = 4;
 
 #else
 
@@ -117,6 +120,7 @@ inline I32 dot_int8(I32 sum, I32 a, I32 w) {
 inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) { return dot_int8(sum, a, reinterpret_cast<I32>(w)); }
 inline I32 group_total(GroupSum sum) { return sum; }
 constexpr int kUnrolled = 1;
+constexpr int kInt4Rows = 4;
 
 #endif
 
@@ -333,22 +337,32 @@ void tile_int4_rows(const uint8_t* a, int64_t lda, const float* scales, const fl
   if constexpr (kRows > 1) tile_int4_rows<kRows - 1, kVectors>(a, lda, scales, sums, w, m, n, groups, c, ldc);
 }
 
+// One block after the other, or two at once, kRows rows at a time.
+template <int kRows, int kVectors>
+void tile_int4_blocks(const uint8_t* a, int64_t lda, const float* scales, const float* sums,
+                      const uint8_t* blocks, int64_t block_bytes, int64_t m, int64_t n, int64_t groups,
+                      float* c, int64_t ldc) {
+  const Columns<kVectors> w(blocks, block_bytes);
+  for (int64_t i = 0; i < m; i += kRows) {
+    tile_int4_rows<kRows>(a + i * lda, lda, scales + i * groups, sums + i * groups, w, m - i, n, groups,
+                          c + i * ldc, ldc);
+  }
+}
+
 void tile_int4(const uint8_t* a, int64_t lda, const float* scales, const float* sums, const uint8_t* blocks,
                int64_t block_bytes, int64_t m, int64_t n, int64_t groups, float* c, int64_t ldc) {
-  constexpr int kRows = 4;  // products of a group must fit the registers
-  const auto rows = [=]<int kVectors>(int64_t j) {
-    const Columns<kVectors> w(blocks + j / kBlockLanes * block_bytes, block_bytes);
-    for (int64_t i = 0; i < m; i += kRows) {
-      tile_int4_rows<kRows>(a + i * lda, lda, scales + i * groups, sums + i * groups, w, m - i, n - j, groups,
-                            c + i * ldc + j, ldc);
-    }
+  const auto tiles = [=]<int kRows, int kVectors>(int64_t j) {
+    tile_int4_blocks<kRows, kVectors>(a, lda, scales, sums, blocks + j / kBlockLanes * block_bytes,
+                                      block_bytes, m, n - j, groups, c + j, ldc);
+    return j + kVectors * kWidth;
   };
-  for (int64_t j = 0; j < n; j += kQuadColumns) {
-    if (n - j > kBlockLanes)
-      rows.template operator()<kQuadVectors>(j);
-    else
-      rows.template operator()<kBlockVectors>(j);
+  constexpr int kRows = 4;  // products of a group and sums must fit the registers
+  int64_t j = 0;
+  if constexpr (kInt4Rows > kRows) {  // a few sequences: every weight is taken apart once for all of them
+    while (j < n && m > kRows && m <= kInt4Rows) j = tiles.template operator()<kInt4Rows, kBlockVectors>(j);
   }
+  while (j + kBlockLanes < n) j = tiles.template operator()<kRows, kQuadVectors>(j);
+  while (j < n) j = tiles.template operator()<kRows, kBlockVectors>(j);
 }
 
 }  // namespace
