@@ -19,6 +19,8 @@ constexpr int kHeaderBytes = 2 * 4 * kBlockLanes;
 constexpr int kGroup = 32;
 constexpr int kGroupBytes = 2 * kBlockLanes + kBlockLanes * kGroup / 2;
 constexpr int kAhead = 4096;  // bytes of W: how far memory is asked ahead
+// So few rows wait for memory, which is fastest in order: one block of W after the other, not two at once.
+constexpr int kFewRows = 4;
 
 typedef uint8_t Bytes __attribute__((vector_size(VL3_SIMD_BYTES)));
 typedef uint8_t Narrow __attribute__((vector_size(VL3_SIMD_BYTES / 4)));
@@ -254,12 +256,15 @@ template <int kRows>
 void tile_int8_rows(const uint8_t* a, int64_t lda, const float* scales, const uint8_t* blocks,
                     int64_t block_bytes, int64_t m, int64_t n, int64_t quads, float* c, int64_t ldc) {
   if (m == kRows) {
-    if (n > kBlockLanes) {
+    if (n > kBlockLanes && kRows > kFewRows) {
       const Columns<kQuadVectors> w(blocks, block_bytes);
       return tile_int8_of<kRows, kQuadVectors>(a, lda, scales, w, n, quads, c, ldc);
     }
-    const Columns<kBlockVectors> w(blocks, block_bytes);
-    return tile_int8_of<kRows, kBlockVectors>(a, lda, scales, w, n, quads, c, ldc);
+    for (int64_t j = 0; j < n; j += kBlockLanes) {
+      const Columns<kBlockVectors> w(blocks + j / kBlockLanes * block_bytes, block_bytes);
+      tile_int8_of<kRows, kBlockVectors>(a, lda, scales, w, n - j, quads, c + j, ldc);
+    }
+    return;
   }
   if constexpr (kRows > 1)
     tile_int8_rows<kRows - 1>(a, lda, scales, blocks, block_bytes, m, n, quads, c, ldc);
@@ -358,8 +363,8 @@ void tile_int4(const uint8_t* a, int64_t lda, const float* scales, const float* 
   };
   constexpr int kRows = 4;  // products of a group and sums must fit the registers
   int64_t j = 0;
-  if constexpr (kInt4Rows > kRows) {  // a few sequences: every weight is taken apart once for all of them
-    while (j < n && m > kRows && m <= kInt4Rows) j = tiles.template operator()<kInt4Rows, kBlockVectors>(j);
+  if constexpr (kInt4Rows > kRows) {  // in order, as above, and every weight is taken apart once for all rows
+    while (j < n && m <= kInt4Rows) j = tiles.template operator()<kInt4Rows, kBlockVectors>(j);
   }
   while (j + kBlockLanes < n) j = tiles.template operator()<kRows, kQuadVectors>(j);
   while (j < n) j = tiles.template operator()<kRows, kBlockVectors>(j);
