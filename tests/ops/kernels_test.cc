@@ -166,6 +166,41 @@ TEST_P(Kernels, DotsWithStridesStayInTheirBuffer) {
   }
 }
 
+TEST_P(Kernels, DotsOfPairsWithStridesStayInTheirBuffer) {
+  if (set().dots_pairs == nullptr) GTEST_SKIP() << "no products of bf16 pairs on this path and processor";
+  for (int64_t m = 1; m <= 9; ++m) {
+    for (const int64_t n : {1, 2, 3, 4, 7}) {
+      for (const int64_t k : {1, 2, 7, 31, 32, 33, 63, 64, 65, 97, 130}) {
+        Random random(static_cast<uint64_t>(m * n * k));
+        const Tensor x = random.tensor({m, k}), w = random.tensor({n, k}, DType::kBF16);
+        const int64_t pairs = (k + 1) / 2, ldy = n + 2;
+        Guarded rounded(m * pairs), y(m * ldy, 7);
+        uint32_t* words = reinterpret_cast<uint32_t*>(rounded.data());
+        for (int64_t i = 0; i < m; ++i) set().round_pairs(x.data<float>() + i * k, k, words + i * pairs);
+        const auto dots = [&](int64_t first, int64_t rows, float* target) {
+          set().dots_pairs(reinterpret_cast<const uint16_t*>(w.raw()), k, n, words + first * pairs, pairs,
+                           rows, k, target, ldy);
+        };
+        dots(0, m, y.data());
+        ASSERT_TRUE(y.intact());
+        Values halves = values(x);
+        for (double& v : halves) v = from_bf16(to_bf16(static_cast<float>(v)));
+        const Values expected = ops::reference::linear(halves, k, values(w), {});
+        for (int64_t i = 0; i < m; ++i) {
+          Guarded alone(ldy, 7);  // the same bits as among others
+          dots(i, 1, alone.data());
+          for (int64_t r = 0; r < n; ++r) {
+            ASSERT_NEAR(y.data()[i * ldy + r], expected[static_cast<size_t>(i * n + r)], 1e-5);
+            ASSERT_EQ(y.data()[i * ldy + r], alone.data()[r]) << m << ' ' << n << ' ' << k;
+          }
+          ASSERT_EQ(y.data()[i * ldy + n], 7);
+          ASSERT_EQ(y.data()[i * ldy + n + 1], 7);
+        }
+      }
+    }
+  }
+}
+
 TEST_P(Kernels, WeighAddsWithinItsBuffer) {
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
     for (int64_t m = 1; m <= 13; ++m) {
@@ -236,12 +271,47 @@ TEST_P(Kernels, ExpAndTheRunningSoftmax) {
   printf("largest relative error of exp %.3g\n", largest);
 }
 
+TEST_P(Kernels, TheRunningSoftmaxInPairs) {
+  if (set().softmax_pairs == nullptr) GTEST_SKIP() << "no products of bf16 pairs on this path and processor";
+  const int64_t width = 2 * set().width;
+  for (int64_t n = 1; n <= 150; ++n) {
+    Random random(static_cast<uint64_t>(n));
+    std::vector<float> scores(static_cast<size_t>(n));
+    for (float& s : scores) s = 10 * random.uniform();
+    scores[static_cast<size_t>(n / 3)] = 500;  // whose exponential is no number, unless it is the maximum
+    scores[static_cast<size_t>(n * 5 / 7)] = 501;
+    const int64_t filled = (n + width - 1) / width * width / 2;  // words
+    Guarded target(filled, kMark);
+    float maximum = 2, sum = 3;
+    const float correction = set().softmax_pairs(scores.data(), n, 0.5f, &maximum, &sum,
+                                                 reinterpret_cast<uint32_t*>(target.data()));
+    ASSERT_TRUE(target.intact());
+    ASSERT_EQ(maximum, 250.5f) << n;
+    ASSERT_NEAR(correction, std::exp(2 - 250.5), 1e-6);
+    double total = 3 * std::exp(2 - 250.5);
+    const auto* halves = reinterpret_cast<const uint16_t*>(target.data());
+    for (int64_t i = 0; i < 2 * filled; ++i) {
+      const double p =
+          i < n ? std::exp(static_cast<double>(scores[static_cast<size_t>(i)]) * 0.5 - 250.5) : 0;
+      ASSERT_NEAR(from_bf16(halves[i]), p, p / 256 + 1e-30) << i << " of " << n;
+      total += p;
+    }
+    ASSERT_NEAR(sum, total, 1e-5 * total);
+  }
+}
+
 TEST_P(Kernels, NanIsNotSwallowedBySoftmax) {
-  for (const int64_t n : {1, 3, 16, 21, 40}) {
+  for (const int64_t n : {1, 3, 16, 21, 40, 70, 100}) {
     for (int64_t at = 0; at < n; ++at) {
-      Guarded scores(n, 1.0f);
+      Guarded scores(n, 1.0f), target(n / 2 + 64);
       scores.data()[at] = NAN;
       float maximum = -INFINITY, sum = 0;
+      if (set().softmax_pairs != nullptr) {
+        set().softmax_pairs(scores.data(), n, 1.0f, &maximum, &sum,
+                            reinterpret_cast<uint32_t*>(target.data()));
+        ASSERT_TRUE(std::isnan(sum)) << at << " of " << n << " in pairs";
+        maximum = -INFINITY, sum = 0;
+      }
       set().softmax_step(scores.data(), n, 1.0f, &maximum, &sum);
       ASSERT_TRUE(std::isnan(sum)) << at << " of " << n;
     }
