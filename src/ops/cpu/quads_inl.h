@@ -20,7 +20,7 @@ constexpr int kGroup = 32;
 constexpr int kGroupBytes = 2 * kBlockLanes + kBlockLanes * kGroup / 2;
 constexpr int kAhead = 4096;  // bytes of W: how far memory is asked ahead
 // So few rows wait for memory, which is fastest in order: one block of W after the other, not two at once.
-constexpr int kFewRows = 4;
+constexpr int kInOrderRows = 4;
 
 typedef uint8_t Bytes __attribute__((vector_size(VL3_SIMD_BYTES)));
 typedef uint8_t Narrow __attribute__((vector_size(VL3_SIMD_BYTES / 4)));
@@ -256,7 +256,7 @@ template <int kRows>
 void tile_int8_rows(const uint8_t* a, int64_t lda, const float* scales, const uint8_t* blocks,
                     int64_t block_bytes, int64_t m, int64_t n, int64_t quads, float* c, int64_t ldc) {
   if (m == kRows) {
-    if (n > kBlockLanes && kRows > kFewRows) {
+    if (n > kBlockLanes && kRows > kInOrderRows) {
       const Columns<kQuadVectors> w(blocks, block_bytes);
       return tile_int8_of<kRows, kQuadVectors>(a, lda, scales, w, n, quads, c, ldc);
     }
