@@ -62,7 +62,7 @@ class Context {
   size_t used_bytes() const noexcept;
   // In use or kept to be used again: little more than the most that were in use at once.
   size_t held_bytes() const noexcept;
-  void release_unused() noexcept;  // gives pooled memory back to the system
+  void release_unused() noexcept;  // regions of the pool in which nothing is in use go back to the system
 
   // Cancellation: any thread may ask; long operations notice between layers or tiles and throw kCancelled.
   void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }
