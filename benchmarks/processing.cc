@@ -1,6 +1,6 @@
 // benchmark_processing THREADS ROUNDS PICTURE...: pictures from the bytes of their files to patches (decode,
-// resize with torchvision's arithmetic, patchify). Prints one JSON object a picture: seconds of the median
-// round, patches.
+// resize with torchvision's arithmetic, patchify). Prints one JSON object a picture and one for all of them in
+// one call, "together": medians over the rounds of the seconds that it takes, and that decoding alone takes.
 
 #include <algorithm>
 #include <cstdio>
@@ -12,37 +12,42 @@
 
 #include "base/clock.h"
 #include "base/thread_pool.h"
-#include "vl3/image.h"
-#include "vl3/image_processor.h"
+#include "processor/process_pictures.h"
 
 namespace vl3 {
 namespace {
 
-std::vector<char> bytes_of(const char* path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+struct File {
+  std::string path;
+  std::vector<char> bytes;
 
-void measure(ThreadPool& threads, int rounds, const char* path) {
-  const std::vector<char> bytes = bytes_of(path);
-  const ImageProcessorFast processor;
-  std::vector<double> seconds, decoding;
-  int64_t patches = 0;
+  std::span<const std::byte> span() const { return std::as_bytes(std::span(bytes)); }
+};
+
+double median_s(int rounds, const std::function<void()>& work) {
+  std::vector<double> seconds;
   for (int i = 0; i <= rounds; ++i) {
     const double start = now_s();
-    const Image image = decode_image(std::as_bytes(std::span(bytes)), {}, path, false);
-    const double decoded = now_s();
-    patches = processor.preprocess(threads, std::span(&image, 1)).pixel_values.dim(0);
-    if (i == 0) continue;  // the first fills caches
-    decoding.push_back(decoded - start);
-    seconds.push_back(now_s() - start);
+    work();
+    if (i > 0) seconds.push_back(now_s() - start);  // the first fills caches
   }
-  const auto median = [&](std::vector<double>& values) {
-    std::nth_element(values.begin(), values.begin() + rounds / 2, values.end());
-    return values[static_cast<size_t>(rounds / 2)];
-  };
+  std::nth_element(seconds.begin(), seconds.begin() + rounds / 2, seconds.end());
+  return seconds[static_cast<size_t>(rounds / 2)];
+}
+
+void measure(ThreadPool& threads, int rounds, std::span<const File> files, const std::string& name) {
+  const MediaLimits limits;
+  int64_t patches = 0;
+  const double seconds = median_s(rounds, [&] {
+    std::vector<PictureInput> inputs;
+    for (const File& file : files) inputs.push_back(picture_input(file.span(), limits, file.path));
+    patches = process_pictures(threads, {}, ResizeBackend::kTorchvision, inputs).pixel_values.dim(0);
+  });
+  const double decoding = median_s(rounds, [&] {
+    for (const File& file : files) decode_image(file.span(), limits, file.path);
+  });
   const nlohmann::json row = {
-      {"picture", path}, {"seconds", median(seconds)}, {"decoding", median(decoding)}, {"patches", patches}};
+      {"picture", name}, {"seconds", seconds}, {"decoding", decoding}, {"patches", patches}};
   std::puts(row.dump().c_str());
 }
 
@@ -55,9 +60,15 @@ int main(int count, char** words) {
     std::fputs("usage: benchmark_processing THREADS ROUNDS PICTURE...\n", stderr);
     return 2;
   }
-  vl3::ThreadPool threads(std::atoi(words[1]));
   try {
-    for (int i = 3; i < count; ++i) vl3::measure(threads, rounds, words[i]);
+    vl3::ThreadPool threads(std::atoi(words[1]));
+    std::vector<vl3::File> files;
+    for (int i = 3; i < count; ++i) {
+      std::ifstream file(words[i], std::ios::binary);
+      files.push_back({words[i], {std::istreambuf_iterator<char>(file), {}}});
+    }
+    for (const vl3::File& file : files) vl3::measure(threads, rounds, {&file, 1}, file.path);
+    vl3::measure(threads, rounds, files, "together");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "benchmark_processing: %s\n", error.what());
     return 1;

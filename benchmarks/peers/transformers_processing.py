@@ -15,16 +15,27 @@ from transformers.models.video_llama_3.image_processing_video_llama_3 import Vid
 
 torch.set_num_threads(int(sys.argv[1]))
 processor = VideoLlama3ImageProcessor()
-for path in sys.argv[3:]:
-    data = pathlib.Path(path).read_bytes()
+
+
+def decode(data):
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("RGB")
+
+
+def measure(files, name):
     seconds, decoding = [], []
     for i in range(int(sys.argv[2]) + 1):
         start = time.perf_counter()
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = image.convert("RGB")
+        pictures = [decode(data) for data in files]
         decoded = time.perf_counter()
-        patches = processor(images=[pixels], return_tensors="pt")["pixel_values"].shape[0]
+        patches = processor(images=pictures, return_tensors="pt")["pixel_values"].shape[0]
         if i > 0:  # the first fills caches
             seconds.append(time.perf_counter() - start)
             decoding.append(decoded - start)
-    print(json.dumps({"picture": path, "seconds": statistics.median(seconds), "decoding": statistics.median(decoding), "patches": patches}), flush=True)
+    print(json.dumps({"picture": name, "seconds": statistics.median(seconds), "decoding": statistics.median(decoding), "patches": patches}), flush=True)
+
+
+files = [pathlib.Path(path).read_bytes() for path in sys.argv[3:]]
+for path, data in zip(sys.argv[3:], files):
+    measure([data], path)
+measure(files, "together")

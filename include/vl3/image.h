@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -51,6 +52,17 @@ Image decode_image(std::span<const std::byte> bytes, const MediaLimits& limits, 
 // decode_image of a file; also kNotFound and kIo.
 Image read_image(const std::filesystem::path& path, const MediaLimits& limits = {},
                  bool apply_exif_orientation = true);
+
+// How many rows of a picture, from the top, are decoded: more each time.
+using RowsReady = std::function<void(int64_t rows)>;
+
+// The same into *image, whose size is set and whose rows are never written again when ready tells of them.
+// That is for pictures whose format begins with the first row, and which are not turned: others come all at
+// once, and ready is not called. Where it throws *image keeps what it has by then.
+void decode_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,
+                  bool apply_exif_orientation, Image* image, const RowsReady& ready);
+void read_image(const std::filesystem::path& path, const MediaLimits& limits, bool apply_exif_orientation,
+                Image* image, const RowsReady& ready);
 
 // The header alone: costs no more than reading the file's first bytes, its chunks' headers and its EXIF
 // block.

@@ -244,7 +244,7 @@ ImageInfo probe_bmp(const Source& source) {
   return info;
 }
 
-Image decode_bmp(const Source& source) {
+void decode_bmp(const Source& source, Image* image) {
   const Header header = read_header(source);
   const bool runs = header.compression == kRle8 || header.compression == kRle4;
   if (!runs) {  // the whole of it is there, or nothing is allocated for it
@@ -253,13 +253,12 @@ Image decode_bmp(const Source& source) {
         static_cast<uint64_t>(header.width) * (header.mode == "1" ? 1 : header.bits) / 8;
     source.slice(header.offset, stride * static_cast<uint64_t>(header.height - 1) + last_row, "the pixels");
   }
-  Image image = new_image(source, header.width, header.height, header.mode);
+  *image = new_image(source, header.width, header.height, header.mode);
   if (runs) {
-    decode_runs(source, header, &image);
+    decode_runs(source, header, image);
   } else {
-    decode_raw(source, header, &image);
+    decode_raw(source, header, image);
   }
-  return image;
 }
 
 }  // namespace vl3::media

@@ -163,11 +163,11 @@ ImageInfo probe_gif(const Source& source) {
   return info;
 }
 
-Image decode_gif(const Source& source) {
+void decode_gif(const Source& source, Image* image) {
   const GifStructure gif = parse_gif(source, 1);
   GifCanvas canvas(source, gif);
   canvas.draw(0);
-  return canvas.snapshot();
+  *image = canvas.snapshot();
 }
 
 }  // namespace media

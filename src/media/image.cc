@@ -63,7 +63,7 @@ struct Codec {
   ImageFormat format;
   const char* name;
   ImageInfo (*probe)(const Source&);
-  Image (*decode)(const Source&);
+  void (*decode)(const Source&, Image*);
 };
 constexpr Codec kCodecs[] = {
     {ImageFormat::kPng, "png", probe_png, decode_png},
@@ -124,13 +124,22 @@ bool sniff_image(std::span<const std::byte> bytes, ImageFormat* format) noexcept
 
 Image decode_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,
                    bool apply_exif_orientation) {
-  const media::Source source = media::make_source(bytes, limits, name);
+  Image image;
+  decode_image(bytes, limits, name, apply_exif_orientation, &image, nullptr);
+  return image;
+}
+
+void decode_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,
+                  bool apply_exif_orientation, Image* image, const RowsReady& ready) {
+  media::Source source = media::make_source(bytes, limits, name);
   const media::Codec& codec = media::find_codec(source, bytes);
   try {
-    const int orientation = apply_exif_orientation ? codec.probe(source).orientation : 1;
-    Image image = codec.decode(source);
+    const bool may_turn = apply_exif_orientation && codec.format != ImageFormat::kTiff;
+    const int orientation = may_turn ? codec.probe(source).orientation : 1;
+    if (ready && orientation == 1) source.ready = &ready;
+    codec.decode(source, image);
     // The turned copy is the picture's size again and lives beside it for a moment.
-    return media::orient(std::move(image), codec.format == ImageFormat::kTiff ? 1 : orientation);
+    if (orientation != 1) *image = media::orient(std::move(*image), orientation);
   } catch (const std::bad_alloc&) {
     fail(ErrorCode::kOutOfMemory, "[{}] not enough memory to decode this {} picture", name, codec.name);
   }
@@ -148,8 +157,15 @@ ImageInfo probe_image(std::span<const std::byte> bytes, const MediaLimits& limit
 }
 
 Image read_image(const std::filesystem::path& path, const MediaLimits& limits, bool apply_exif_orientation) {
+  Image image;
+  read_image(path, limits, apply_exif_orientation, &image, nullptr);
+  return image;
+}
+
+void read_image(const std::filesystem::path& path, const MediaLimits& limits, bool apply_exif_orientation,
+                Image* image, const RowsReady& ready) {
   const std::string text = media::read_picture_file(path, limits);
-  return decode_image(std::as_bytes(std::span(text)), limits, path.string(), apply_exif_orientation);
+  decode_image(std::as_bytes(std::span(text)), limits, path.string(), apply_exif_orientation, image, ready);
 }
 
 ImageInfo probe_image(const std::filesystem::path& path, const MediaLimits& limits,

@@ -17,6 +17,13 @@ struct Source {
   std::span<const uint8_t> bytes;
   const MediaLimits& limits;
   std::string_view name;
+  const RowsReady* ready = nullptr;
+
+  // For codecs that make rows from the top: says so from time to time.
+  void rows_ready(int64_t rows) const {
+    constexpr int64_t kStep = 32;
+    if (ready != nullptr && rows % kStep == 0) (*ready)(rows);
+  }
 
   // The bytes [offset, offset + count), or kFormat naming what was cut off.
   std::span<const uint8_t> slice(uint64_t offset, uint64_t count, const char* what) const;
@@ -60,11 +67,11 @@ ImageInfo probe_bmp(const Source& source);
 ImageInfo probe_tiff(const Source& source);
 
 // Pixels as stored (TIFF: upright); the caller applies the orientation that the probe reports.
-Image decode_png(const Source& source);
-Image decode_jpeg(const Source& source);
-Image decode_webp(const Source& source);
-Image decode_gif(const Source& source);
-Image decode_bmp(const Source& source);
-Image decode_tiff(const Source& source);
+void decode_png(const Source& source, Image* image);
+void decode_jpeg(const Source& source, Image* image);
+void decode_webp(const Source& source, Image* image);
+void decode_gif(const Source& source, Image* image);
+void decode_bmp(const Source& source, Image* image);
+void decode_tiff(const Source& source, Image* image);
 
 }  // namespace vl3::media

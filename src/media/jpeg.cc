@@ -26,7 +26,7 @@ struct Reader {
   std::jmp_buf escape;
   char message[JMSG_LENGTH_MAX];
   bool truncated;
-  size_t size;
+  const Source* file;
   // Where decoding writes: one row of libjpeg's samples, and the picture.
   uint8_t* row;
   uint8_t* rgb;
@@ -113,6 +113,7 @@ bool run_decode(Reader* reader) {
         cmyk_to_rgb(cmyk, out + 3 * x);
       }
     }
+    reader->file->rows_ready(info->output_scanline);
   }
   jpeg_finish_decompress(info);  // reads on to the end marker: a file without it is truncated
   return true;
@@ -122,7 +123,7 @@ bool run_decode(Reader* reader) {
 class Session {
  public:
   explicit Session(const Source& source) : source_(source) {
-    reader_.size = source.bytes.size();
+    reader_.file = &source;
     const int64_t memory = source.limits.max_allocation_bytes;
     check(run_header(&reader_, source.bytes.data(), source.bytes.size(),
                      memory > 0 ? static_cast<long>(memory) : 1));
@@ -141,7 +142,7 @@ class Session {
  private:
   void check(bool ok) {
     if (ok) return;
-    const size_t at = reader_.size - reader_.source.bytes_in_buffer;
+    const size_t at = source_.bytes.size() - reader_.source.bytes_in_buffer;
     const auto row = reader_.info.output_scanline;
     const std::string message = reader_.message;
     const bool unsupported = !reader_.truncated && (reader_.errors.msg_code == JERR_BAD_PRECISION ||
@@ -155,7 +156,7 @@ class Session {
     if (unsupported) fail(ErrorCode::kUnsupported, "[{}] JPEG: {}", source_.name, message);
     if (reader_.truncated)
       fail(ErrorCode::kFormat, "[{}] JPEG truncated: the file ends at byte {} in row {}", source_.name,
-           reader_.size, row);
+           source_.bytes.size(), row);
     fail(ErrorCode::kFormat, "[{}] broken JPEG at byte {}, row {}: {}", source_.name, at, row, message);
   }
 
@@ -196,16 +197,15 @@ ImageInfo probe_jpeg(const Source& source) {
   return info;
 }
 
-Image decode_jpeg(const Source& source) {
+void decode_jpeg(const Source& source, Image* image) {
   Session session(source);
   const int64_t width = session.info().image_width, height = session.info().image_height;
-  Image image = new_image(source, width, height, mode_of(source, session.info()));
+  *image = new_image(source, width, height, mode_of(source, session.info()));
   // Progressive files keep every coefficient: 2 bytes a sample.
   if (jpeg_has_multiple_scans(const_cast<j_decompress_ptr>(&session.info())))
     check_size(source, width, height, int64_t{2} * session.info().num_components);
   std::vector<uint8_t> row(static_cast<size_t>(width) * 4);
-  session.decode(row.data(), image.rgb.data());
-  return image;
+  session.decode(row.data(), image->rgb.data());
 }
 
 }  // namespace vl3::media

@@ -188,14 +188,14 @@ ImageInfo probe_png(const Source& source) {
   return info;
 }
 
-Image decode_png(const Source& source) {
+void decode_png(const Source& source, Image* image) {
   // The header's size first: libpng itself allocates rows for it.
   const std::span<const uint8_t> header = source.slice(0, 29, "the PNG header");
   check_size(source, load_be32(&header[16]), load_be32(&header[20]), 3);
   Session session(source);
   const Reader& reader = session.reader();
   const int64_t width = reader.width, height = reader.height;
-  Image image = new_image(source, width, height, mode_of(reader));
+  *image = new_image(source, width, height, mode_of(reader));
   const size_t stride = static_cast<size_t>(width) * 3;
   RowConverter converter{reader, {}, std::vector<uint8_t>(static_cast<size_t>(width))};
   if (reader.color_type == PNG_COLOR_TYPE_PALETTE) session.read_palette(&converter.palette);
@@ -204,11 +204,12 @@ Image decode_png(const Source& source) {
     const bool straight = reader.color_type == PNG_COLOR_TYPE_RGB && reader.bit_depth == 8;
     std::vector<uint8_t> row(straight ? 0 : reader.row_bytes);
     for (size_t y = 0; y < static_cast<size_t>(height); ++y) {
-      uint8_t* rgb = image.rgb.data() + y * stride;
+      uint8_t* rgb = image->rgb.data() + y * stride;
       session.read_row(static_cast<uint32_t>(y), straight ? rgb : row.data());
       if (!straight) converter.convert(row.data(), rgb);
+      source.rows_ready(static_cast<int64_t>(y) + 1);
     }
-    return image;
+    return;
   }
   const size_t raw_bytes = reader.row_bytes * static_cast<size_t>(height);
   check_allocation(source, static_cast<int64_t>(raw_bytes), "the interlaced picture");
@@ -217,8 +218,7 @@ Image decode_png(const Source& source) {
     for (size_t y = 0; y < static_cast<size_t>(height); ++y)
       session.read_row(static_cast<uint32_t>(y), raw.data() + y * reader.row_bytes);
   for (size_t y = 0; y < static_cast<size_t>(height); ++y)
-    converter.convert(raw.data() + y * reader.row_bytes, image.rgb.data() + y * stride);
-  return image;
+    converter.convert(raw.data() + y * reader.row_bytes, image->rgb.data() + y * stride);
 }
 
 }  // namespace vl3::media

@@ -239,14 +239,17 @@ ImageInfo probe_tiff(const Source& source) {
   return info;
 }
 
-Image decode_tiff(const Source& source) {
+void decode_tiff(const Source& source, Image* image) {
   Tiff tiff;
   open_tiff(source, &tiff);
   if (tiff.form.kind == TiffForm::Kind::kYCbCr && tiff.form.jpeg_to_rgb) {
     TIFFSetField(tiff.get(), TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
     tiff.form.kind = TiffForm::Kind::kRgb;
   }
-  if (tiff.form.kind == TiffForm::Kind::kYCbCr) return orient(read_as_rgba(source, tiff), tiff.orientation);
+  if (tiff.form.kind == TiffForm::Kind::kYCbCr) {
+    *image = orient(read_as_rgba(source, tiff), tiff.orientation);
+    return;
+  }
   Palette palette{};
   if (tiff.form.kind == TiffForm::Kind::kPalette) {
     uint16_t *red = nullptr, *green = nullptr, *blue = nullptr;
@@ -256,15 +259,15 @@ Image decode_tiff(const Source& source) {
       palette[i] = {static_cast<uint8_t>(red[i] >> 8), static_cast<uint8_t>(green[i] >> 8),
                     static_cast<uint8_t>(blue[i] >> 8)};
   }
-  Image image = new_image(source, tiff.width, tiff.height, tiff.form.mode);
-  SampleSink sink(tiff.form, palette, &image);
+  *image = new_image(source, tiff.width, tiff.height, tiff.form.mode);
+  SampleSink sink(tiff.form, palette, image);
   if (TIFFIsTiled(tiff.get()) != 0) {
     read_tiles(source, tiff, &sink);
   } else {
     read_strips(source, tiff, &sink);
   }
   sink.finish();
-  return orient(std::move(image), tiff.orientation);
+  *image = orient(std::move(*image), tiff.orientation);
 }
 
 }  // namespace vl3::media

@@ -66,7 +66,7 @@ ImageInfo describe(const Source& source, const WebPDemuxer* demuxer) {
 
 ImageInfo probe_webp(const Source& source) { return describe(source, demux(source).get()); }
 
-Image decode_webp(const Source& source) {
+void decode_webp(const Source& source, Image* image) {
   const ImageInfo info = describe(source, demux(source).get());
   WebPAnimDecoderOptions options;
   require(WebPAnimDecoderOptionsInit(&options) != 0, ErrorCode::kInternal, "[{}] libwebp of another version",
@@ -81,10 +81,9 @@ Image decode_webp(const Source& source) {
   int timestamp_ms = 0;
   require(WebPAnimDecoderGetNext(decoder.get(), &rgba, &timestamp_ms) != 0, ErrorCode::kFormat,
           "[{}] broken WebP: the data of frame 0 of {} is corrupt", source.name, info.frames);
-  Image image = new_image(source, info.width, info.height, info.mode);
+  *image = new_image(source, info.width, info.height, info.mode);
   for (size_t i = 0; i < static_cast<size_t>(info.width * info.height); ++i)
-    std::memcpy(&image.rgb[3 * i], rgba + 4 * i, 3);
-  return image;
+    std::memcpy(&image->rgb[3 * i], rgba + 4 * i, 3);
 }
 
 }  // namespace vl3::media

@@ -7,8 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "processor/config_files.h"
-#include "processor/patches.h"
-#include "processor/resize.h"
+#include "processor/process_pictures.h"
 
 namespace vl3 {
 namespace {
@@ -147,38 +146,9 @@ int64_t ImageProcessor::get_number_of_image_patches(int64_t height, int64_t widt
 }
 
 ImageFeatures ImageProcessor::preprocess(ThreadPool& threads, std::span<const Image> images) const {
-  return preprocess_images(threads, options_, backend_, images.size(),
-                           [&](size_t i) -> const Image& { return images[i]; });
-}
-
-ImageFeatures preprocess_images(ThreadPool& threads, const PixelOptions& options, ResizeBackend backend,
-                                size_t count, const std::function<const Image&(size_t)>& image) {
-  require(count > 0, ErrorCode::kInvalidArgument, "[image_processor] no pictures");
-  require_filter(options.resample, backend, "image_processor");
-  const int64_t p = options.patch_size, words = 3 * options.temporal_patch_size * p * p;
-  const int64_t pictures = static_cast<int64_t>(count);
-  std::vector<ResizedImage> resized;
-  std::vector<int64_t> grids;
-  int64_t patches = 0;
-  for (size_t i = 0; i < count; ++i) {
-    resized.push_back(resize_for_patches(threads, image(i), options, backend, options.longest_edge));
-    const Size size = resized.back().size;
-    grids.insert(grids.end(), {1, size.height / p, size.width / p});
-    patches += (size.height / p) * (size.width / p);
-  }
-  ImageFeatures features{Tensor::empty({patches, words}, DType::kF32),
-                         Tensor::from<int64_t>({pictures, 3}, grids),
-                         Tensor::from<int64_t>({pictures}, std::vector<int64_t>(count, options.merge_size))};
-  const std::vector<float> values = pixel_values_of(options, backend);
-  float* target = features.pixel_values.data<float>();
-  for (ResizedImage& picture : resized) {
-    const std::vector<const uint8_t*> frames(static_cast<size_t>(options.temporal_patch_size),
-                                             picture.rgb.data());
-    write_patches(threads, frames, picture.size, options, values, target);
-    target += (picture.size.height / p) * (picture.size.width / p) * words;
-    picture.rgb = {};
-  }
-  return features;
+  std::vector<PictureInput> inputs;
+  for (const Image& image : images) inputs.push_back(picture_input(image));
+  return process_pictures(threads, options_, backend_, inputs);
 }
 
 }  // namespace vl3

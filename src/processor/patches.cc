@@ -1,11 +1,15 @@
 #include "processor/patches.h"
 
 #include "base/check.h"
-#include "base/thread_pool.h"
-#include "processor/resize.h"
 
 namespace vl3 {
+namespace {
 
+// The height of a band, about: some rows of the source are weighed for the bands on both sides of a border,
+// and a band should stay in the second-level cache.
+constexpr int64_t kBandPixels = 56;
+
+// The values that 8-bit pixels can have after rescaling and normalising, in the backend's arithmetic.
 std::vector<float> pixel_values_of(const PixelOptions& options, ResizeBackend backend) {
   const bool fused = backend == ResizeBackend::kTorchvision && options.do_rescale && options.do_normalize;
   std::vector<float> values;
@@ -32,51 +36,48 @@ std::vector<float> pixel_values_of(const PixelOptions& options, ResizeBackend ba
   return values;
 }
 
-ResizedImage resize_for_patches(ThreadPool& threads, const Image& image, const PixelOptions& options,
-                                ResizeBackend backend, int64_t max_pixels) {
+}  // namespace
+
+Size size_for_patches(Size picture, const PixelOptions& options, int64_t max_pixels) {
   const int64_t factor = options.patch_size * options.merge_size;
-  require(image.height > 0 && image.width > 0 &&
-              static_cast<int64_t>(image.rgb.size()) ==
-                  checked_mul(checked_mul(image.height, image.width, "pixels"), 3, "bytes"),
-          ErrorCode::kInvalidArgument, "[processor] a picture of {} x {} pixels comes with {} bytes",
-          image.height, image.width, image.rgb.size());
-  ResizedImage result{{image.height, image.width}, {}};
-  if (options.do_resize) {
-    result.size = smart_resize(image.height, image.width, factor, options.shortest_edge, max_pixels);
-    result.rgb.resize(static_cast<size_t>(result.size.height * result.size.width * 3));
-    resize_rgb(threads, image.rgb.data(), {image.height, image.width}, result.rgb.data(), result.size,
-               options.resample, backend);
-    return result;
-  }
-  require(image.height % factor == 0 && image.width % factor == 0 && image.height > 0 && image.width > 0,
+  if (options.do_resize)
+    return smart_resize(picture.height, picture.width, factor, options.shortest_edge, max_pixels);
+  require(picture.height % factor == 0 && picture.width % factor == 0 && picture.height > 0 && picture.width > 0,
           ErrorCode::kInvalidArgument, "[processor] do_resize is off and {} x {} pixels do not divide by {}",
-          image.height, image.width, factor);
-  result.rgb = image.rgb;
-  return result;
+          picture.height, picture.width, factor);
+  return picture;
 }
 
-void write_patches(ThreadPool& threads, const std::vector<const uint8_t*>& frames, Size size,
-                   const PixelOptions& options, const std::vector<float>& values, float* target) {
-  const int64_t p = options.patch_size, m = options.merge_size, area = p * p;
-  const int64_t columns = size.width / p, blocks_across = columns / m;
-  const int64_t depth = static_cast<int64_t>(frames.size()), patch_words = 3 * depth * area;
-  threads.parallel_for(size.height / p / m, 1, [&](int64_t block_row, int64_t, int) {
-    for (int64_t i = 0; i < columns * m; ++i) {
-      const int64_t block = i / (m * m), inner = i % (m * m);
-      const int64_t y = (block_row * m + inner / m) * p, x = (block % blocks_across * m + inner % m) * p;
-      float* patch = target + (block_row * columns * m + i) * patch_words;
-      for (int64_t frame = 0; frame < depth; ++frame) {
-        for (int64_t dy = 0; dy < p; ++dy) {
-          const uint8_t* pixel = frames[static_cast<size_t>(frame)] + ((y + dy) * size.width + x) * 3;
-          float* row = patch + frame * area + dy * p;
-          for (int64_t dx = 0; dx < p; ++dx, pixel += 3) {
-            for (int64_t c = 0; c < 3; ++c)
-              row[c * depth * area + dx] = values[static_cast<size_t>(c * 256 + pixel[c])];
-          }
+PatchWriter::PatchWriter(Size from, Size to, const PixelOptions& options, ResizeBackend backend)
+    : patch_(options.patch_size),
+      depth_(options.temporal_patch_size),
+      merge_(options.merge_size),
+      band_(std::max<int64_t>(kBandPixels / (patch_ * merge_), 1) * merge_),
+      size_(to),
+      resizer_(from, to, options.resample, backend),
+      values_(pixel_values_of(options, backend)) {}
+
+void PatchWriter::write_band(const uint8_t* rgb, int64_t band, int64_t first, int64_t last, float* target,
+                             Resizer::Scratch& scratch) const {
+  const int64_t p = patch_, m = merge_, area = p * p, columns = grid_width();
+  const int64_t begin = band * band_, end = end_of(band);
+  const uint8_t* pixels = resizer_.rows(rgb, begin * p, end * p, scratch);
+  float* patch = target + begin * columns * words();
+  for (int64_t i = 0; i < (end - begin) * columns; ++i, patch += words()) {
+    const int64_t block = i / (m * m), inner = i % (m * m), blocks_across = columns / m;
+    const int64_t y = (block / blocks_across * m + inner / m) * p,
+                  x = (block % blocks_across * m + inner % m) * p;
+    for (int64_t dy = 0; dy < p; ++dy) {
+      const uint8_t* pixel = pixels + ((y + dy) * size_.width + x) * 3;
+      for (int64_t frame = first; frame < last; ++frame) {
+        float* row = patch + frame * area + dy * p;
+        for (int64_t dx = 0; dx < p; ++dx) {
+          for (int64_t c = 0; c < 3; ++c)
+            row[c * depth_ * area + dx] = values_[static_cast<size_t>(c * 256 + pixel[3 * dx + c])];
         }
       }
     }
-  });
+  }
 }
 
 }  // namespace vl3

@@ -6,7 +6,7 @@
 #include "base/thread_pool.h"
 #include "processor/config_files.h"
 #include "processor/open_clip.h"
-#include "processor/patches.h"
+#include "processor/process_pictures.h"
 #include "processor/prompt.h"
 
 namespace vl3 {
@@ -132,14 +132,9 @@ ProcessorOutput Processor::process(ThreadPool& threads, const ProcessorRequest& 
     counts.emplace_back(pictures.shown.size() - pictures_before, clips.shown.size() - clips_before);
   }
   if (!pictures.items.empty()) {
-    Image image;  // one decoded at a time
-    const auto decode = [&](size_t i) -> const Image& {
-      const std::filesystem::path& path = pictures.items[i].paths[0];
-      require(!hooks.cancelled || !hooks.cancelled(), ErrorCode::kCancelled,
-              "[processor] cancelled before {}", path.string());
-      return image = read_image(path, limits);
-    };
-    out.images = preprocess_images(threads, request.images, request.backend, pictures.items.size(), decode);
+    std::vector<PictureInput> inputs;
+    for (const MediaItem& item : pictures.items) inputs.push_back(picture_input(item.paths[0], limits));
+    out.images = process_pictures(threads, request.images, request.backend, inputs, hooks.cancelled);
     if (pictures.items.size() < pictures.shown.size())
       show(pictures.shown, out.images.pixel_values, out.images.image_grid_thw, out.images.image_merge_sizes);
   }

@@ -5,9 +5,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
 #include "processor/resize_kernels.h"
-#include "processor/resize_taps.h"
 
 namespace vl3 {
 namespace {
@@ -17,15 +15,16 @@ namespace {
 constexpr int64_t kRowsTogether = 16;
 constexpr int64_t kLanes = kRowsTogether * 3;
 
-WeightedRows weighted_rows(const Taps& taps, int64_t output, const uint8_t* source, int64_t stride,
-                           uint8_t* target) {
+// source: the rows of the source picture from `first` on.
+WeightedRows weighted_rows(const Taps& taps, int64_t output, const uint8_t* source, int64_t first,
+                           int64_t stride, uint8_t* target) {
   const size_t i = static_cast<size_t>(output);
-  return {source + taps.first[i] * stride,
+  return {source + (taps.first[i] - first) * stride,
           stride,
           taps.weights.data() + output * taps.per_output,
           taps.count[i],
           taps.precision,
-          target + output * stride,
+          target,
           stride};
 }
 
@@ -50,54 +49,16 @@ void scatter_rows(const uint8_t* block, int64_t count, int64_t width, uint8_t* r
   }
 }
 
-// source [height, in, 3] → target [height, out, 3].
-void resize_columns(ThreadPool& threads, const uint8_t* source, int64_t height, int64_t in, int64_t out,
-                    const Taps& taps, uint8_t* target) {
-  const WeighFunction weigh = weigh_function(taps.precision < 22);
-  const int64_t blocks = (height + kRowsTogether - 1) / kRowsTogether;
-  threads.parallel_for(blocks, 1, [&](int64_t begin, int64_t end, int) {
-    // kRowsTogether rows of the source and of the target, interleaved; what a last block lacks of rows stays
-    // zero
-    std::vector<uint8_t> wide(static_cast<size_t>(in * kLanes)), narrow(static_cast<size_t>(out * kLanes));
-    for (int64_t block = begin; block < end; ++block) {
-      const int64_t y = block * kRowsTogether, count = std::min(kRowsTogether, height - y);
-      gather_rows(source + y * in * 3, count, in, wide.data());
-      for (int64_t x = 0; x < out; ++x) weigh(weighted_rows(taps, x, wide.data(), kLanes, narrow.data()));
-      scatter_rows(narrow.data(), count, out, target + y * out * 3);
-    }
-  });
-}
-
-// source [in, row_bytes] → target [out, row_bytes].
-void resize_rows(ThreadPool& threads, const uint8_t* source, int64_t row_bytes, int64_t out, const Taps& taps,
-                 uint8_t* target) {
-  const WeighFunction weigh = weigh_function(taps.precision < 22);
-  threads.parallel_for(out, 8, [&](int64_t begin, int64_t end, int) {
-    for (int64_t y = begin; y < end; ++y) weigh(weighted_rows(taps, y, source, row_bytes, target));
-  });
-}
-
-void resize_nearest(ThreadPool& threads, const uint8_t* source, Size in, uint8_t* target, Size out,
-                    ResizeBackend backend) {
-  const auto rows = nearest_positions(in.height, out.height, backend);
-  const auto columns = nearest_positions(in.width, out.width, backend);
-  threads.parallel_for(out.height, 16, [&](int64_t begin, int64_t end, int) {
-    for (int64_t y = begin; y < end; ++y) {
-      const uint8_t* from = source + rows[static_cast<size_t>(y)] * in.width * 3;
-      uint8_t* to = target + y * out.width * 3;
-      for (const int64_t x : columns) {
-        std::memcpy(to, from + x * 3, 3);
-        to += 3;
-      }
-    }
-  });
-}
-
 // Since its release 13 Pillow begins with the pass that takes more away; which comes first shows in the
 // rounding between them.
 bool rows_first(Size in, Size out, ResizeBackend backend) {
   const int64_t rows_gone = in.height - out.height, columns_gone = in.width - out.width;
   return backend == ResizeBackend::kPil && rows_gone > 0 && rows_gone > 2 * columns_gone;
+}
+
+uint8_t* room(std::vector<uint8_t>& buffer, int64_t bytes) {
+  if (static_cast<int64_t>(buffer.size()) < bytes) buffer.resize(static_cast<size_t>(bytes));
+  return buffer.data();
 }
 
 }  // namespace
@@ -115,27 +76,69 @@ void require_filter(int64_t resample, ResizeBackend backend, std::string_view or
           origin, resample, kNames[resample]);
 }
 
-void resize_rgb(ThreadPool& threads, const uint8_t* source, Size in, uint8_t* target, Size out,
-                int64_t resample, ResizeBackend backend) {
-  if (in == out) {
-    std::memcpy(target, source, static_cast<size_t>(out.height * out.width * 3));
+Resizer::Resizer(Size in, Size out, int64_t resample, ResizeBackend backend)
+    : in_(in), out_(out), nearest_(resample == kNearest), rows_first_(rows_first(in, out, backend)) {
+  if (in == out) return;
+  if (nearest_) {
+    nearest_rows_ = nearest_positions(in.height, out.height, backend);
+    nearest_columns_ = nearest_positions(in.width, out.width, backend);
     return;
   }
-  if (resample == kNearest) return resize_nearest(threads, source, in, target, out, backend);
-  const Taps across = make_taps(in.width, out.width, resample, backend);
-  const Taps down = make_taps(in.height, out.height, resample, backend);
-  if (in.height == out.height)
-    return resize_columns(threads, source, in.height, in.width, out.width, across, target);
-  if (in.width == out.width) return resize_rows(threads, source, out.width * 3, out.height, down, target);
-  std::vector<uint8_t> between;
-  if (rows_first(in, out, backend)) {
-    between.resize(static_cast<size_t>(out.height * in.width * 3));
-    resize_rows(threads, source, in.width * 3, out.height, down, between.data());
-    return resize_columns(threads, between.data(), out.height, in.width, out.width, across, target);
+  across_ = make_taps(in.width, out.width, resample, backend);
+  down_ = make_taps(in.height, out.height, resample, backend);
+}
+
+int64_t Resizer::rows_needed(int64_t end) const noexcept {
+  if (in_.height == out_.height) return end;
+  const size_t last = static_cast<size_t>(end - 1);
+  return nearest_ ? nearest_rows_[last] + 1 : down_.first[last] + down_.count[last];
+}
+
+void Resizer::weigh_columns(const uint8_t* rows, int64_t count, Scratch& scratch, uint8_t* target) const {
+  const WeighFunction weigh = weigh_function(across_.precision < 22);
+  uint8_t* wide = room(scratch.wide, in_.width * kLanes);
+  uint8_t* narrow = room(scratch.narrow, out_.width * kLanes);
+  for (int64_t y = 0; y < count; y += kRowsTogether) {
+    const int64_t together = std::min(kRowsTogether, count - y);  // other lanes hold rows of before, unused
+    gather_rows(rows + y * in_.width * 3, together, in_.width, wide);
+    for (int64_t x = 0; x < out_.width; ++x)
+      weigh(weighted_rows(across_, x, wide, 0, kLanes, narrow + x * kLanes));
+    scatter_rows(narrow, together, out_.width, target + y * out_.width * 3);
   }
-  between.resize(static_cast<size_t>(in.height * out.width * 3));
-  resize_columns(threads, source, in.height, in.width, out.width, across, between.data());
-  resize_rows(threads, between.data(), out.width * 3, out.height, down, target);
+}
+
+void Resizer::weigh_rows(const uint8_t* rows, int64_t first, int64_t row_bytes, int64_t begin, int64_t end,
+                         uint8_t* target) const {
+  const WeighFunction weigh = weigh_function(down_.precision < 22);
+  for (int64_t y = begin; y < end; ++y)
+    weigh(weighted_rows(down_, y, rows, first, row_bytes, target + (y - begin) * row_bytes));
+}
+
+const uint8_t* Resizer::rows(const uint8_t* source, int64_t begin, int64_t end, Scratch& scratch) const {
+  const int64_t bytes_in = in_.width * 3, bytes_out = out_.width * 3, count = end - begin;
+  if (in_ == out_) return source + begin * bytes_in;
+  uint8_t* target = room(scratch.rows, count * bytes_out);
+  if (nearest_) {
+    uint8_t* to = target;
+    for (int64_t y = begin; y < end; ++y) {
+      const uint8_t* from = source + nearest_rows_[static_cast<size_t>(y)] * bytes_in;
+      for (const int64_t x : nearest_columns_) to = std::copy_n(from + x * 3, 3, to);
+    }
+  } else if (in_.height == out_.height) {
+    weigh_columns(source + begin * bytes_in, count, scratch, target);
+  } else if (in_.width == out_.width) {
+    weigh_rows(source, 0, bytes_in, begin, end, target);
+  } else if (rows_first_) {
+    uint8_t* between = room(scratch.between, count * bytes_in);
+    weigh_rows(source, 0, bytes_in, begin, end, between);
+    weigh_columns(between, count, scratch, target);
+  } else {
+    const int64_t first = down_.first[static_cast<size_t>(begin)], last = rows_needed(end);
+    uint8_t* between = room(scratch.between, (last - first) * bytes_out);
+    weigh_columns(source + first * bytes_in, last - first, scratch, between);
+    weigh_rows(between, first, bytes_out, begin, end, target);
+  }
+  return target;
 }
 
 }  // namespace vl3

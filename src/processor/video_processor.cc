@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/json.h"
 #include "base/thread_pool.h"
@@ -18,43 +19,36 @@ struct ClipWork {
   const ClipInput& clip;
   ClipReport report;
   int64_t grid_t = 0, max_pixels = 0;
-  Size frame_size = {};                    // as decoded
-  Size size = {};                          // of a resized frame
-  Tensor patches;                          // [t·h·w, words], made when the size of frames is known
-  std::vector<ResizedImage> pending = {};  // frames of an unfinished temporal patch
-  int64_t written = 0;                     // temporal patches so far
+  std::vector<Resizer::Scratch> scratch = {};  // of each thread
+  Size frame_size = {};                        // as decoded
+  std::optional<PatchWriter> writer = {};      // made when that is known
+  Tensor patches = {};                         // [t·h·w, words]
+  int64_t frames = 0;                          // so far
 
-  int64_t rows_per_patch() const {
-    const int64_t p = clip.options.patch_size;
-    return (size.height / p) * (size.width / p);
-  }
-  void add(const Image& frame, const std::vector<float>& values) {
-    if (frame_size.height == 0) frame_size = {frame.height, frame.width};
-    require(Size{frame.height, frame.width} == frame_size, ErrorCode::kInvalidArgument,
+  int64_t frames_wanted() const { return static_cast<int64_t>(report.frames.indices.size()); }
+
+  void add(const Image& frame) {
+    const Size size{frame.height, frame.width};
+    const PixelOptions& options = clip.options;
+    if (!writer) {
+      writer.emplace(size, size_for_patches(size, options, max_pixels), options, ResizeBackend::kTorchvision);
+      patches = Tensor::empty({grid_t * writer->patches(), writer->words()}, DType::kF32);
+      scratch.resize(static_cast<size_t>(threads.size()));
+      frame_size = size;
+    }
+    require(size == frame_size, ErrorCode::kInvalidArgument,
             "[{}] the frames of a clip should be of one size; one is {} x {} after others of {} x {}",
             clip.name, frame.width, frame.height, frame_size.width, frame_size.height);
-    require(written < grid_t, ErrorCode::kInternal, "[{}] more frames came than were asked for", clip.name);
-    pending.push_back(
-        resize_for_patches(threads, frame, clip.options, ResizeBackend::kTorchvision, max_pixels));
-    const int64_t depth = clip.options.temporal_patch_size, p = clip.options.patch_size;
-    if (!patches.defined()) {
-      size = pending[0].size;
-      patches = Tensor::empty({grid_t * rows_per_patch(), 3 * depth * p * p}, DType::kF32);
-    }
-    if (static_cast<int64_t>(pending.size()) == depth) flush(values);
-  }
-  // A last, unfinished temporal patch repeats its last frame.
-  void flush(const std::vector<float>& values) {
-    if (pending.empty()) return;
-    std::vector<const uint8_t*> frames;
-    for (const ResizedImage& image : pending) frames.push_back(image.rgb.data());
-    while (static_cast<int64_t>(frames.size()) < clip.options.temporal_patch_size)
-      frames.push_back(frames.back());
-    const int64_t rows = rows_per_patch();
-    write_patches(threads, frames, size, clip.options, values,
-                  patches.rows(written * rows, (written + 1) * rows).data<float>());
-    pending.clear();
-    ++written;
+    require(frames < frames_wanted(), ErrorCode::kInternal, "[{}] more frames came than were asked for",
+            clip.name);
+    const int64_t depth = options.temporal_patch_size, patch = frames / depth, first = frames % depth;
+    ++frames;
+    // A last temporal patch that is not full repeats its last frame.
+    const int64_t last = frames == frames_wanted() ? depth : first + 1;
+    float* target = patches.data<float>() + patch * writer->patches() * writer->words();
+    threads.parallel_for(writer->bands(), 1, [&](int64_t band, int64_t, int thread) {
+      writer->write_band(frame.rgb.data(), band, first, last, target, scratch[static_cast<size_t>(thread)]);
+    });
   }
 };
 
@@ -176,26 +170,24 @@ VideoFeatures VideoProcessor::preprocess(ThreadPool& threads, std::span<const Cl
     const VideoOptions& options = clip.options;
     ClipWork work{
         threads, clip, {clip.name, clip.reader->info(), sample_frames(clip.reader->info(), options), {}, 0}};
-    const int64_t count = static_cast<int64_t>(work.report.frames.indices.size()),
-                  depth = options.temporal_patch_size;
+    const int64_t count = work.frames_wanted(), depth = options.temporal_patch_size;
+    require_filter(options.resample, ResizeBackend::kTorchvision, clip.name);
     work.grid_t = (count + depth - 1) / depth;
     work.max_pixels = options.longest_edge / count;
     require(!options.do_resize || work.max_pixels > 0, ErrorCode::kInvalidArgument,
             "[{}] longest_edge, {} pixels, leaves none for each of {} frames", clip.name,
             options.longest_edge, count);
-    const std::vector<float> values = pixel_values_of(options, ResizeBackend::kTorchvision);
     clip.reader->read(
         work.report.frames.indices,
         [&](size_t i, const Image& frame) {
-          work.add(frame, values);
+          work.add(frame);
           if (hooks.decoded) hooks.decoded(static_cast<int64_t>(i) + 1, count);
         },
         hooks.cancelled);
-    work.flush(values);
-    require(work.written == work.grid_t, ErrorCode::kFormat, "[{}] ended after {} of {} temporal patches",
-            clip.name, work.written, work.grid_t);
+    require(work.frames == count, ErrorCode::kFormat, "[{}] ended after {} of {} frames", clip.name,
+            work.frames, count);
 
-    const int64_t h = work.size.height / options.patch_size, w = work.size.width / options.patch_size;
+    const int64_t h = work.writer->grid_height(), w = work.writer->grid_width();
     const int64_t tokens = (h / options.merge_size) * (w / options.merge_size);
     const std::vector<uint8_t> keep =
         options.use_token_compression ? compression_mask(work.patches, work.grid_t, h, w, options.merge_size)

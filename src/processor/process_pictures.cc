@@ -1,0 +1,194 @@
+#include "processor/process_pictures.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+
+#include "base/check.h"
+#include "base/thread_pool.h"
+#include "processor/patches.h"
+
+namespace vl3 {
+namespace {
+
+// No further picture is begun where they would have more pixels in all: 96 MiB of them.
+constexpr int64_t kPixelsAtOnce = int64_t{1} << 25;
+
+// A picture on its way.
+struct Picture {
+  const PictureInput& input;
+  Size resized;
+  float* target;  // its patches
+  Image room = {};
+  std::optional<PatchWriter> writer = {};
+  int64_t rows = 0;  // that are there, from the top
+  bool decoded = false;
+  int64_t next_band = 0, bands_written = 0;
+
+  int64_t pixels() const { return input.size.height * input.size.width; }
+  const Image& picture() const { return input.picture != nullptr ? *input.picture : room; }
+  bool band_ready() const {
+    return next_band < writer->bands() && writer->rows_needed(next_band) <= rows;
+  }
+};
+
+// What there is to do, in the order of preference: the next band of a picture, the next picture.
+class Work {
+ public:
+  Work(std::vector<Picture>& pictures, const PixelOptions& options, ResizeBackend backend, size_t at_once,
+       const std::function<bool()>& cancelled)
+      : pictures_(pictures), options_(options), backend_(backend), at_once_(at_once), cancelled_(cancelled) {}
+
+  // A thread's share: returns when nothing is left to begin. Throws what a picture throws, after which the
+  // other threads return as well.
+  void take_part() {
+    Resizer::Scratch scratch;
+    std::unique_lock lock(mutex_);
+    try {
+      while (!failed_ && !(begun_ == pictures_.size() && active_.empty())) {
+        if (Picture* picture = picture_with_band()) {
+          write_band(*picture, scratch, lock);
+        } else if (may_begin()) {
+          decode(pictures_[begun_++], lock);
+        } else {
+          changed_.wait(lock);
+        }
+      }
+    } catch (...) {
+      if (!lock.owns_lock()) lock.lock();
+      failed_ = true;
+      changed_.notify_all();
+      throw;
+    }
+  }
+
+ private:
+  Picture* picture_with_band() const {
+    const auto found = std::find_if(active_.begin(), active_.end(), [](Picture* p) { return p->band_ready(); });
+    return found == active_.end() ? nullptr : *found;
+  }
+
+  bool may_begin() const {
+    if (begun_ == pictures_.size() || active_.size() >= at_once_) return false;
+    int64_t pixels = pictures_[begun_].pixels();
+    for (const Picture* picture : active_) pixels += picture->pixels();
+    return active_.empty() || pixels <= kPixelsAtOnce;
+  }
+
+  void decode(Picture& picture, std::unique_lock<std::mutex>& lock) {
+    const PictureInput& input = picture.input;
+    picture.writer.emplace(input.size, picture.resized, options_, backend_);
+    active_.push_back(&picture);
+    lock.unlock();
+    require(!cancelled_ || !cancelled_(), ErrorCode::kCancelled, "[processor] cancelled before {}", input.name);
+    const auto rows_ready = [&](int64_t rows) {
+      require_size(picture);
+      std::lock_guard guard(mutex_);
+      picture.rows = rows;
+      changed_.notify_all();
+    };
+    if (input.picture == nullptr) input.decode(&picture.room, rows_ready);
+    require_size(picture);
+    lock.lock();
+    picture.rows = input.size.height;
+    picture.decoded = true;
+    finish(picture);
+    changed_.notify_all();
+  }
+
+  // What the patches were made for, before any of it is looked at.
+  static void require_size(const Picture& picture) {
+    const Image& image = picture.picture();
+    const Size before = picture.input.size;
+    require(Size{image.height, image.width} == before, ErrorCode::kFormat,
+            "[{}] changed while it was read: {} x {} pixels, {} x {} before", picture.input.name, image.width,
+            image.height, before.width, before.height);
+  }
+
+  void write_band(Picture& picture, Resizer::Scratch& scratch, std::unique_lock<std::mutex>& lock) {
+    const int64_t band = picture.next_band++;
+    lock.unlock();
+    picture.writer->write_band(picture.picture().rgb.data(), band, 0, options_.temporal_patch_size,
+                               picture.target, scratch);
+    lock.lock();
+    ++picture.bands_written;
+    finish(picture);
+  }
+
+  void finish(Picture& picture) {
+    if (!picture.decoded || picture.bands_written < picture.writer->bands()) return;
+    picture.writer.reset();
+    picture.room = {};
+    std::erase(active_, &picture);
+    changed_.notify_all();
+  }
+
+  std::vector<Picture>& pictures_;
+  const PixelOptions& options_;
+  const ResizeBackend backend_;
+  const size_t at_once_;
+  const std::function<bool()>& cancelled_;
+  std::mutex mutex_;  // of everything below, and of what changes in pictures
+  std::condition_variable changed_;
+  std::vector<Picture*> active_;  // begun and not finished
+  size_t begun_ = 0;
+  bool failed_ = false;
+};
+
+}  // namespace
+
+PictureInput picture_input(const Image& picture) {
+  require(picture.height > 0 && picture.width > 0 &&
+              static_cast<int64_t>(picture.rgb.size()) ==
+                  checked_mul(checked_mul(picture.height, picture.width, "pixels"), 3, "bytes"),
+          ErrorCode::kInvalidArgument, "[processor] a picture of {} x {} pixels comes with {} bytes",
+          picture.height, picture.width, picture.rgb.size());
+  return {"picture", {picture.height, picture.width}, &picture};
+}
+
+PictureInput picture_input(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name) {
+  const ImageInfo info = probe_image(bytes, limits, name);
+  return {std::string(name), {info.height, info.width}, nullptr,
+          [=, &limits, name = std::string(name)](Image* picture, const RowsReady& ready) {
+            decode_image(bytes, limits, name, true, picture, ready);
+          }};
+}
+
+PictureInput picture_input(const std::filesystem::path& path, const MediaLimits& limits) {
+  const ImageInfo info = probe_image(path, limits);
+  return {path.string(), {info.height, info.width}, nullptr,
+          [=, &limits](Image* picture, const RowsReady& ready) {
+            read_image(path, limits, true, picture, ready);
+          }};
+}
+
+ImageFeatures process_pictures(ThreadPool& threads, const PixelOptions& options, ResizeBackend backend,
+                               const std::vector<PictureInput>& inputs,
+                               const std::function<bool()>& cancelled) {
+  require(!inputs.empty(), ErrorCode::kInvalidArgument, "[image_processor] no pictures");
+  require_filter(options.resample, backend, "image_processor");
+  const int64_t p = options.patch_size, words = 3 * options.temporal_patch_size * p * p;
+  std::vector<Picture> pictures;
+  std::vector<int64_t> grids;
+  int64_t patches = 0;
+  for (const PictureInput& input : inputs) {
+    const Size size = size_for_patches(input.size, options, options.longest_edge);
+    pictures.push_back({input, size, nullptr});
+    grids.insert(grids.end(), {1, size.height / p, size.width / p});
+    patches += (size.height / p) * (size.width / p);
+  }
+  const int64_t count = static_cast<int64_t>(inputs.size());
+  ImageFeatures features{Tensor::empty({patches, words}, DType::kF32), Tensor::from<int64_t>({count, 3}, grids),
+                         Tensor::from<int64_t>({count}, std::vector<int64_t>(inputs.size(), options.merge_size))};
+  float* target = features.pixel_values.data<float>();
+  for (Picture& picture : pictures) {
+    picture.target = target;
+    target += (picture.resized.height / p) * (picture.resized.width / p) * words;
+  }
+  Work work(pictures, options, backend, static_cast<size_t>(threads.size()), cancelled);
+  threads.parallel_for(threads.size(), 1, [&](int64_t, int64_t, int) { work.take_part(); });
+  return features;
+}
+
+}  // namespace vl3
