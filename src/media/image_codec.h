@@ -19,10 +19,10 @@ struct Source {
   std::string_view name;
   const RowsReady* ready = nullptr;
 
-  // For codecs that make rows from the top: says so from time to time.
+  // For codecs that make rows from the top: so many are there. Told at every kReadyRows of them or so.
+  static constexpr int64_t kReadyRows = 32;
   void rows_ready(int64_t rows) const {
-    constexpr int64_t kStep = 32;
-    if (ready != nullptr && rows % kStep == 0) (*ready)(rows);
+    if (ready != nullptr) (*ready)(rows);
   }
 
   // The bytes [offset, offset + count), or kFormat naming what was cut off.

@@ -113,7 +113,7 @@ bool run_decode(Reader* reader) {
         cmyk_to_rgb(cmyk, out + 3 * x);
       }
     }
-    reader->file->rows_ready(info->output_scanline);
+    if (info->output_scanline % Source::kReadyRows == 0) reader->file->rows_ready(info->output_scanline);
   }
   jpeg_finish_decompress(info);  // reads on to the end marker: a file without it is truncated
   return true;

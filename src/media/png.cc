@@ -12,6 +12,7 @@
 #include "media/exif.h"
 #include "media/image_codec.h"
 #include "media/png_chunks.h"
+#include "media/png_inflated.h"
 
 namespace vl3::media {
 namespace {
@@ -19,9 +20,10 @@ namespace {
 struct Reader {
   png_structp png;
   png_infop info;
-  const uint8_t* bytes;
-  size_t size, at;
-  bool truncated;
+  std::span<const std::span<const uint8_t>> parts;  // of the file, what is left of them
+  size_t in_part;                                   // bytes read of the first one
+  size_t at;                                        // of the file, where a message points to
+  bool inflated, truncated;
   char message[160];
   png_uint_32 width, height, row;
   int bit_depth, color_type, interlace;
@@ -36,12 +38,22 @@ void on_error(png_structp png, png_const_charp message) {
 void on_warning(png_structp, png_const_charp) {}
 void on_read(png_structp png, png_bytep out, size_t count) {
   auto* reader = static_cast<Reader*>(png_get_io_ptr(png));
-  if (count > reader->size - reader->at) {
-    reader->truncated = true;
-    png_error(png, "truncated");
+  while (count > 0) {
+    if (reader->parts.empty()) {
+      reader->truncated = true;
+      png_error(png, "truncated");
+    }
+    const std::span<const uint8_t> part = reader->parts.front();
+    const size_t taken = std::min(count, part.size() - reader->in_part);
+    std::memcpy(out, part.data() + reader->in_part, taken);
+    out += taken;
+    count -= taken;
+    reader->in_part += taken;
+    if (!reader->inflated) reader->at += taken;
+    if (reader->in_part < part.size()) continue;
+    reader->parts = reader->parts.subspan(1);
+    reader->in_part = 0;
   }
-  std::memcpy(out, reader->bytes + reader->at, count);
-  reader->at += count;
 }
 
 bool run_header(Reader* reader, size_t max_memory, uint32_t max_side) {
@@ -55,6 +67,7 @@ bool run_header(Reader* reader, size_t max_memory, uint32_t max_side) {
   png_set_chunk_malloc_max(reader->png, max_memory);
   // Text, profiles and the rest are not looked at; the palette and the header always are.
   png_set_keep_unknown_chunks(reader->png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+  if (reader->inflated) png_set_option(reader->png, PNG_IGNORE_ADLER32, PNG_OPTION_ON);
   png_read_info(reader->png, reader->info);
   png_get_IHDR(reader->png, reader->info, &reader->width, &reader->height, &reader->bit_depth,
                &reader->color_type, &reader->interlace, nullptr, nullptr);
@@ -64,6 +77,7 @@ bool run_header(Reader* reader, size_t max_memory, uint32_t max_side) {
 
 bool run_start(Reader* reader) {
   if (setjmp(png_jmpbuf(reader->png)) != 0) return false;
+  if (reader->inflated) png_set_crc_action(reader->png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
   png_set_interlace_handling(reader->png);
   png_start_read_image(reader->png);
   return true;
@@ -77,9 +91,11 @@ bool run_row(Reader* reader, uint8_t* out) {
 
 class Session {
  public:
-  explicit Session(const Source& source) : source_(source) {
-    reader_.bytes = source.bytes.data();
-    reader_.size = source.bytes.size();
+  // parts: of the source's file, or of what InflatedPng made of it.
+  Session(const Source& source, std::span<const std::span<const uint8_t>> parts) : source_(source) {
+    reader_.parts = parts;
+    reader_.inflated = parts.size() > 1;
+    if (reader_.inflated) reader_.at = parts[0].size();
     const int64_t memory = std::clamp<int64_t>(source.limits.max_allocation_bytes, 1, int64_t{1} << 31);
     const bool ok = run_header(&reader_, static_cast<size_t>(memory), PNG_UINT_31_MAX);
     if (!ok) fail_here();
@@ -110,7 +126,7 @@ class Session {
     destroy();
     if (reader_.truncated)
       fail(ErrorCode::kFormat, "[{}] PNG truncated: the file ends at byte {} in row {}", source_.name,
-           reader_.size, reader_.row);
+           source_.bytes.size(), reader_.row);
     fail(ErrorCode::kFormat, "[{}] broken PNG at byte {}, row {}: {}", source_.name, reader_.at, reader_.row,
          reader_.message[0] != '\0' ? reader_.message : "libpng could not start");
   }
@@ -178,7 +194,7 @@ struct RowConverter {
 }  // namespace
 
 ImageInfo probe_png(const Source& source) {
-  const Session session(source);
+  const Session session(source, {&source.bytes, 1});
   ImageInfo info;
   info.width = session.reader().width;
   info.height = session.reader().height;
@@ -192,7 +208,8 @@ void decode_png(const Source& source, Image* image) {
   // The header's size first: libpng itself allocates rows for it.
   const std::span<const uint8_t> header = source.slice(0, 29, "the PNG header");
   check_size(source, load_be32(&header[16]), load_be32(&header[20]), 3);
-  Session session(source);
+  const std::optional<InflatedPng> inflated = InflatedPng::make(source);
+  Session session(source, inflated ? inflated->parts() : std::span(&source.bytes, 1));
   const Reader& reader = session.reader();
   const int64_t width = reader.width, height = reader.height;
   *image = new_image(source, width, height, mode_of(reader));
@@ -207,7 +224,7 @@ void decode_png(const Source& source, Image* image) {
       uint8_t* rgb = image->rgb.data() + y * stride;
       session.read_row(static_cast<uint32_t>(y), straight ? rgb : row.data());
       if (!straight) converter.convert(row.data(), rgb);
-      source.rows_ready(static_cast<int64_t>(y) + 1);
+      if ((y + 1) % Source::kReadyRows == 0) source.rows_ready(static_cast<int64_t>(y) + 1);
     }
     return;
   }

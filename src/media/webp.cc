@@ -1,4 +1,6 @@
-// WebP through libwebp's animation decoder, as Pillow: a still picture is an animation of one frame.
+// WebP through libwebp: a still picture as it is, of an animation the first frame on its canvas. Pillow takes
+// every picture for an animation, which gives the same colours.
+#include <webp/decode.h>
 #include <webp/demux.h>
 
 #include <cstring>
@@ -29,8 +31,6 @@ void check_chunks(const Source& source) {
 }
 
 using Demuxer = std::unique_ptr<WebPDemuxer, decltype([](WebPDemuxer* d) { WebPDemuxDelete(d); })>;
-using Decoder =
-    std::unique_ptr<WebPAnimDecoder, decltype([](WebPAnimDecoder* d) { WebPAnimDecoderDelete(d); })>;
 
 Demuxer demux(const Source& source) {
   check_chunks(source);
@@ -41,15 +41,19 @@ Demuxer demux(const Source& source) {
   return demuxer;
 }
 
+bool has_flag(const WebPDemuxer* demuxer, uint32_t flag) {
+  return (WebPDemuxGetI(demuxer, WEBP_FF_FORMAT_FLAGS) & flag) != 0;
+}
+
 ImageInfo describe(const Source& source, const WebPDemuxer* demuxer) {
   ImageInfo info;
   info.width = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH);
   info.height = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT);
   info.frames = WebPDemuxGetI(demuxer, WEBP_FF_FRAME_COUNT);
   // The animation decoder holds two canvases of 4 bytes a pixel, and the picture is made beside them.
-  check_size(source, info.width, info.height, 8);
+  check_size(source, info.width, info.height, has_flag(demuxer, ANIMATION_FLAG) ? 8 : 3);
   require(info.frames > 0, ErrorCode::kFormat, "[{}] WebP without a frame", source.name);
-  info.mode = (WebPDemuxGetI(demuxer, WEBP_FF_FORMAT_FLAGS) & ALPHA_FLAG) != 0 ? "RGBA" : "RGB";
+  info.mode = has_flag(demuxer, ALPHA_FLAG) ? "RGBA" : "RGB";
   const auto chunk_orientation = [&](const char* name, int (*read)(std::span<const uint8_t>)) {
     WebPChunkIterator chunk{};
     if (WebPDemuxGetChunk(demuxer, name, 1, &chunk) == 0) return 0;
@@ -62,12 +66,28 @@ ImageInfo describe(const Source& source, const WebPDemuxer* demuxer) {
   return info;
 }
 
-}  // namespace
+// A picture that is no animation, rows as they come. Its bytes are given to libwebp little by little, for it
+// says how far it is only between two calls.
+void decode_still(const Source& source, Image* image) {
+  using Decoder = std::unique_ptr<WebPIDecoder, decltype([](WebPIDecoder* d) { WebPIDelete(d); })>;
+  constexpr size_t kSteps = 16;
+  const int stride = static_cast<int>(image->width) * 3;
+  const Decoder decoder(WebPINewRGB(MODE_RGB, image->rgb.data(), image->rgb.size(), stride));
+  require(decoder != nullptr, ErrorCode::kOutOfMemory, "[{}] not enough memory to decode this WebP picture",
+          source.name);
+  VP8StatusCode status = VP8_STATUS_SUSPENDED;
+  for (size_t step = 1; step <= kSteps && status == VP8_STATUS_SUSPENDED; ++step) {
+    status = WebPIUpdate(decoder.get(), source.bytes.data(), source.bytes.size() * step / kSteps);
+    int rows = 0;
+    if (WebPIDecGetRGB(decoder.get(), &rows, nullptr, nullptr, nullptr) != nullptr) source.rows_ready(rows);
+  }
+  require(status == VP8_STATUS_OK, ErrorCode::kFormat, "[{}] broken WebP: its data is corrupt", source.name);
+}
 
-ImageInfo probe_webp(const Source& source) { return describe(source, demux(source).get()); }
-
-void decode_webp(const Source& source, Image* image) {
-  const ImageInfo info = describe(source, demux(source).get());
+// The first frame of an animation, on its canvas.
+void decode_first_frame(const Source& source, Image* image) {
+  using Decoder =
+      std::unique_ptr<WebPAnimDecoder, decltype([](WebPAnimDecoder* d) { WebPAnimDecoderDelete(d); })>;
   WebPAnimDecoderOptions options;
   require(WebPAnimDecoderOptionsInit(&options) != 0, ErrorCode::kInternal, "[{}] libwebp of another version",
           source.name);
@@ -80,10 +100,23 @@ void decode_webp(const Source& source, Image* image) {
   uint8_t* rgba = nullptr;
   int timestamp_ms = 0;
   require(WebPAnimDecoderGetNext(decoder.get(), &rgba, &timestamp_ms) != 0, ErrorCode::kFormat,
-          "[{}] broken WebP: the data of frame 0 of {} is corrupt", source.name, info.frames);
+          "[{}] broken WebP: the data of frame 0 is corrupt", source.name);
+  for (size_t i = 0; i < image->rgb.size() / 3; ++i) std::memcpy(&image->rgb[3 * i], rgba + 4 * i, 3);
+}
+
+}  // namespace
+
+ImageInfo probe_webp(const Source& source) { return describe(source, demux(source).get()); }
+
+void decode_webp(const Source& source, Image* image) {
+  const Demuxer demuxer = demux(source);
+  const ImageInfo info = describe(source, demuxer.get());
   *image = new_image(source, info.width, info.height, info.mode);
-  for (size_t i = 0; i < static_cast<size_t>(info.width * info.height); ++i)
-    std::memcpy(&image->rgb[3 * i], rgba + 4 * i, 3);
+  if (has_flag(demuxer.get(), ANIMATION_FLAG)) {
+    decode_first_frame(source, image);
+  } else {
+    decode_still(source, image);
+  }
 }
 
 }  // namespace vl3::media

@@ -86,7 +86,7 @@ class Work {
       require_size(picture);
       std::lock_guard guard(mutex_);
       picture.rows = rows;
-      changed_.notify_all();
+      if (picture.band_ready()) changed_.notify_all();
     };
     if (input.picture == nullptr) input.decode(&picture.room, rows_ready);
     require_size(picture);
