@@ -1,6 +1,7 @@
 // benchmark_processing THREADS ROUNDS PICTURE...: pictures from the bytes of their files to patches (decode,
-// resize with torchvision's arithmetic, patchify). Prints one JSON object a picture and one for all of them in
-// one call, "together": medians over the rounds of the seconds that it takes, and that decoding alone takes.
+// resize with torchvision's arithmetic, patchify). Prints one JSON object a picture and one for all of them
+// in one call, "together": medians over the rounds of the seconds that it takes, and that decoding alone
+// takes.
 
 #include <algorithm>
 #include <cstdio>

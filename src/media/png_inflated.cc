@@ -11,8 +11,8 @@ namespace {
 using Bytes = std::span<const uint8_t>;
 
 constexpr size_t kMaxBytes = size_t{64} << 20;
-constexpr size_t kHeaderEnd = 33;   // the signature and IHDR
-constexpr size_t kFrame = 12;       // length, type and checksum around a chunk's data
+constexpr size_t kHeaderEnd = 33;     // the signature and IHDR
+constexpr size_t kFrame = 12;         // length, type and checksum around a chunk's data
 constexpr size_t kMaxStored = 65535;  // bytes of a stored block
 
 // The bytes of all rows, each with its filter's byte in front; 0 where they are not to be had.
@@ -55,12 +55,13 @@ bool inflate(const std::vector<Bytes>& chunks, uint8_t* out, size_t size) {
   if (chunks.size() > 1)
     for (const Bytes chunk : chunks) joined.insert(joined.end(), chunk.begin(), chunk.end());
   const Bytes stream = chunks.size() > 1 ? Bytes(joined) : chunks[0];
-  using Decompressor = std::unique_ptr<libdeflate_decompressor, decltype([](libdeflate_decompressor* d) {
-                                         libdeflate_free_decompressor(d);
-                                       })>;
+  using Decompressor =
+      std::unique_ptr<libdeflate_decompressor,
+                      decltype([](libdeflate_decompressor* d) { libdeflate_free_decompressor(d); })>;
   const Decompressor decompressor(libdeflate_alloc_decompressor());
-  return decompressor != nullptr && libdeflate_zlib_decompress(decompressor.get(), stream.data(), stream.size(),
-                                                               out, size, nullptr) == LIBDEFLATE_SUCCESS;
+  return decompressor != nullptr &&
+         libdeflate_zlib_decompress(decompressor.get(), stream.data(), stream.size(), out, size, nullptr) ==
+             LIBDEFLATE_SUCCESS;
 }
 
 void append_be32(std::vector<uint8_t>& bytes, size_t value) {

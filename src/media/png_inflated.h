@@ -1,7 +1,8 @@
 #pragma once
 // PNGs whose pixels are inflated before libpng reads them. zlib takes most of the time that a PNG takes;
-// libdeflate inflates more than twice as fast, but only whole streams, and libpng cannot be told to use it. So
-// libpng is given another file: the same chunks with the pixels in deflate's stored blocks, which zlib copies.
+// libdeflate inflates more than twice as fast, but only whole streams, and libpng cannot be told to use it.
+// So libpng is given another file: the same chunks with the pixels in deflate's stored blocks, which zlib
+// copies.
 
 #include <array>
 #include <memory>

@@ -42,9 +42,10 @@ Size size_for_patches(Size picture, const PixelOptions& options, int64_t max_pix
   const int64_t factor = options.patch_size * options.merge_size;
   if (options.do_resize)
     return smart_resize(picture.height, picture.width, factor, options.shortest_edge, max_pixels);
-  require(picture.height % factor == 0 && picture.width % factor == 0 && picture.height > 0 && picture.width > 0,
-          ErrorCode::kInvalidArgument, "[processor] do_resize is off and {} x {} pixels do not divide by {}",
-          picture.height, picture.width, factor);
+  require(
+      picture.height % factor == 0 && picture.width % factor == 0 && picture.height > 0 && picture.width > 0,
+      ErrorCode::kInvalidArgument, "[processor] do_resize is off and {} x {} pixels do not divide by {}",
+      picture.height, picture.width, factor);
   return picture;
 }
 

@@ -11,8 +11,8 @@
 namespace vl3 {
 
 // What a picture is resized to. max_pixels: the largest area, in place of options.longest_edge. Throws
-// kInvalidArgument for a picture that smart_resize refuses, and where sides that are not resized do not divide
-// into merged patches.
+// kInvalidArgument for a picture that smart_resize refuses, and where sides that are not resized do not
+// divide into merged patches.
 Size size_for_patches(Size picture, const PixelOptions& options, int64_t max_pixels);
 
 // How pictures of one size become patches: resized as the options say (or left as they are), normalised in
@@ -41,7 +41,7 @@ class PatchWriter {
 
   int64_t patch_, depth_, merge_;
   int64_t band_;  // rows of patches in a band, a multiple of merge_
-  Size size_;  // after resizing
+  Size size_;     // after resizing
   Resizer resizer_;
   std::vector<float> values_;  // [3, 256]: what 8-bit pixels are after rescaling and normalising
 };

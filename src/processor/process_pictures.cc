@@ -28,17 +28,15 @@ struct Picture {
 
   int64_t pixels() const { return input.size.height * input.size.width; }
   const Image& picture() const { return input.picture != nullptr ? *input.picture : room; }
-  bool band_ready() const {
-    return next_band < writer->bands() && writer->rows_needed(next_band) <= rows;
-  }
+  bool band_ready() const { return next_band < writer->bands() && writer->rows_needed(next_band) <= rows; }
 };
 
 // What there is to do, in the order of preference: the next band of a picture, the next picture.
 class Work {
  public:
-  Work(std::vector<Picture>& pictures, const PixelOptions& options, ResizeBackend backend, size_t at_once,
+  Work(std::vector<Picture>& pictures, const PixelOptions& options, ResizeBackend backend,
        const std::function<bool()>& cancelled)
-      : pictures_(pictures), options_(options), backend_(backend), at_once_(at_once), cancelled_(cancelled) {}
+      : pictures_(pictures), options_(options), backend_(backend), cancelled_(cancelled) {}
 
   // A thread's share: returns when nothing is left to begin. Throws what a picture throws, after which the
   // other threads return as well.
@@ -65,12 +63,13 @@ class Work {
 
  private:
   Picture* picture_with_band() const {
-    const auto found = std::find_if(active_.begin(), active_.end(), [](Picture* p) { return p->band_ready(); });
+    const auto found =
+        std::find_if(active_.begin(), active_.end(), [](Picture* p) { return p->band_ready(); });
     return found == active_.end() ? nullptr : *found;
   }
 
   bool may_begin() const {
-    if (begun_ == pictures_.size() || active_.size() >= at_once_) return false;
+    if (begun_ == pictures_.size()) return false;
     int64_t pixels = pictures_[begun_].pixels();
     for (const Picture* picture : active_) pixels += picture->pixels();
     return active_.empty() || pixels <= kPixelsAtOnce;
@@ -81,7 +80,8 @@ class Work {
     picture.writer.emplace(input.size, picture.resized, options_, backend_);
     active_.push_back(&picture);
     lock.unlock();
-    require(!cancelled_ || !cancelled_(), ErrorCode::kCancelled, "[processor] cancelled before {}", input.name);
+    require(!cancelled_ || !cancelled_(), ErrorCode::kCancelled, "[processor] cancelled before {}",
+            input.name);
     const auto rows_ready = [&](int64_t rows) {
       require_size(picture);
       std::lock_guard guard(mutex_);
@@ -127,7 +127,6 @@ class Work {
   std::vector<Picture>& pictures_;
   const PixelOptions& options_;
   const ResizeBackend backend_;
-  const size_t at_once_;
   const std::function<bool()>& cancelled_;
   std::mutex mutex_;  // of everything below, and of what changes in pictures
   std::condition_variable changed_;
@@ -147,9 +146,12 @@ PictureInput picture_input(const Image& picture) {
   return {"picture", {picture.height, picture.width}, &picture};
 }
 
-PictureInput picture_input(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name) {
+PictureInput picture_input(std::span<const std::byte> bytes, const MediaLimits& limits,
+                           std::string_view name) {
   const ImageInfo info = probe_image(bytes, limits, name);
-  return {std::string(name), {info.height, info.width}, nullptr,
+  return {std::string(name),
+          {info.height, info.width},
+          nullptr,
           [=, &limits, name = std::string(name)](Image* picture, const RowsReady& ready) {
             decode_image(bytes, limits, name, true, picture, ready);
           }};
@@ -157,7 +159,9 @@ PictureInput picture_input(std::span<const std::byte> bytes, const MediaLimits& 
 
 PictureInput picture_input(const std::filesystem::path& path, const MediaLimits& limits) {
   const ImageInfo info = probe_image(path, limits);
-  return {path.string(), {info.height, info.width}, nullptr,
+  return {path.string(),
+          {info.height, info.width},
+          nullptr,
           [=, &limits](Image* picture, const RowsReady& ready) {
             read_image(path, limits, true, picture, ready);
           }};
@@ -179,14 +183,15 @@ ImageFeatures process_pictures(ThreadPool& threads, const PixelOptions& options,
     patches += (size.height / p) * (size.width / p);
   }
   const int64_t count = static_cast<int64_t>(inputs.size());
-  ImageFeatures features{Tensor::empty({patches, words}, DType::kF32), Tensor::from<int64_t>({count, 3}, grids),
-                         Tensor::from<int64_t>({count}, std::vector<int64_t>(inputs.size(), options.merge_size))};
+  ImageFeatures features{
+      Tensor::empty({patches, words}, DType::kF32), Tensor::from<int64_t>({count, 3}, grids),
+      Tensor::from<int64_t>({count}, std::vector<int64_t>(inputs.size(), options.merge_size))};
   float* target = features.pixel_values.data<float>();
   for (Picture& picture : pictures) {
     picture.target = target;
     target += (picture.resized.height / p) * (picture.resized.width / p) * words;
   }
-  Work work(pictures, options, backend, static_cast<size_t>(threads.size()), cancelled);
+  Work work(pictures, options, backend, cancelled);
   threads.parallel_for(threads.size(), 1, [&](int64_t, int64_t, int) { work.take_part(); });
   return features;
 }

@@ -22,12 +22,13 @@ struct PictureInput {
 PictureInput picture_input(const Image& picture);
 // The bytes of a file, whose header is read now, and the rest when its turn comes; bytes and limits outlive
 // the input. Throws what probe_image does, and later what decode_image does.
-PictureInput picture_input(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name);
+PictureInput picture_input(std::span<const std::byte> bytes, const MediaLimits& limits,
+                           std::string_view name);
 // The same of a file, which is not held in memory meanwhile.
 PictureInput picture_input(const std::filesystem::path& path, const MediaLimits& limits);
 
-// ImageProcessor::preprocess of such pictures. As many are decoded at a time as there are threads, fewer where
-// they are large. The first error ends it. cancelled, where given, is asked before each is decoded.
+// ImageProcessor::preprocess of such pictures. As many are decoded at a time as there are threads, fewer
+// where they are large. The first error ends it. cancelled, where given, is asked before each is decoded.
 ImageFeatures process_pictures(ThreadPool& threads, const PixelOptions& options, ResizeBackend backend,
                                const std::vector<PictureInput>& inputs,
                                const std::function<bool()>& cancelled = nullptr);

@@ -3,9 +3,11 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
 #include "base/json.h"
 #include "base/thread_pool.h"
+#include "processor/resize.h"
 #include "processor/resize_kernels.h"
 #include "support/support.h"
 #include "vl3/image_processor.h"
@@ -143,6 +145,60 @@ TEST(VideoProcessor, PatchesOfTwoFramesEachHoldBoth) {
   FramesInMemory three(frames);
   const ClipInput odd{"frames", &three, options};
   EXPECT_THROW(VideoProcessor().preprocess(threads, std::span(&odd, 1)), Error);
+}
+
+// Where the tokens do divide, a last patch that is not full holds its last frame again.
+TEST(VideoProcessor, TheLastPatchRepeatsItsLastFrame) {
+  std::vector<Image> frames;
+  for (const uint8_t value : {10, 20, 30, 40})
+    frames.push_back({56, 84, std::vector<uint8_t>(56 * 84 * 3, value), "RGB"});
+  ThreadPool threads(2);
+  VideoOptions options;
+  options.temporal_patch_size = 3;
+  options.shortest_edge = 784;
+  FramesInMemory reader(frames);
+  const ClipInput clip{"frames", &reader, options};
+  const VideoFeatures got = VideoProcessor().preprocess(threads, std::span(&clip, 1));
+  ASSERT_EQ(got.pixel_values_videos.shape(), (Shape{48, 1764}));
+  const int values[2][3] = {{10, 20, 30}, {40, 40, 40}};
+  for (int64_t row = 0; row < 48; ++row)
+    for (int64_t i = 0; i < 1764; ++i)
+      ASSERT_NEAR(got.pixel_values_videos.data<float>()[row * 1764 + i],
+                  values[row / 24][i / 196 % 3] / 127.5 - 1, 1e-6)
+          << row << " " << i;
+}
+
+// Bands of rows give what the whole picture gives, and need no row of the source that is not there yet.
+TEST(Resizer, BandsAreTheWholePicture) {
+  int64_t cases = 0;
+  for (const ResizeBackend backend : {ResizeBackend::kPil, ResizeBackend::kTorchvision}) {
+    for (const int64_t resample : {kNearest, kBilinear, kBicubic}) {
+      for (const Size out : {Size{90, 70}, {40, 70}, {20, 66}, {60, 70}, {90, 50}, {60, 50}, {33, 150}}) {
+        const Size in{60, 50};
+        std::vector<uint8_t> source(static_cast<size_t>(in.height * in.width * 3));
+        for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
+        const Resizer resizer(in, out, resample, backend);
+        Resizer::Scratch whole, part;
+        const size_t row = static_cast<size_t>(out.width * 3), source_row = static_cast<size_t>(in.width * 3);
+        const uint8_t* expected = resizer.rows(source.data(), 0, out.height, whole);
+        for (const auto& [begin, end] :
+             {std::pair<int64_t, int64_t>(0, 1), {0, 14}, {3, 20}, {out.height - 5, out.height}}) {
+          std::vector<uint8_t> there(
+              source.begin(),
+              source.begin() +
+                  static_cast<ptrdiff_t>(static_cast<size_t>(resizer.rows_needed(end)) * source_row));
+          const uint8_t* rows = resizer.rows(there.data(), begin, end, part);
+          EXPECT_EQ(std::memcmp(rows, expected + static_cast<size_t>(begin) * row,
+                                static_cast<size_t>(end - begin) * row),
+                    0)
+              << out.height << " x " << out.width << " filter " << resample << " rows " << begin << " to "
+              << end;
+          ++cases;
+        }
+      }
+    }
+  }
+  std::printf("%lld bands equal\n", static_cast<long long>(cases));
 }
 
 TEST(ResizeKernels, EveryPathGivesTheSameBytes) {
