@@ -1,7 +1,7 @@
 #include "engine/feature_store.h"
 
 #include <fmt/format.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include <algorithm>
 #include <chrono>
@@ -29,7 +29,7 @@ std::string_view bytes_of(const Tensor& tensor) {
 
 std::string checksum(const Tensor& tensor) {
   const std::string_view bytes = bytes_of(tensor);
-  return fmt::format("{:08x}", crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+  return fmt::format("{:08x}", libdeflate_crc32(0, bytes.data(), bytes.size()));
 }
 
 std::string value_of(const Metadata& metadata, std::string_view key) {

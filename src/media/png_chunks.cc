@@ -1,11 +1,11 @@
 #include "media/png_chunks.h"
 
-#include <zlib.h>
-
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "media/exif.h"
+#include "media/png_inflated.h"
 
 namespace vl3::media {
 namespace {
@@ -23,10 +23,7 @@ std::string inflate_text(Bytes bytes, int* inflated) {
   constexpr int kMaxTexts = 16;
   if (++*inflated > kMaxTexts) return {};
   std::string text(kMaxTextBytes, '\0');
-  uLongf size = text.size();
-  const bool ok =
-      uncompress(reinterpret_cast<Bytef*>(text.data()), &size, bytes.data(), bytes.size()) == Z_OK;
-  text.resize(ok ? size : 0);
+  text.resize(inflate(bytes, {reinterpret_cast<uint8_t*>(text.data()), text.size()}).value_or(0));
   return text;
 }
 

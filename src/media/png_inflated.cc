@@ -50,18 +50,10 @@ bool find_pixels(Bytes file, Pixels* pixels) {
   return false;
 }
 
-bool inflate(const std::vector<Bytes>& chunks, uint8_t* out, size_t size) {
-  std::vector<uint8_t> joined;
-  if (chunks.size() > 1)
-    for (const Bytes chunk : chunks) joined.insert(joined.end(), chunk.begin(), chunk.end());
-  const Bytes stream = chunks.size() > 1 ? Bytes(joined) : chunks[0];
-  using Decompressor =
-      std::unique_ptr<libdeflate_decompressor,
-                      decltype([](libdeflate_decompressor* d) { libdeflate_free_decompressor(d); })>;
-  const Decompressor decompressor(libdeflate_alloc_decompressor());
-  return decompressor != nullptr &&
-         libdeflate_zlib_decompress(decompressor.get(), stream.data(), stream.size(), out, size, nullptr) ==
-             LIBDEFLATE_SUCCESS;
+std::vector<uint8_t> joined(const std::vector<Bytes>& chunks) {
+  std::vector<uint8_t> bytes;
+  for (const Bytes chunk : chunks) bytes.insert(bytes.end(), chunk.begin(), chunk.end());
+  return bytes;
 }
 
 void append_be32(std::vector<uint8_t>& bytes, size_t value) {
@@ -70,13 +62,27 @@ void append_be32(std::vector<uint8_t>& bytes, size_t value) {
 
 }  // namespace
 
+std::optional<size_t> inflate(Bytes stream, std::span<uint8_t> out) {
+  using Decompressor =
+      std::unique_ptr<libdeflate_decompressor,
+                      decltype([](libdeflate_decompressor* d) { libdeflate_free_decompressor(d); })>;
+  const Decompressor decompressor(libdeflate_alloc_decompressor());
+  size_t size = 0;
+  const bool ok = decompressor != nullptr &&
+                  libdeflate_zlib_decompress(decompressor.get(), stream.data(), stream.size(), out.data(),
+                                             out.size(), &size) == LIBDEFLATE_SUCCESS;
+  return ok ? std::optional(size) : std::nullopt;
+}
+
 std::optional<InflatedPng> InflatedPng::make(const Source& source) {
   const size_t size = bytes_of_rows(source.bytes);
   Pixels pixels;
-  if (size == 0 || !find_pixels(source.bytes, &pixels)) return std::nullopt;
+  if (size == 0 || static_cast<int64_t>(size) > source.limits.max_allocation_bytes ||
+      !find_pixels(source.bytes, &pixels))
+    return std::nullopt;
   InflatedPng png;
   png.rows_ = std::make_unique_for_overwrite<uint8_t[]>(size);
-  if (!inflate(pixels.chunks, png.rows_.get(), size)) return std::nullopt;
+  if (inflate(joined(pixels.chunks), {png.rows_.get(), size}) != size) return std::nullopt;
 
   const size_t blocks = (size + kMaxStored - 1) / kMaxStored;
   constexpr size_t kBlockHeader = 5, kZlib = 2, kChecksum = 4;

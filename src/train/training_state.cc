@@ -1,6 +1,6 @@
 #include "train/training_state.h"
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include <algorithm>
 #include <cstring>
@@ -66,9 +66,9 @@ Json checksums(const fs::path& folder) {
   Json sums = Json::object();
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.path().extension() != ".safetensors") continue;
-    uLong sum = 0;
+    uint32_t sum = 0;
     read_in_pieces(entry.path(), [&](std::span<const std::byte> piece) {
-      sum = crc32_z(sum, reinterpret_cast<const Bytef*>(piece.data()), piece.size());
+      sum = libdeflate_crc32(sum, piece.data(), piece.size());
     });
     sums[entry.path().filename().string()] = sum;
   }
