@@ -36,6 +36,6 @@ def measure(files, name):
 
 
 files = [pathlib.Path(path).read_bytes() for path in sys.argv[3:]]
+measure(files, "together")
 for path, data in zip(sys.argv[3:], files):
     measure([data], path)
-measure(files, "together")
