@@ -88,7 +88,7 @@ void Multiply::quantized() const {
       float* target = c + row * n_total + n;
       if (task.form == Form::kQuads) {
         kernels.tile_int8(a.quads + row * a.quad_bytes, a.quad_bytes, a.quad_scales + row, first, bytes, m,
-                          columns, a.quad_bytes / 4, target, n_total);
+                          columns, (a.k + 3) / 4, target, n_total);
       } else {
         kernels.tile_int4(a.group_bytes + row * a.groups * kInt4Group, a.groups * kInt4Group,
                           a.group_scales + row * a.groups, a.group_sums + row * a.groups, first, bytes, m,

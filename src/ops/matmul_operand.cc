@@ -19,7 +19,7 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
     : m(rows.m),
       k(rows.k),
       pairs((k + 1) / 2),
-      quad_bytes((k + 3) / 4 * 4),
+      quad_bytes(context.kernels().quantized_row_bytes(k)),
       groups((k + kInt4Group - 1) / kInt4Group),
       turned(rows.turned),
       f32(rows.data) {

@@ -35,6 +35,7 @@ constexpr vl3::KernelSet kernel_set(const char* name) {
           .softmax_pairs = nullptr,
           .quad_rows = kQuadRows,
           .quad_columns = kQuadColumns,
+          .quantized_row_bytes = quantized_row_bytes,
           .quantize_row = quantize_row,
           .tile_int8 = tile_int8,
           .quantize_groups = quantize_groups,

@@ -91,8 +91,9 @@ struct KernelSet {
   // Products of quantised weights (tensor/quantized.h) with rows of int8 and integer sums.
   int64_t quad_rows;     // rows of a tile
   int64_t quad_columns;  // columns of a tile, a multiple of the rows of a block
-  // k f32 → i8, filled up to whole quads; returns the scale of the row. What the bytes mean is the set's own
+  // k f32 → i8 in quantized_row_bytes(k); returns the scale of the row. What the bytes mean is the set's own
   // affair.
+  int64_t (*quantized_row_bytes)(int64_t k);
   float (*quantize_row)(const float* x, int64_t k, uint8_t* target);
   // c [m, n] = A · Wᵀ for m ≤ quad_rows rows of A with a stride of lda bytes and n ≤ quad_columns rows of W
   // in the int8 blocks from blocks on.

@@ -18,6 +18,7 @@ void tile_int8_avx512vnni(const uint8_t* a, int64_t lda, const float* scales, co
 void use_avx512vnni(KernelSet& set) noexcept {
   set.quad_rows = kQuadRows;
   set.quad_columns = kQuadColumns;
+  set.quantized_row_bytes = quantized_row_bytes;
   set.quantize_row = quantize_row;
   set.tile_int8 = tile_int8;
   set.quantize_groups = quantize_groups;

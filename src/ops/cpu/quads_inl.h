@@ -47,12 +47,16 @@ inline I32 word_at(const uint8_t* p) {  // the same four bytes in every lane
 }
 
 // int8: sums of (activation) · (weight) over quads. kOffset is what activations are stored above their value.
+// kSplitSigns: multiplications take bytes without a sign from one side, so activations are stored as
+// magnitudes, each quad followed by the same quad of signs (all ones where negative). w with all bits turned
+// is -w - 1, so a row's sums lack what its negative magnitudes add up to: that stands behind its quads.
 // int4: sums over a group; weights are 0 to 15, activations signed. Where a sum and its products are separate
 // instructions, GCC makes the products of all that is unrolled first, until the registers overflow.
 #if defined(__AVX512VNNI__) && VL3_SIMD_BYTES == 64
 
 constexpr int kQuadRows = 14;
 constexpr int kOffset = 128;
+constexpr bool kSplitSigns = false;
 inline I32 dot_int8(I32 sum, I32 a, I32 w) {
   return reinterpret_cast<I32>(_mm512_dpbusd_epi32(
       reinterpret_cast<__m512i>(sum), reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(w)));
@@ -67,11 +71,11 @@ constexpr int kInt4Rows = 8;  // of a tile of one block, at most
 
 constexpr int kQuadRows = 6;
 constexpr int kOffset = 0;
-inline I32 dot_int8(I32 sum, I32 a, I32 w) {  // |a| · (w with the sign of a): pairs of 127 · 127 fit 16 bits
-  const __m512i x = reinterpret_cast<__m512i>(a), y = reinterpret_cast<__m512i>(w);
-  const __m512i signed_w = _mm512_mask_sub_epi8(y, _mm512_movepi8_mask(x), _mm512_setzero_si512(), y);
-  return sum + reinterpret_cast<I32>(_mm512_madd_epi16(_mm512_maddubs_epi16(_mm512_abs_epi8(x), signed_w),
-                                                       _mm512_set1_epi16(1)));
+constexpr bool kSplitSigns = true;
+inline I32 dot_int8(I32 sum, I32 a, I32 w) {  // two products of 127 · 128 fit 16 bits
+  return sum + reinterpret_cast<I32>(_mm512_madd_epi16(
+                   _mm512_maddubs_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(w)),
+                   _mm512_set1_epi16(1)));
 }
 typedef int16_t GroupSum __attribute__((vector_size(VL3_SIMD_BYTES)));
 inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) {  // eight times two products of 15 · 127 fit 16 bits
@@ -88,10 +92,11 @@ constexpr int kInt4Rows = 4;
 
 constexpr int kQuadRows = 4;
 constexpr int kOffset = 0;
+constexpr bool kSplitSigns = true;
 inline I32 dot_int8(I32 sum, I32 a, I32 w) {  // as above
-  const __m256i x = reinterpret_cast<__m256i>(a), y = reinterpret_cast<__m256i>(w);
   return sum + reinterpret_cast<I32>(_mm256_madd_epi16(
-                   _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(y, x)), _mm256_set1_epi16(1)));
+                   _mm256_maddubs_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(w)),
+                   _mm256_set1_epi16(1)));
 }
 typedef int16_t GroupSum __attribute__((vector_size(VL3_SIMD_BYTES)));
 inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) {
@@ -108,6 +113,7 @@ constexpr int kInt4Rows = 4;
 
 constexpr int kQuadRows = 4;
 constexpr int kOffset = 0;
+constexpr bool kSplitSigns = false;
 typedef int8_t SignedBytes __attribute__((vector_size(VL3_SIMD_BYTES)));
 typedef I32 GroupSum;
 // Byte b of every word, with its sign.
@@ -180,10 +186,41 @@ inline float scale_of(const float* x, int64_t n) {
 }
 inline float inverse_of(float scale) { return scale > 0 ? 1.0f / scale : 0.0f; }
 
+constexpr int64_t kQuadBytes = kSplitSigns ? 8 : 4;  // of a quad of activations
+
+int64_t quantized_row_bytes(int64_t k) { return ((k + 3) / 4 + (kSplitSigns ? 1 : 0)) * kQuadBytes; }
+
+// k numbers times inverse, to nearest: quads of magnitudes and signs, and the sum of the negative magnitudes.
+inline void round_split(const float* x, int64_t k, float inverse, uint8_t* target) {
+  alignas(64) uint8_t bytes[kWidth];
+  int32_t negative = 0;
+  for (int64_t i = 0; i < k; i += kWidth) {
+    const int64_t n = k - i < kWidth ? k - i : kWidth;
+    round_bytes(x + i, n, inverse, 0, bytes);
+    for (int64_t j = n; j % 4 != 0; ++j) bytes[j] = 0;
+    for (int64_t j = 0; j < n; j += 4) {
+      uint32_t values, signs, magnitudes;
+      __builtin_memcpy(&values, bytes + j, 4);
+      signs = ((values >> 7) & 0x01010101U) * 0xffU;
+      magnitudes = (values ^ signs) + (signs & 0x01010101U);  // none is -128
+      __builtin_memcpy(target + 2 * (i + j), &magnitudes, 4);
+      __builtin_memcpy(target + 2 * (i + j) + 4, &signs, 4);
+      const uint32_t counted = magnitudes & signs;
+      const uint32_t halves = (counted & 0x00ff00ffU) + ((counted >> 8) & 0x00ff00ffU);
+      negative += static_cast<int32_t>((halves & 0xffffU) + (halves >> 16));
+    }
+  }
+  __builtin_memcpy(target + (k + 3) / 4 * kQuadBytes, &negative, sizeof negative);
+}
+
 float quantize_row(const float* x, int64_t k, uint8_t* target) {
   const float scale = scale_of(x, k);
-  round_bytes(x, k, inverse_of(scale), kOffset, target);
-  for (int64_t i = k; i % 4 != 0; ++i) target[i] = static_cast<uint8_t>(kOffset);
+  if constexpr (kSplitSigns) {
+    round_split(x, k, inverse_of(scale), target);
+  } else {
+    round_bytes(x, k, inverse_of(scale), kOffset, target);
+    for (int64_t i = k; i % 4 != 0; ++i) target[i] = static_cast<uint8_t>(kOffset);
+  }
   return scale;
 }
 
@@ -226,6 +263,13 @@ template <int kRows, int kVectors>
 inline void tile_int8_of(const uint8_t* a, int64_t lda, const float* scales, const Columns<kVectors>& w,
                          int64_t n, int64_t quads, float* c, int64_t ldc) {
   I32 sum[kRows][kVectors] = {};
+  if constexpr (kSplitSigns) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = word_at(a + i * lda + kQuadBytes * quads);
+    }
+  }
   for (int64_t p = 0; p < quads; ++p) {
     I32 quad[kVectors];
 #pragma GCC unroll 4
@@ -235,9 +279,11 @@ inline void tile_int8_of(const uint8_t* a, int64_t lda, const float* scales, con
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const I32 x = word_at(a + i * lda + 4 * p);
+      const uint8_t* at = a + i * lda + kQuadBytes * p;
+      const I32 x = word_at(at), sign = kSplitSigns ? word_at(at + 4) : I32{};
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[i][v] = dot_int8(sum[i][v], x, quad[v]);
+      for (int v = 0; v < kVectors; ++v)
+        sum[i][v] = dot_int8(sum[i][v], x, kSplitSigns ? quad[v] ^ sign : quad[v]);
     }
   }
 #pragma GCC unroll 4
