@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <thread>
 
@@ -125,6 +126,11 @@ TEST(ProcessPictures, TheFirstErrorEndsIt) {
 
   PictureInput other = slow_input(small, 3);  // the file is another one by the time it is decoded
   other.size = {good.height, good.width};
+  other.decode = [&](Image* target, const RowsReady& ready) {
+    *target = small;
+    ready(100);  // before anyone reads rows that it does not have
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  };
   EXPECT_EQ(code_with(other, &message), ErrorCode::kFormat);
   EXPECT_EQ(message, "[slow] changed while it was read: 100 x 200 pixels, 400 x 400 before");
 
