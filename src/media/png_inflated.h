@@ -4,7 +4,6 @@
 // So libpng is given another file: the same chunks with the pixels in deflate's stored blocks, which zlib
 // copies.
 
-#include <array>
 #include <memory>
 #include <optional>
 #include <span>
