@@ -1,11 +1,12 @@
 #include "media/png_chunks.h"
 
+#include <libdeflate.h>
+
 #include <algorithm>
-#include <optional>
+#include <memory>
 #include <vector>
 
 #include "media/exif.h"
-#include "media/png_inflated.h"
 
 namespace vl3::media {
 namespace {
@@ -85,19 +86,34 @@ void read_text(std::string_view type, std::string_view data, Found* found) {
 
 }  // namespace
 
-int png_orientation(const Source& source) {
-  const Bytes bytes = source.bytes;
-  Found found;
+std::optional<PngChunk> png_chunk(Bytes file, size_t at) {
   constexpr size_t kFrame = 12;  // length, type and checksum around a chunk's data
-  for (size_t at = 8; at + kFrame <= bytes.size();) {
-    const size_t length = load_be32(&bytes[at]);
-    if (length > bytes.size() - at - kFrame) break;
-    const std::string_view type = text_of(bytes.subspan(at + 4, 4));
-    const Bytes data = bytes.subspan(at + 8, length);
+  if (file.size() < kFrame || at > file.size() - kFrame) return std::nullopt;
+  const size_t length = load_be32(&file[at]);
+  if (length > file.size() - at - kFrame) return std::nullopt;
+  return PngChunk{text_of(file.subspan(at + 4, 4)), file.subspan(at + 8, length), at + kFrame + length};
+}
+
+std::optional<size_t> inflate(Bytes stream, std::span<uint8_t> out) {
+  using Decompressor =
+      std::unique_ptr<libdeflate_decompressor,
+                      decltype([](libdeflate_decompressor* d) { libdeflate_free_decompressor(d); })>;
+  const Decompressor decompressor(libdeflate_alloc_decompressor());
+  size_t size = 0;
+  const bool ok = decompressor != nullptr &&
+                  libdeflate_zlib_decompress(decompressor.get(), stream.data(), stream.size(), out.data(),
+                                             out.size(), &size) == LIBDEFLATE_SUCCESS;
+  return ok ? std::optional(size) : std::nullopt;
+}
+
+int png_orientation(const Source& source) {
+  Found found;
+  for (auto chunk = png_chunk(source.bytes, kPngSignature); chunk;
+       chunk = png_chunk(source.bytes, chunk->end)) {
+    const auto& [type, data, end] = *chunk;
     if (type == "eXIf") found.exif = exif_orientation(data);
     if (type == "tEXt" || type == "zTXt" || type == "iTXt") read_text(type, text_of(data), &found);
     if (type == "IEND") break;
-    at += kFrame + length;
   }
   return choose_orientation(found.exif != 0 ? found.exif : found.profile, found.xmp);
 }

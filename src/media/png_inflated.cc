@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "media/png_chunks.h"
+
 namespace vl3::media {
 namespace {
 
@@ -12,7 +14,6 @@ using Bytes = std::span<const uint8_t>;
 
 constexpr size_t kMaxBytes = size_t{64} << 20;
 constexpr size_t kHeaderEnd = 33;     // the signature and IHDR
-constexpr size_t kFrame = 12;         // length, type and checksum around a chunk's data
 constexpr size_t kMaxStored = 65535;  // bytes of a stored block
 
 // The bytes of all rows, each with its filter's byte in front; 0 where they are not to be had.
@@ -34,18 +35,18 @@ struct Pixels {
 
 // False for a file that ends early and for wrong checksums.
 bool find_pixels(Bytes file, Pixels* pixels) {
-  for (size_t at = 8; at + kFrame <= file.size();) {
-    const size_t length = load_be32(&file[at]);
-    if (length > file.size() - at - kFrame) return false;
-    if (std::memcmp(&file[at + 4], "IDAT", 4) == 0) {
+  size_t at = kPngSignature;
+  for (auto chunk = png_chunk(file, at); chunk; at = chunk->end, chunk = png_chunk(file, at)) {
+    const auto& [type, data, end] = *chunk;
+    if (type == "IDAT") {
       if (pixels->chunks.empty()) pixels->begin = at;
-      if (libdeflate_crc32(0, &file[at + 4], length + 4) != load_be32(&file[at + 8 + length])) return false;
-      pixels->chunks.push_back(file.subspan(at + 8, length));
+      if (libdeflate_crc32(0, type.data(), type.size() + data.size()) != load_be32(&file[end - 4]))
+        return false;
+      pixels->chunks.push_back(data);
     } else if (!pixels->chunks.empty()) {
       pixels->end = at;
       return true;
     }
-    at += kFrame + length;
   }
   return false;
 }
@@ -62,18 +63,6 @@ void append_be32(std::vector<uint8_t>& bytes, size_t value) {
 
 }  // namespace
 
-std::optional<size_t> inflate(Bytes stream, std::span<uint8_t> out) {
-  using Decompressor =
-      std::unique_ptr<libdeflate_decompressor,
-                      decltype([](libdeflate_decompressor* d) { libdeflate_free_decompressor(d); })>;
-  const Decompressor decompressor(libdeflate_alloc_decompressor());
-  size_t size = 0;
-  const bool ok = decompressor != nullptr &&
-                  libdeflate_zlib_decompress(decompressor.get(), stream.data(), stream.size(), out.data(),
-                                             out.size(), &size) == LIBDEFLATE_SUCCESS;
-  return ok ? std::optional(size) : std::nullopt;
-}
-
 std::optional<InflatedPng> InflatedPng::make(const Source& source) {
   const size_t size = bytes_of_rows(source.bytes);
   Pixels pixels;
@@ -85,11 +74,18 @@ std::optional<InflatedPng> InflatedPng::make(const Source& source) {
   if (inflate(joined(pixels.chunks), {png.rows_.get(), size}) != size) return std::nullopt;
 
   const size_t blocks = (size + kMaxStored - 1) / kMaxStored;
-  constexpr size_t kBlockHeader = 5, kZlib = 2, kChecksum = 4;
+  constexpr size_t kChunkHeader = 8, kZlib = 2, kBlockHeader = 5, kChecksum = 4;
+  const size_t stream = kZlib + blocks * kBlockHeader + size + kChecksum;
   std::vector<uint8_t>& framing = png.framing_;
-  append_be32(framing, kZlib + blocks * kBlockHeader + size + kChecksum);
+  framing.reserve(kChunkHeader + stream - size + kChecksum);  // parts point into it
+  size_t framed = 0;
+  const auto add_framing = [&] {
+    png.parts_.push_back(Bytes(framing).subspan(framed));
+    framed = framing.size();
+  };
+  png.parts_.push_back(source.bytes.first(pixels.begin));
+  append_be32(framing, stream);
   for (const uint8_t byte : {0x49, 0x44, 0x41, 0x54, 0x78, 0x01}) framing.push_back(byte);  // IDAT, zlib
-  std::vector<size_t> ends;  // of framing, before each block's bytes
   for (size_t at = 0; at < size; at += kMaxStored) {
     const size_t length = std::min(kMaxStored, size - at);
     framing.push_back(at + length == size ? 1 : 0);
@@ -97,19 +93,11 @@ std::optional<InflatedPng> InflatedPng::make(const Source& source) {
       framing.push_back(static_cast<uint8_t>(number));
       framing.push_back(static_cast<uint8_t>(number >> 8));
     }
-    ends.push_back(framing.size());
+    add_framing();
+    png.parts_.emplace_back(png.rows_.get() + at, length);
   }
   framing.insert(framing.end(), 2 * kChecksum, 0);  // of the stream and of the chunk
-
-  png.parts_.push_back(source.bytes.first(pixels.begin));
-  const Bytes frames(framing), rows(png.rows_.get(), size);
-  size_t begin = 0;
-  for (size_t i = 0; i < ends.size(); ++i) {
-    png.parts_.push_back(frames.subspan(begin, ends[i] - begin));
-    png.parts_.push_back(rows.subspan(i * kMaxStored, std::min(kMaxStored, size - i * kMaxStored)));
-    begin = ends[i];
-  }
-  png.parts_.push_back(frames.subspan(begin));
+  add_framing();
   png.parts_.push_back(source.bytes.subspan(pixels.end));
   return png;
 }

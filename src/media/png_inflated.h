@@ -13,9 +13,6 @@
 
 namespace vl3::media {
 
-// A zlib stream's bytes into out, and their number; nothing where it is broken or out too small.
-std::optional<size_t> inflate(std::span<const uint8_t> stream, std::span<uint8_t> out);
-
 class InflatedPng {
  public:
   // Nothing for what libpng should read by itself: a picture that is interlaced, broken in whatever way (it

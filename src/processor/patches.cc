@@ -38,6 +38,15 @@ std::vector<float> pixel_values_of(const PixelOptions& options, ResizeBackend ba
 
 }  // namespace
 
+Size size_of(const Image& picture) {
+  require(picture.height > 0 && picture.width > 0 &&
+              static_cast<int64_t>(picture.rgb.size()) ==
+                  checked_mul(checked_mul(picture.height, picture.width, "pixels"), 3, "bytes"),
+          ErrorCode::kInvalidArgument, "[processor] a picture of {} x {} pixels comes with {} bytes",
+          picture.height, picture.width, picture.rgb.size());
+  return {picture.height, picture.width};
+}
+
 Size size_for_patches(Size picture, const PixelOptions& options, int64_t max_pixels) {
   const int64_t factor = options.patch_size * options.merge_size;
   if (options.do_resize)

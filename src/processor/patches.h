@@ -10,6 +10,9 @@
 
 namespace vl3 {
 
+// Throws kInvalidArgument for a picture whose bytes are not as many as its sides say.
+Size size_of(const Image& picture);
+
 // What a picture is resized to. max_pixels: the largest area, in place of options.longest_edge. Throws
 // kInvalidArgument for a picture that smart_resize refuses, and where sides that are not resized do not
 // divide into merged patches.

@@ -19,7 +19,7 @@ constexpr int64_t kPixelsAtOnce = int64_t{1} << 25;
 struct Picture {
   const PictureInput& input;
   Size resized;
-  float* target;  // its patches
+  int64_t first_patch;
   Image room = {};
   std::optional<PatchWriter> writer = {};
   int64_t rows = 0;  // that are there, from the top
@@ -34,9 +34,10 @@ struct Picture {
 // What there is to do, in the order of preference: the next band of a picture, the next picture.
 class Work {
  public:
-  Work(std::vector<Picture>& pictures, const PixelOptions& options, ResizeBackend backend,
+  // patches [.., words]: of all pictures, one after the other.
+  Work(std::vector<Picture>& pictures, const PixelOptions& options, ResizeBackend backend, float* patches,
        const std::function<bool()>& cancelled)
-      : pictures_(pictures), options_(options), backend_(backend), cancelled_(cancelled) {}
+      : pictures_(pictures), options_(options), backend_(backend), patches_(patches), cancelled_(cancelled) {}
 
   // A thread's share: returns when nothing is left to begin. Throws what a picture throws, after which the
   // other threads return as well.
@@ -109,8 +110,9 @@ class Work {
   void write_band(Picture& picture, Resizer::Scratch& scratch, std::unique_lock<std::mutex>& lock) {
     const int64_t band = picture.next_band++;
     lock.unlock();
-    picture.writer->write_band(picture.picture().rgb.data(), band, 0, options_.temporal_patch_size,
-                               picture.target, scratch);
+    const PatchWriter& writer = *picture.writer;
+    writer.write_band(picture.picture().rgb.data(), band, 0, options_.temporal_patch_size,
+                      patches_ + picture.first_patch * writer.words(), scratch);
     lock.lock();
     ++picture.bands_written;
     finish(picture);
@@ -127,6 +129,7 @@ class Work {
   std::vector<Picture>& pictures_;
   const PixelOptions& options_;
   const ResizeBackend backend_;
+  float* const patches_;
   const std::function<bool()>& cancelled_;
   std::mutex mutex_;  // of everything below, and of what changes in pictures
   std::condition_variable changed_;
@@ -137,14 +140,7 @@ class Work {
 
 }  // namespace
 
-PictureInput picture_input(const Image& picture) {
-  require(picture.height > 0 && picture.width > 0 &&
-              static_cast<int64_t>(picture.rgb.size()) ==
-                  checked_mul(checked_mul(picture.height, picture.width, "pixels"), 3, "bytes"),
-          ErrorCode::kInvalidArgument, "[processor] a picture of {} x {} pixels comes with {} bytes",
-          picture.height, picture.width, picture.rgb.size());
-  return {"picture", {picture.height, picture.width}, &picture};
-}
+PictureInput picture_input(const Image& picture) { return {"picture", size_of(picture), &picture}; }
 
 PictureInput picture_input(std::span<const std::byte> bytes, const MediaLimits& limits,
                            std::string_view name) {
@@ -178,7 +174,7 @@ ImageFeatures process_pictures(ThreadPool& threads, const PixelOptions& options,
   int64_t patches = 0;
   for (const PictureInput& input : inputs) {
     const Size size = size_for_patches(input.size, options, options.longest_edge);
-    pictures.push_back({input, size, nullptr});
+    pictures.push_back({input, size, patches});
     grids.insert(grids.end(), {1, size.height / p, size.width / p});
     patches += (size.height / p) * (size.width / p);
   }
@@ -186,12 +182,7 @@ ImageFeatures process_pictures(ThreadPool& threads, const PixelOptions& options,
   ImageFeatures features{
       Tensor::empty({patches, words}, DType::kF32), Tensor::from<int64_t>({count, 3}, grids),
       Tensor::from<int64_t>({count}, std::vector<int64_t>(inputs.size(), options.merge_size))};
-  float* target = features.pixel_values.data<float>();
-  for (Picture& picture : pictures) {
-    picture.target = target;
-    target += (picture.resized.height / p) * (picture.resized.width / p) * words;
-  }
-  Work work(pictures, options, backend, cancelled);
+  Work work(pictures, options, backend, features.pixel_values.data<float>(), cancelled);
   threads.parallel_for(threads.size(), 1, [&](int64_t, int64_t, int) { work.take_part(); });
   return features;
 }

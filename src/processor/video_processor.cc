@@ -28,7 +28,7 @@ struct ClipWork {
   int64_t frames_wanted() const { return static_cast<int64_t>(report.frames.indices.size()); }
 
   void add(const Image& frame) {
-    const Size size{frame.height, frame.width};
+    const Size size = size_of(frame);
     const PixelOptions& options = clip.options;
     if (!writer) {
       writer.emplace(size, size_for_patches(size, options, max_pixels), options, ResizeBackend::kTorchvision);

@@ -3,12 +3,9 @@
 
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 
 #include "base/json.h"
 #include "base/thread_pool.h"
-#include "processor/resize.h"
-#include "processor/resize_kernels.h"
 #include "support/support.h"
 #include "vl3/image_processor.h"
 #include "vl3/safetensors.h"
@@ -117,48 +114,51 @@ TEST(VideoProcessor, FramesOfDifferentSizesAreRefused) {
     return Image{height, width, std::vector<uint8_t>(static_cast<size_t>(height * width * 3), 100), "RGB"};
   };
   ThreadPool threads(1);
-  for (const Image& second : {grey(56, 84), grey(84, 56), grey(560, 560)}) {
+  Image cut = grey(56, 56);
+  cut.rgb.pop_back();
+  for (const Image& second : {grey(56, 84), grey(84, 56), grey(560, 560), cut}) {
     FramesInMemory reader({grey(56, 56), second});
     const ClipInput clip{"frames", &reader, {}};
     EXPECT_THROW(VideoProcessor().preprocess(threads, std::span(&clip, 1)), Error);
   }
 }
 
-TEST(VideoProcessor, PatchesOfTwoFramesEachHoldBoth) {
+// What becomes of frames of one value each, options.temporal_patch_size of them in a patch.
+VideoFeatures features_of(const std::vector<uint8_t>& values, int64_t height, int64_t width,
+                          const VideoOptions& options) {
   std::vector<Image> frames;
-  for (const uint8_t value : {10, 20, 30, 40})
-    frames.push_back({56, 56, std::vector<uint8_t>(56 * 56 * 3, value), "RGB"});
-  ThreadPool threads(1);
-  VideoOptions options;
-  options.temporal_patch_size = 2;
-  options.shortest_edge = 784;
+  for (const uint8_t value : values)
+    frames.push_back(
+        {height, width, std::vector<uint8_t>(static_cast<size_t>(height * width * 3), value), "RGB"});
+  ThreadPool threads(2);
   FramesInMemory reader(frames);
   const ClipInput clip{"frames", &reader, options};
-  const VideoFeatures got = VideoProcessor().preprocess(threads, std::span(&clip, 1));
+  return VideoProcessor().preprocess(threads, std::span(&clip, 1));
+}
+
+VideoOptions patches_of(int64_t frames) {
+  VideoOptions options;
+  options.temporal_patch_size = frames;
+  options.shortest_edge = 784;
+  return options;
+}
+
+TEST(VideoProcessor, PatchesOfTwoFramesEachHoldBoth) {
+  const VideoOptions options = patches_of(2);
+  const VideoFeatures got = features_of({10, 20, 30, 40}, 56, 56, options);
   ASSERT_EQ(got.pixel_values_videos.shape(), (Shape{32, 1176}));
   EXPECT_EQ(VideoProcessor::get_num_of_video_patches(options, 4, 56, 56), 32);
   EXPECT_EQ(VideoProcessor::get_num_of_video_patches(options, 3, 56, 56), 32);
   const float* last = got.pixel_values_videos.rows(31, 32).data<float>();
   EXPECT_NEAR(last[0], 30 / 127.5 - 1, 1e-6);
   EXPECT_NEAR(last[196], 40 / 127.5 - 1, 1e-6);
-  frames.pop_back();  // the prompt cannot share 8 visual tokens out among 3 frames
-  FramesInMemory three(frames);
-  const ClipInput odd{"frames", &three, options};
-  EXPECT_THROW(VideoProcessor().preprocess(threads, std::span(&odd, 1)), Error);
+  // The prompt cannot share 8 visual tokens out among 3 frames.
+  EXPECT_THROW(features_of({10, 20, 30}, 56, 56, options), Error);
 }
 
 // Where the tokens do divide, a last patch that is not full holds its last frame again.
 TEST(VideoProcessor, TheLastPatchRepeatsItsLastFrame) {
-  std::vector<Image> frames;
-  for (const uint8_t value : {10, 20, 30, 40})
-    frames.push_back({56, 84, std::vector<uint8_t>(56 * 84 * 3, value), "RGB"});
-  ThreadPool threads(2);
-  VideoOptions options;
-  options.temporal_patch_size = 3;
-  options.shortest_edge = 784;
-  FramesInMemory reader(frames);
-  const ClipInput clip{"frames", &reader, options};
-  const VideoFeatures got = VideoProcessor().preprocess(threads, std::span(&clip, 1));
+  const VideoFeatures got = features_of({10, 20, 30, 40}, 56, 84, patches_of(3));
   ASSERT_EQ(got.pixel_values_videos.shape(), (Shape{48, 1764}));
   const int values[2][3] = {{10, 20, 30}, {40, 40, 40}};
   for (int64_t row = 0; row < 48; ++row)
@@ -166,64 +166,6 @@ TEST(VideoProcessor, TheLastPatchRepeatsItsLastFrame) {
       ASSERT_NEAR(got.pixel_values_videos.data<float>()[row * 1764 + i],
                   values[row / 24][i / 196 % 3] / 127.5 - 1, 1e-6)
           << row << " " << i;
-}
-
-// Bands of rows give what the whole picture gives, and need no row of the source that is not there yet.
-TEST(Resizer, BandsAreTheWholePicture) {
-  int64_t cases = 0;
-  for (const ResizeBackend backend : {ResizeBackend::kPil, ResizeBackend::kTorchvision}) {
-    for (const int64_t resample : {kNearest, kBilinear, kBicubic}) {
-      for (const Size out : {Size{90, 70}, {40, 70}, {20, 66}, {60, 70}, {90, 50}, {60, 50}, {33, 150}}) {
-        const Size in{60, 50};
-        std::vector<uint8_t> source(static_cast<size_t>(in.height * in.width * 3));
-        for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
-        const Resizer resizer(in, out, resample, backend);
-        Resizer::Scratch whole, part;
-        const size_t row = static_cast<size_t>(out.width * 3), source_row = static_cast<size_t>(in.width * 3);
-        const uint8_t* expected = resizer.rows(source.data(), 0, out.height, whole);
-        for (const auto& [begin, end] :
-             {std::pair<int64_t, int64_t>(0, 1), {0, 14}, {3, 20}, {out.height - 5, out.height}}) {
-          std::vector<uint8_t> there(
-              source.begin(),
-              source.begin() +
-                  static_cast<ptrdiff_t>(static_cast<size_t>(resizer.rows_needed(end)) * source_row));
-          const uint8_t* rows = resizer.rows(there.data(), begin, end, part);
-          EXPECT_EQ(std::memcmp(rows, expected + static_cast<size_t>(begin) * row,
-                                static_cast<size_t>(end - begin) * row),
-                    0)
-              << out.height << " x " << out.width << " filter " << resample << " rows " << begin << " to "
-              << end;
-          ++cases;
-        }
-      }
-    }
-  }
-  std::printf("%lld bands equal\n", static_cast<long long>(cases));
-}
-
-TEST(ResizeKernels, EveryPathGivesTheSameBytes) {
-  std::vector<uint8_t> source(40 * 211);
-  for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
-  int cases = 0;
-  for (const int64_t n : {1, 15, 16, 17, 48, 63, 64, 65, 113, 211}) {
-    for (const int64_t count : {1, 2, 3, 8, 40}) {
-      for (const bool narrow : {true, false}) {
-        const int precision = narrow ? 14 : 22;
-        std::vector<int32_t> weights;
-        for (int64_t j = 0; j < count; ++j)
-          weights.push_back(static_cast<int32_t>(((j % 3 == 1 ? -1.0 : 1.9) / static_cast<double>(count)) *
-                                                 (1 << precision)));
-        std::vector<uint8_t> one(static_cast<size_t>(n)), other(static_cast<size_t>(n));
-        WeightedRows rows{source.data(), 211, weights.data(), count, precision, one.data(), n};
-        weigh_function(narrow)(rows);
-        rows.target = other.data();
-        portable_weigh_function()(rows);
-        EXPECT_EQ(one, other) << n << " bytes, " << count << " rows";
-        ++cases;
-      }
-    }
-  }
-  std::printf("%d cases equal\n", cases);
 }
 
 }  // namespace
