@@ -13,25 +13,8 @@ constexpr int kGroup = 32;  // activations of int4 weights that share a scale
 typedef uint8_t Bytes __attribute__((vector_size(VL3_SIMD_BYTES)));
 typedef uint8_t Narrow __attribute__((vector_size(VL3_SIMD_BYTES / 4)));
 
-inline Bytes load_bytes(const uint8_t* p) {
-  Bytes v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-inline I32 load_words(const uint8_t* p) {
-  I32 v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-inline F32 load_floats(const uint8_t* p) {
-  F32 v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
 inline I32 word_at(const uint8_t* p) {  // the same four bytes in every lane
-  int32_t word;
-  __builtin_memcpy(&word, p, sizeof word);
-  return I32{} + word;
+  return I32{} + load_as<int32_t>(p);
 }
 
 // int8: sums of (activation) · (weight) over quads. kOffset is what activations are stored above their value.
@@ -56,15 +39,17 @@ inline I32 group_total(GroupSum sum) { return sum; }
 constexpr int kUnrolled = 4;  // quarters of a group
 constexpr int kInt4Rows = 8;  // of a tile of one block, at most
 
-#elif defined(__AVX512BW__) && VL3_SIMD_BYTES == 64
+#elif (defined(__AVX512BW__) && VL3_SIMD_BYTES == 64) || (defined(__AVX2__) && VL3_SIMD_BYTES == 32)
 
+typedef int16_t Words __attribute__((vector_size(VL3_SIMD_BYTES)));
+#if VL3_SIMD_BYTES == 64
 constexpr int kQuadRows = 6;
-constexpr int kOffset = 0;
-constexpr bool kSplitSigns = true;
-inline I32 dot_int8(I32 sum, I32 a, I32 w) {  // two products of 127 · 128 fit 16 bits
-  return sum + reinterpret_cast<I32>(_mm512_madd_epi16(
-                   _mm512_maddubs_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(w)),
-                   _mm512_set1_epi16(1)));
+inline Words multiply_bytes(I32 a, I32 w) {  // without a sign, with one: sums of two products
+  return reinterpret_cast<Words>(
+      _mm512_maddubs_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(w)));
+}
+inline I32 add_pairs(Words v) {
+  return reinterpret_cast<I32>(_mm512_madd_epi16(reinterpret_cast<__m512i>(v), _mm512_set1_epi16(1)));
 }
 inline Bytes split_quads(I32 magnitude, I32 sign) {  // in the lower half: quads of the one and of the other
   const __m512i words =
@@ -72,40 +57,31 @@ inline Bytes split_quads(I32 magnitude, I32 sign) {  // in the lower half: quads
   const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 0, 0, 0, 0);
   return reinterpret_cast<Bytes>(_mm512_permutexvar_epi64(order, _mm512_packs_epi16(words, words)));
 }
-typedef int16_t GroupSum __attribute__((vector_size(VL3_SIMD_BYTES)));
-inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) {  // eight times two products of 15 · 127 fit 16 bits
-  return sum + reinterpret_cast<GroupSum>(
-                   _mm512_maddubs_epi16(reinterpret_cast<__m512i>(w), reinterpret_cast<__m512i>(a)));
-}
-inline I32 group_total(GroupSum sum) {
-  return reinterpret_cast<I32>(_mm512_madd_epi16(reinterpret_cast<__m512i>(sum), _mm512_set1_epi16(1)));
-}
-constexpr int kUnrolled = 1;
-constexpr int kInt4Rows = 4;
-
-#elif defined(__AVX2__) && VL3_SIMD_BYTES == 32
-
+#else
 constexpr int kQuadRows = 4;
-constexpr int kOffset = 0;
-constexpr bool kSplitSigns = true;
-inline I32 dot_int8(I32 sum, I32 a, I32 w) {  // as above
-  return sum + reinterpret_cast<I32>(_mm256_madd_epi16(
-                   _mm256_maddubs_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(w)),
-                   _mm256_set1_epi16(1)));
+inline Words multiply_bytes(I32 a, I32 w) {
+  return reinterpret_cast<Words>(
+      _mm256_maddubs_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(w)));
 }
-inline Bytes split_quads(I32 magnitude, I32 sign) {  // as above
+inline I32 add_pairs(Words v) {
+  return reinterpret_cast<I32>(_mm256_madd_epi16(reinterpret_cast<__m256i>(v), _mm256_set1_epi16(1)));
+}
+inline Bytes split_quads(I32 magnitude, I32 sign) {
   const __m256i words =
       _mm256_packs_epi32(reinterpret_cast<__m256i>(magnitude), reinterpret_cast<__m256i>(sign));
   return reinterpret_cast<Bytes>(_mm256_permute4x64_epi64(_mm256_packs_epi16(words, words), 0x08));
 }
-typedef int16_t GroupSum __attribute__((vector_size(VL3_SIMD_BYTES)));
-inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) {
-  return sum + reinterpret_cast<GroupSum>(
-                   _mm256_maddubs_epi16(reinterpret_cast<__m256i>(w), reinterpret_cast<__m256i>(a)));
+#endif
+constexpr int kOffset = 0;
+constexpr bool kSplitSigns = true;
+inline I32 dot_int8(I32 sum, I32 a, I32 w) {  // two products of 127 · 128 fit 16 bits
+  return sum + add_pairs(multiply_bytes(a, w));
 }
-inline I32 group_total(GroupSum sum) {
-  return reinterpret_cast<I32>(_mm256_madd_epi16(reinterpret_cast<__m256i>(sum), _mm256_set1_epi16(1)));
+typedef Words GroupSum;
+inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) {  // eight times two products of 15 · 127 fit 16 bits
+  return sum + multiply_bytes(reinterpret_cast<I32>(w), a);
 }
+inline I32 group_total(GroupSum sum) { return add_pairs(sum); }
 constexpr int kUnrolled = 1;
 constexpr int kInt4Rows = 4;
 

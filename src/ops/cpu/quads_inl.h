@@ -52,7 +52,7 @@ inline void tile_int8_of(const uint8_t* a, int64_t lda, const float* scales, con
     I32 quad[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      quad[v] = load_words(w.body[v] + p * 4 * kBlockLanes + 4 * w.part(v));
+      quad[v] = load_as<I32>(w.body[v] + p * 4 * kBlockLanes + 4 * w.part(v));
       if (w.part(v) == 0) __builtin_prefetch(w.body[v] + p * 4 * kBlockLanes + kAhead, 0, 2);
     }
 #pragma GCC unroll 16
@@ -66,8 +66,8 @@ inline void tile_int8_of(const uint8_t* a, int64_t lda, const float* scales, con
   }
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
-    const F32 scale = load_floats(w.header[v]);
-    const I32 offset = load_words(w.header[v] + kHeaderBytes / 2) * kOffset;
+    const F32 scale = load_as<F32>(w.header[v]);
+    const I32 offset = load_as<I32>(w.header[v] + kHeaderBytes / 2) * kOffset;
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
       const F32 y = __builtin_convertvector(sum[i][v] - offset, F32) * (scale * scales[i]);
@@ -125,7 +125,7 @@ inline void tile_int4_of(const uint8_t* a, int64_t lda, const float* scales, con
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
         const Bytes both =
-            load_bytes(w.body[v] + g * kGroupBytes + 2 * kBlockLanes + (j * kBlockLanes + w.part(v)) * 4);
+            load_as<Bytes>(w.body[v] + g * kGroupBytes + 2 * kBlockLanes + (j * kBlockLanes + w.part(v)) * 4);
         if (w.part(v) == 0)
           __builtin_prefetch(w.body[v] + g * kGroupBytes + j * 4 * kBlockLanes + kAhead, 0, 2);
         const Bytes low = both & 15;
@@ -140,8 +140,8 @@ inline void tile_int4_of(const uint8_t* a, int64_t lda, const float* scales, con
     }
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      const F32 scale = load_floats(w.header[v]) * widen_bytes(w.body[v] + g * kGroupBytes + w.part(v));
-      const F32 minimum = load_floats(w.header[v] + kHeaderBytes / 2) *
+      const F32 scale = load_as<F32>(w.header[v]) * widen_bytes(w.body[v] + g * kGroupBytes + w.part(v));
+      const F32 minimum = load_as<F32>(w.header[v] + kHeaderBytes / 2) *
                           widen_bytes(w.body[v] + g * kGroupBytes + kBlockLanes + w.part(v));
 #pragma GCC unroll 16
       for (int i = 0; i < kRows; ++i) {

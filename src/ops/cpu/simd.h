@@ -15,11 +15,13 @@ typedef int32_t I32 __attribute__((vector_size(VL3_SIMD_BYTES)));
 typedef uint32_t U32 __attribute__((vector_size(VL3_SIMD_BYTES)));
 typedef uint16_t U16 __attribute__((vector_size(VL3_SIMD_BYTES / 2)));
 
-inline F32 load(const float* p) {
-  F32 v;
+template <class V>
+inline V load_as(const void* p) {
+  V v;
   __builtin_memcpy(&v, p, sizeof v);
   return v;
 }
+inline F32 load(const float* p) { return load_as<F32>(p); }
 inline void store(float* p, F32 v) { __builtin_memcpy(p, &v, sizeof v); }
 inline F32 set1(float x) { return x - F32{}; }  // 0 + x would change the sign of -0, and so cost an addition
 // a · b + c; contracted to one instruction where there is one.
