@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kKey = "videollama3.quantized";  // its value is the version
 constexpr std::string_view kPrefix = "videollama3.quantized.";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kVersion = "2";
 
 std::vector<std::string_view> words_of(std::string_view text) {
   std::vector<std::string_view> words;
@@ -74,7 +74,9 @@ void read_quantized_entries(SafetensorsHeader& header, const std::string& origin
   }
   if (version != nullptr) {
     require(*version == kVersion, ErrorCode::kUnsupported,
-            "[{}] holds quantised weights of version \"{}\"; version {} is read", origin, *version, kVersion);
+            "[{}] holds quantised weights of version \"{}\"; version {} is read: make them again from the "
+            "original checkpoint (videollama3 quantize)",
+            origin, *version, kVersion);
   }
   for (const auto& [key, value] : header.metadata) {
     if (!is_quantized_entry(key)) continue;

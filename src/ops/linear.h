@@ -45,10 +45,10 @@ struct LinearOperand {
 // other than these.
 //
 // Numerics: sums in f32. With Compute::kF32 so are the products. With Compute::kAuto x is rounded: to bf16
-// for bf16 weights on hardware with bf16 dot products; to int8, one scale a row, for int8 weights; to int8,
-// one scale for 32 numbers, for int4 weights (their sums of products are exact integers). A row's result does
-// not depend on what the other rows hold, nor on threads, to the bit; calls of up to 16 rows may add in
-// another order than longer ones.
+// for bf16 weights on hardware with bf16 dot products; for int8 and int4 weights it is rotated and rounded to
+// int8, one scale for 128 numbers (tensor/quantized.h; sums of their products are exact integers). A row's
+// result does not depend on what the other rows hold, nor on threads, to the bit; calls of up to 16 rows may
+// add in another order than longer ones.
 Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               const Epilogue& epilogue = {}, const Prologue& prologue = {});
 

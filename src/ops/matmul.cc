@@ -11,11 +11,8 @@
 namespace vl3::ops {
 namespace {
 
-constexpr int64_t kColumnBytes = 384 << 10;  // of quantised weights in a task
 constexpr int64_t kFewStep = 12;  // columns of a task that streams them: kernels take three or four at once
 constexpr int64_t kFewRowsBytes = 128 << 10;  // of weights in a task that streams them: threads end together
-
-bool multiplies_quantized(Form form) { return form == Form::kQuads || form == Form::kGroups; }
 
 void multiply(const Multiply& part) {
   const Form form = part.task.form;
@@ -23,7 +20,7 @@ void multiply(const Multiply& part) {
     part.nothing();
   else if (part.a.turned)
     part.strips();
-  else if (multiplies_quantized(form))
+  else if (is_int8(form))
     part.quantized();
   else if (part.a.m <= kFewRows && !part.task.product->turned)
     part.few_rows();
@@ -42,17 +39,17 @@ void run(const KernelSet& kernels, const Operand& a, const Task& task, float* sc
 void cut(const Context& context, const Operand& a, const MatmulColumns& product, std::vector<Task>& tasks) {
   if (a.turned) return cut_strips(context, a, product, tasks);
   const KernelSet& kernels = context.kernels();
-  const Form form = form_of(context, product);
+  const Form form = form_of(context, product, a.m);
   const bool few = a.m <= kFewRows && !product.turned;
   const int64_t n = columns_of(product), threads = context.threads().size();
-  const bool quantized = multiplies_quantized(form);
+  const bool quantized = is_int8(form);
   const int64_t step = quantized ? kernels.quad_columns : few ? kFewStep : kernels.tile_columns;
   const int64_t row_bytes = static_cast<int64_t>(product.w->bytes()) / std::max<int64_t>(n, 1) + 1;
   int64_t columns = kPanels * kernels.tile_columns;
   if (few)
     columns = round_up(std::max<int64_t>(1, kFewRowsBytes / row_bytes), step);
   else if (quantized)
-    columns = round_up(std::max<int64_t>(1, kColumnBytes / row_bytes), step);
+    columns = quantized_columns(context, a, product);
   const int64_t enough = (few ? 8 : 4) * threads;
   while (columns > step && parts_of(n, columns) < enough) columns = round_up(columns / 2, step);
   const int64_t across = parts_of(n, columns), least = 2 * threads;
@@ -69,35 +66,15 @@ int64_t scratch_words(const Context& context, const Operand& a, std::span<const 
     const bool few = a.m <= kFewRows && !p.turned;
     if (a.turned)
       words = std::max(words, strips_words(context, a, p));
-    else if (!multiplies_quantized(form_of(context, p)) && (!few || is_quantized(p.w->dtype())))
+    else if (is_int8(form_of(context, p, a.m)))
+      words = std::max(words, quantized_words(context, a, p));
+    else if (!few || is_quantized(p.w->dtype()))
       words = std::max(words, packed_words(context, a, p));
   }
   return words;
 }
 
 }  // namespace
-
-void Multiply::quantized() const {
-  const int64_t n_total = w.dim(0), bytes = block_bytes(w.dtype(), a.k);
-  const auto* blocks = reinterpret_cast<const uint8_t*>(w.raw());
-  for (int64_t row = task.m0; row < task.m1; row += kernels.quad_rows) {
-    const int64_t m = std::min(kernels.quad_rows, task.m1 - row);
-    for (int64_t n = task.n0; n < task.n1; n += kernels.quad_columns) {
-      const int64_t columns = std::min(kernels.quad_columns, task.n1 - n);
-      const uint8_t* first = blocks + n / kBlockRows * bytes;
-      float* target = c + row * n_total + n;
-      if (task.form == Form::kQuads) {
-        kernels.tile_int8(a.quads + row * a.quad_bytes, a.quad_bytes, a.quad_scales + row, first, bytes, m,
-                          columns, (a.k + 3) / 4, target, n_total);
-      } else {
-        kernels.tile_int4(a.group_bytes + row * a.groups * kInt4Group, a.groups * kInt4Group,
-                          a.group_scales + row * a.groups, a.group_sums + row * a.groups, first, bytes, m,
-                          columns, a.groups, target, n_total);
-      }
-    }
-    finish(row, m);
-  }
-}
 
 void Multiply::few_rows() const {
   const int64_t n_total = w.dim(0);

@@ -5,12 +5,12 @@
 
 namespace vl3::ops {
 
-Form form_of(const Context& context, const MatmulColumns& product) {
+Form form_of(const Context& context, const MatmulColumns& product, int64_t m) {
   const Tensor& w = *product.w;
   if (context.compute() != Compute::kAuto) return Form::kF32;
   if (product.rounded && context.kernels().tile_pairs != nullptr) return Form::kPairs;
   if (w.dtype() == DType::kInt8) return Form::kQuads;
-  if (w.dtype() == DType::kInt4) return Form::kGroups;
+  if (w.dtype() == DType::kInt4) return m > kFewRows ? Form::kQuads : Form::kParts;
   if (w.dtype() == DType::kBF16 && context.kernels().tile_pairs != nullptr) return Form::kPairs;
   return Form::kF32;
 }
@@ -19,13 +19,14 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
     : m(rows.m),
       k(rows.k),
       pairs((k + 1) / 2),
-      quad_bytes(context.kernels().quantized_row_bytes(k)),
-      groups((k + kInt4Group - 1) / kInt4Group),
+      groups(quant_groups(k)),
+      parts(quant_parts(k)),
       turned(rows.turned),
       f32(rows.data) {
   bool needs[4] = {};
-  for (const MatmulColumns& p : products) needs[static_cast<int>(form_of(context, p))] = true;
+  for (const MatmulColumns& p : products) needs[static_cast<int>(form_of(context, p, m))] = true;
   const auto needed = [&](Form form) { return needs[static_cast<int>(form)]; };
+  const KernelSet& kernels = context.kernels();
   float* wide = nullptr;
   if (rows.prologue && needed(Form::kF32)) {
     f32_ = context.empty({m, k});
@@ -34,25 +35,16 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
   if (needed(Form::kPairs)) bf16_ = context.empty({m, pairs}, DType::kI32);
   if (bf16_.defined() && rows.rounded != nullptr && k % 2 == 0)
     *rows.rounded = Tensor(bf16_.storage(), 0, {m, k}, DType::kBF16);
-  if (needed(Form::kQuads)) {
-    quads_ = context.empty({m, quad_bytes}, DType::kU8);
-    quad_scales_ = context.empty({m});
-  }
-  if (needed(Form::kGroups)) {
-    group_bytes_ = context.empty({m, groups * kInt4Group}, DType::kU8);
-    group_scales_ = context.empty({m, groups});
-    group_sums_ = context.empty({m, groups});
-  }
+  const auto allocate = [&](Int8Rows& into, int64_t stride, int64_t starts) {
+    into = {stride, starts, context.empty({m, stride}, DType::kU8), context.empty({m, groups}),
+            context.empty({m, starts}, DType::kI32)};
+  };
+  if (needed(Form::kQuads)) allocate(quads_, kernels.quantized_row_bytes(k), groups);
+  if (needed(Form::kParts)) allocate(parts_, parts * kQuantPart, parts);
   auto* words = bf16_.defined() ? reinterpret_cast<uint32_t*>(bf16_.data<int32_t>()) : nullptr;
   bf16 = words;
-  quads = quads_.defined() ? quads_.data<uint8_t>() : nullptr;
-  quad_scales = quads_.defined() ? quad_scales_.data<float>() : nullptr;
-  group_bytes = group_bytes_.defined() ? group_bytes_.data<uint8_t>() : nullptr;
-  group_scales = group_bytes_.defined() ? group_scales_.data<float>() : nullptr;
-  group_sums = group_bytes_.defined() ? group_sums_.data<float>() : nullptr;
-  if (!rows.prologue && words == nullptr && quads == nullptr && group_bytes == nullptr) return;
+  if (!rows.prologue && words == nullptr && !needed(Form::kQuads) && !needed(Form::kParts)) return;
 
-  const KernelSet& kernels = context.kernels();
   if (turned) {
     context.threads().parallel_for(pairs, 4, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) {
@@ -73,16 +65,23 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
         row = target;
       }
       if (words != nullptr) kernels.round_pairs(row, k, words + i * pairs);
-      if (quads != nullptr) {
-        quad_scales_.data<float>()[i] = kernels.quantize_row(row, k, quads_.data<uint8_t>() + i * quad_bytes);
-      }
-      if (group_bytes != nullptr) {
-        kernels.quantize_groups(row, k, group_bytes_.data<uint8_t>() + i * groups * kInt4Group,
-                                group_scales_.data<float>() + i * groups,
-                                group_sums_.data<float>() + i * groups);
-      }
+      if (needed(Form::kQuads)) quantize(kernels, Form::kQuads, row, i);
+      if (needed(Form::kParts)) quantize(kernels, Form::kParts, row, i);
     }
   });
+}
+
+void Operand::quantize(const KernelSet& kernels, Form form, const float* row, int64_t i) {
+  Int8Rows& into = form == Form::kQuads ? quads_ : parts_;
+  const auto quantize_row = form == Form::kQuads ? kernels.quantize_row : kernels.quantize_parts;
+  quantize_row(row, k, into.bytes.data<uint8_t>() + i * into.stride, into.scales.data<float>() + i * groups,
+               into.starts.data<int32_t>() + i * into.starts_of_row);
+}
+
+QuantizedRows Operand::quantized(Form form, int64_t row) const {
+  const Int8Rows& from = form == Form::kQuads ? quads_ : parts_;
+  return {from.bytes.data<uint8_t>() + row * from.stride, from.stride,
+          from.scales.data<float>() + row * groups, from.starts.data<int32_t>() + row * from.starts_of_row};
 }
 
 }  // namespace vl3::ops

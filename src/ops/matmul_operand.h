@@ -5,28 +5,39 @@
 #include <span>
 
 #include "ops/matmul.h"
+#include "tensor/quantized.h"
 
 namespace vl3::ops {
 
-// What a row of A is turned into.
-enum class Form { kF32, kPairs, kQuads, kGroups };
+// What a row of A is turned into: f32, bf16 pairs, or rotated int8; kParts for int4 weights that meet few
+// rows.
+enum class Form { kF32, kPairs, kQuads, kParts };
 
-Form form_of(const Context& context, const MatmulColumns& product);
+Form form_of(const Context& context, const MatmulColumns& product, int64_t m);
+inline bool is_int8(Form form) { return form == Form::kQuads || form == Form::kParts; }
 
 // The rows of A in every form that the products of a call need.
 class Operand {
  public:
   Operand(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products);
 
-  int64_t m, k, pairs, quad_bytes, groups;  // quad_bytes: of a row of quads; groups: of a row
-  bool turned;                              // f32 and bf16 are [k, m] and [pairs, m]
+  int64_t m, k, pairs, groups, parts;  // of a row
+  bool turned;                         // f32 and bf16 are [k, m] and [pairs, m]
   const float* f32 = nullptr;
   const uint32_t* bf16 = nullptr;
-  const uint8_t *quads = nullptr, *group_bytes = nullptr;
-  const float *quad_scales = nullptr, *group_scales = nullptr, *group_sums = nullptr;
+
+  // From a row on, in one of the two forms of int8.
+  QuantizedRows quantized(Form form, int64_t row) const;
 
  private:
-  Tensor f32_, bf16_, quads_, quad_scales_, group_bytes_, group_scales_, group_sums_;
+  struct Int8Rows {
+    int64_t stride = 0, starts_of_row = 0;
+    Tensor bytes, scales, starts;  // [m, stride] u8, [m, groups] f32, [m, groups or parts] i32
+  };
+  void quantize(const KernelSet& kernels, Form form, const float* row, int64_t i);
+
+  Tensor f32_, bf16_;
+  Int8Rows quads_, parts_;
 };
 
 }  // namespace vl3::ops

@@ -33,7 +33,7 @@ inline void append_tasks(const MatmulColumns& product, Form form, int64_t m, int
 struct Multiply {
   const KernelSet& kernels;
   const Operand& a;
-  float* scratch;  // the thread's: as many words as packed_words or strips_words say
+  float* scratch;  // the thread's: as many words as packed_words, strips_words or quantized_words say
   const Task& task;
   // The product's, or its partner's, whose rows nothing finishes.
   const Tensor& w;
@@ -96,6 +96,9 @@ inline constexpr int64_t kPanels = 4;  // of a task of packed ones
 // f32 of scratch that a thread needs.
 int64_t packed_words(const Context& context, const Operand& a, const MatmulColumns& product);
 int64_t strips_words(const Context& context, const Operand& a, const MatmulColumns& product);
+int64_t quantized_words(const Context& context, const Operand& a, const MatmulColumns& product);
+// At most, of a task of quantised weights that many rows pass by.
+int64_t quantized_columns(const Context& context, const Operand& a, const MatmulColumns& product);
 // Appends the tasks of a product of a turned A.
 void cut_strips(const Context& context, const Operand& a, const MatmulColumns& product,
                 std::vector<Task>& tasks);

@@ -83,7 +83,7 @@ void Multiply::strips() const {
 
 int64_t strips_words(const Context& context, const Operand& a, const MatmulColumns& product) {
   const KernelSet& kernels = context.kernels();
-  const int64_t rows = rows_of(kernels, form_of(context, product));
+  const int64_t rows = rows_of(kernels, form_of(context, product, a.m));
   return std::min(kChain, a.k) * kernels.tile_columns +
          parts_of(std::min(kSide, a.m), rows) * strip_words(rows, a, kernels);
 }
@@ -92,7 +92,7 @@ int64_t strips_words(const Context& context, const Operand& a, const MatmulColum
 void cut_strips(const Context& context, const Operand& a, const MatmulColumns& product,
                 std::vector<Task>& tasks) {
   const KernelSet& kernels = context.kernels();
-  const Form form = form_of(context, product);
+  const Form form = form_of(context, product, a.m);
   const int64_t n = columns_of(product), enough = 2 * context.threads().size();
   int64_t across = parts_of(n, kSide), down = parts_of(a.m, kSide);
   while (across * down < enough) {

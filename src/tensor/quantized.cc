@@ -1,7 +1,7 @@
 #include "tensor/quantized.h"
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -37,119 +37,193 @@ void read_row(const Tensor& w, int64_t n, int64_t k, float* target) {
   }
 }
 
-// What a block says about its rows.
-struct Header {
-  std::array<float, kBlockRows> scale;
-  std::array<int32_t, kBlockRows> sum_or_minimum;  // int8: sums; int4: minimums, as the bits of an f32
+// Where what belongs to a block lies.
+struct BlockPlaces {
+  int64_t codes, body, bytes;
+  BlockPlaces(DType dtype, int64_t k) {
+    constexpr const char* kWhat = "[quantized] bytes of a block";
+    const auto whole_lines = [](int64_t n) { return (n + 63) / 64 * 64; };
+    codes = whole_lines(checked_mul(quant_groups(k), 2 * kBlockRows, kWhat));
+    const bool int4 = dtype == DType::kInt4;
+    body = int4 ? codes + whole_lines(checked_mul(quant_parts(k), kBlockRows, kWhat)) : codes;
+    bytes = checked_add(body, checked_mul(quant_parts(k), kBlockRows * kQuantPart / (int4 ? 2 : 1), kWhat),
+                        kWhat);
+  }
 };
-static_assert(sizeof(Header) == kBlockHeader);
 
-void quantize_row_int8(const float* row, int64_t k, int64_t lane, Header& header, std::byte* quads) {
+// Of number i of a row of a lane. int4: whether it is the high half of the byte.
+int64_t place_int8(int64_t i, int64_t lane) { return i / 4 * 4 * kBlockRows + lane * 4 + i % 4; }
+int64_t place_int4(int64_t i, int64_t lane) {
+  return i / kQuantPart * kBlockRows * kQuantPart / 2 + i % 16 / 4 * 4 * kBlockRows + lane * 4 + i % 4;
+}
+bool in_high_half(int64_t i) { return i % kQuantPart >= 16; }
+
+// To the next bf16, away from zero: what was the largest still fits.
+float up_to_bf16(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits = (bits + 0xffffu) & 0xffff0000u;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+float nearest(float x) {  // of |x| < 2^22; a loop of these becomes vectors
+  constexpr float kMagic = 12582912.0f;
+  return (x + kMagic) - kMagic;
+}
+
+float largest_of(std::span<const float> numbers) {
   float largest = 0;
-  for (int64_t i = 0; i < k; ++i) largest = std::max(largest, std::abs(row[i]));
-  const float scale = largest / 127.0f;
-  int32_t sum = 0;
-  for (int64_t i = 0; i < k; ++i) {
-    const float q = scale > 0 ? std::nearbyint(std::clamp(row[i] / scale, -127.0f, 127.0f)) : 0.0f;
-    sum += static_cast<int32_t>(q);
-    quads[i / 4 * 4 * kBlockRows + lane * 4 + i % 4] = static_cast<std::byte>(static_cast<int8_t>(q));
-  }
-  const size_t n = static_cast<size_t>(lane);
-  header.scale[n] = scale;
-  header.sum_or_minimum[n] = sum;
+  for (const float x : numbers) largest = std::max(largest, std::abs(x));
+  return largest;
 }
 
-// w ≈ scale · q - minimum over a group of count numbers.
-struct GroupFit {
-  float scale = 0, minimum = 0;
-};
-
-int quant4(float w, float inverse, float minimum) {
-  return static_cast<int>(std::clamp(std::nearbyint((w + minimum) * inverse), 0.0f, 15.0f));
+// Σ (w - w')² where step and zero are these.
+float squared_error(std::span<const float> weights, float step, float inverse, float zero) {
+  float error = 0;
+  for (const float w : weights) {
+    const float q = std::min(std::max(nearest(w * inverse) + zero, 0.0f), 15.0f);
+    const float difference = w - (q - zero) * step;
+    error += difference * difference;
+  }
+  return error;
 }
 
-// Several roundings are tried; each fixes q, which makes scale and minimum a linear regression.
-GroupFit fit_group(const float* w, int64_t count) {
-  float low = 0, high = 0;  // zero stays representable
-  for (int64_t i = 0; i < count; ++i) {
-    low = std::min(low, w[i]);
-    high = std::max(high, w[i]);
-  }
-  if (high == low) return {};
-  GroupFit best;
-  double least = -1;
-  for (int step = 0; step < 8; ++step) {
-    const float inverse = (13.8f + 0.2f * static_cast<float>(step)) / (high - low);
-    double n = 0, sq = 0, sqq = 0, sw = 0, sqw = 0, sww = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      const double q = quant4(w[i], inverse, -low), v = w[i];
-      n += 1;
-      sq += q;
-      sqq += q * q;
-      sw += v;
-      sqw += q * v;
-      sww += v * v;
-    }
-    const double determinant = n * sqq - sq * sq;
-    if (determinant <= 0) continue;
-    double scale = (n * sqw - sq * sw) / determinant, offset = (sw - scale * sq) / n;
-    if (offset > 0) {
-      offset = 0;
-      scale = sqq > 0 ? sqw / sqq : 0;
-    }
-    if (scale <= 0) continue;
-    const double error = sww - 2 * scale * sqw - 2 * offset * sw + scale * scale * sqq +
-                         2 * scale * offset * sq + n * offset * offset;
-    if (least < 0 || error < least) {
-      least = error;
-      best = {static_cast<float>(scale), static_cast<float>(-offset)};
+// In place, of a power of two.
+void hadamard(float* x, int64_t length) {
+  for (int64_t step = 1; step < length; step *= 2) {
+    for (int64_t first = 0; first < length; first += 2 * step) {
+      for (int64_t i = first; i < first + step; ++i) {
+        const float a = x[i], b = x[i + step];
+        x[i] = a + b;
+        x[i + step] = a - b;
+      }
     }
   }
-  if (least < 0) best = {(high - low) / 15.0f, -low};
-  return best;
+  const float factor = 1.0f / std::sqrt(static_cast<float>(length));
+  for (int64_t i = 0; i < length; ++i) x[i] *= factor;
 }
 
-void quantize_row_int4(const float* row, int64_t k, int64_t lane, Header& header, std::byte* groups) {
-  const int64_t count = (k + kInt4Group - 1) / kInt4Group;
-  std::vector<GroupFit> fits(static_cast<size_t>(count));
-  float scale = 0, minimum = 0;
-  for (int64_t g = 0; g < count; ++g) {
-    GroupFit& fit = fits[static_cast<size_t>(g)];
-    fit = fit_group(row + g * kInt4Group, std::min(kInt4Group, k - g * kInt4Group));
-    scale = std::max(scale, fit.scale / 255.0f);
-    minimum = std::max(minimum, fit.minimum / 255.0f);
-  }
-  const size_t n = static_cast<size_t>(lane);
-  header.scale[n] = scale;
-  std::memcpy(&header.sum_or_minimum[n], &minimum, sizeof minimum);
-  for (int64_t g = 0; g < count; ++g) {
-    const GroupFit& fit = fits[static_cast<size_t>(g)];
-    std::byte* group = groups + g * kInt4GroupBytes;
-    float s = scale > 0 ? std::nearbyint(fit.scale / scale) : 0.0f;
-    if (fit.scale > 0) s = std::max(s, 1.0f);
-    const float m = minimum > 0 ? std::nearbyint(fit.minimum / minimum) : 0.0f;
-    group[lane] = static_cast<std::byte>(static_cast<uint8_t>(s));
-    group[kBlockRows + lane] = static_cast<std::byte>(static_cast<uint8_t>(m));
-    const float inverse = s > 0 ? 1.0f / (s * scale) : 0.0f;
-    for (int64_t i = 0; i < std::min(kInt4Group, k - g * kInt4Group); ++i) {
-      const int q = s > 0 ? quant4(row[g * kInt4Group + i], inverse, m * minimum) : 0;
-      std::byte& cell = group[2 * kBlockRows + i % 16 / 4 * 4 * kBlockRows + lane * 4 + i % 4];
-      cell |= static_cast<std::byte>(i < 16 ? q : q << 4);
-    }
+void change_signs(float* x, int64_t length) {
+  for (int64_t i = 0; i < length; ++i)
+    if (std::popcount(static_cast<uint64_t>(i & i >> 1)) % 2 != 0) x[i] = -x[i];
+}
+
+template <class Rotate>
+void for_each_piece(std::span<float> row, const Rotate& rotate) {
+  float* x = row.data();
+  for (int64_t left = static_cast<int64_t>(row.size()), length = kQuantGroup; left > 0;) {
+    while (length > left) length /= 2;
+    rotate(x, length);
+    x += length;
+    left -= length;
   }
 }
 
 }  // namespace
 
-int64_t block_bytes(DType dtype, int64_t k) {
-  const int64_t body =
-      dtype == DType::kInt8
-          ? checked_mul((k + 3) / 4, 4 * kBlockRows, "[quantized] bytes of a block")
-          : checked_mul((k + kInt4Group - 1) / kInt4Group, kInt4GroupBytes, "[quantized] bytes of a block");
-  return checked_add(kBlockHeader, body, "[quantized] bytes of a block");
+int64_t block_bytes(DType dtype, int64_t k) { return BlockPlaces(dtype, k).bytes; }
+
+void rotate_groups(std::span<float> row) {
+  for_each_piece(row, [](float* x, int64_t length) {
+    change_signs(x, length);
+    hadamard(x, length);
+  });
 }
 
-Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype) {
+void rotate_groups_back(std::span<float> row) {
+  for_each_piece(row, [](float* x, int64_t length) {
+    hadamard(x, length);
+    change_signs(x, length);
+  });
+}
+
+float GroupCode::rounded(DType dtype, int64_t i, float w, uint8_t* q) const {
+  if (dtype == DType::kInt8) {
+    const float n = scale > 0 ? std::clamp(nearest(w / scale), -127.0f, 127.0f) : 0.0f;
+    *q = static_cast<uint8_t>(static_cast<int>(n) + 128);
+    return n * scale;
+  }
+  const auto part = static_cast<size_t>(i / kQuantPart);
+  const float s = scale * static_cast<float>(step[part]), z = static_cast<float>(zero[part]);
+  const float n = s > 0 ? std::clamp(nearest(w / s) + z, 0.0f, 15.0f) : z;
+  *q = static_cast<uint8_t>(n);
+  return (n - z) * s;
+}
+
+GroupCode fit_group(DType dtype, std::span<const float> group) {
+  GroupCode code;
+  constexpr float kLargestInt4 = 120.0f;  // 8 below zero in the longest steps
+  code.scale = up_to_bf16(largest_of(group) / (dtype == DType::kInt8 ? 127.0f : kLargestInt4));
+  return code;
+}
+
+void fit_part(GroupCode& code, int64_t part, std::span<const float> weights) {
+  constexpr int kMostSteps = 15, kMost = 127;
+  auto& step = code.step[static_cast<size_t>(part)];
+  auto& zero = code.zero[static_cast<size_t>(part)];
+  step = kMostSteps;  // reaches all that the scale was made for
+  zero = 8;
+  if (code.scale <= 0) return;
+  const auto [low, high] = std::minmax_element(weights.begin(), weights.end());
+  const float range = (*high - *low) / (15.0f * code.scale);  // of this step both ends are reached
+  float least = squared_error(weights, code.scale * 15.0f, 1.0f / (code.scale * 15.0f), 8.0f);
+  for (int s = std::max(1, static_cast<int>(0.65f * range)); s <= std::min(range + 1.0f, 15.0f); ++s) {
+    const float length = code.scale * static_cast<float>(s), inverse = 1.0f / length;
+    const int centre = static_cast<int>(nearest(7.5f - 0.5f * (*high + *low) * inverse));
+    for (int z = std::max(centre - 1, 0); z <= std::min(centre + 1, 15); ++z) {
+      if (s * std::max(z, 15 - z) > kMost) continue;
+      const float error = squared_error(weights, length, inverse, static_cast<float>(z));
+      if (error >= least) continue;
+      least = error;
+      step = static_cast<uint8_t>(s);
+      zero = static_cast<uint8_t>(z);
+    }
+  }
+}
+
+void round_row(DType dtype, std::span<const float> row, std::span<GroupCode> codes, std::span<uint8_t> q) {
+  for (size_t g = 0; g < codes.size(); ++g) {
+    const size_t first = g * kQuantGroup, count = std::min<size_t>(kQuantGroup, row.size() - first);
+    const auto group = row.subspan(first, count);
+    GroupCode& code = codes[g] = fit_group(dtype, group);
+    for (size_t p = 0; dtype == DType::kInt4 && p < count; p += kQuantPart)
+      fit_part(code, static_cast<int64_t>(p) / kQuantPart,
+               group.subspan(p, std::min<size_t>(kQuantPart, count - p)));
+    for (size_t i = 0; i < count; ++i) code.rounded(dtype, static_cast<int64_t>(i), group[i], &q[first + i]);
+  }
+}
+
+void store_row(DType dtype, std::span<const GroupCode> codes, std::span<const uint8_t> q, int64_t lane,
+               std::byte* block) {
+  const auto k = static_cast<int64_t>(q.size());
+  const BlockPlaces at(dtype, k);
+  const bool int4 = dtype == DType::kInt4;
+  for (size_t g = 0; g < codes.size(); ++g) {
+    uint32_t bits;
+    std::memcpy(&bits, &codes[g].scale, sizeof bits);
+    const auto scale = static_cast<uint16_t>(bits >> 16);
+    std::memcpy(block + (static_cast<int64_t>(g) * kBlockRows + lane) * 2, &scale, sizeof scale);
+    for (int64_t p = 0; int4 && p < kQuantGroup / kQuantPart; ++p) {
+      const int64_t part = static_cast<int64_t>(g) * kQuantGroup / kQuantPart + p;
+      if (part >= quant_parts(k)) break;
+      const auto i = static_cast<size_t>(p);
+      block[at.codes + part * kBlockRows + lane] =
+          static_cast<std::byte>(codes[g].step[i] | codes[g].zero[i] << 4);
+    }
+  }
+  for (int64_t i = 0; i < quant_parts(k) * kQuantPart; ++i) {
+    if (!int4) {
+      block[at.body + place_int8(i, lane)] =
+          i < k ? static_cast<std::byte>(q[static_cast<size_t>(i)]) : std::byte{128};
+      continue;
+    }
+    const uint8_t half = i < k ? q[static_cast<size_t>(i)] : uint8_t{0};
+    block[at.body + place_int4(i, lane)] |= static_cast<std::byte>(in_high_half(i) ? half << 4 : half);
+  }
+}
+
+Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype, const RowRounding& rounding) {
   require(is_quantized(dtype) &&
               (w.dtype() == DType::kF32 || w.dtype() == DType::kBF16 || w.dtype() == DType::kF16) &&
               w.rank() >= 2,
@@ -161,43 +235,43 @@ Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype) {
   threads.parallel_for((rows + kBlockRows - 1) / kBlockRows, 1, [&](int64_t block, int64_t, int) {
     std::byte* target = result.raw() + block * bytes;
     std::vector<float> row(static_cast<size_t>(k));
-    Header header{};
-    for (int64_t lane = 0; lane < std::min(kBlockRows, rows - block * kBlockRows); ++lane) {
-      read_row(w, block * kBlockRows + lane, k, row.data());
-      for (const float x : row) {
-        require(std::isfinite(x), ErrorCode::kInvalidArgument, "[quantized] row {} holds {}",
-                block * kBlockRows + lane, x);
-      }
-      const auto quantize_row = dtype == DType::kInt8 ? quantize_row_int8 : quantize_row_int4;
-      quantize_row(row.data(), k, lane, header, target + kBlockHeader);
+    std::vector<uint8_t> q(static_cast<size_t>(k));
+    std::vector<GroupCode> codes(static_cast<size_t>(quant_groups(k)));
+    for (int64_t lane = 0; lane < kBlockRows; ++lane) {
+      const int64_t n = block * kBlockRows + lane;
+      std::fill(row.begin(), row.end(), 0.0f);
+      if (n < rows) read_row(w, n, k, row.data());
+      for (const float x : row)
+        require(std::isfinite(x), ErrorCode::kInvalidArgument, "[quantized] row {} holds {}", n, x);
+      rotate_groups(row);
+      if (rounding && n < rows)
+        rounding(row, codes, q);
+      else
+        round_row(dtype, row, codes, q);
+      store_row(dtype, codes, q, lane, target);
     }
-    std::memcpy(target, &header, sizeof header);
   });
   return result;
 }
 
 void dequantize_row(const Tensor& w, int64_t n, float* target) {
   const int64_t k = w.numel() / w.dim(0), lane = n % kBlockRows;
-  const std::byte* block = w.raw() + n / kBlockRows * block_bytes(w.dtype(), k);
-  Header header;
-  std::memcpy(&header, block, sizeof header);
-  const float scale = header.scale[static_cast<size_t>(lane)];
-  float minimum;
-  std::memcpy(&minimum, &header.sum_or_minimum[static_cast<size_t>(lane)], sizeof minimum);
-  block += kBlockHeader;
+  const BlockPlaces at(w.dtype(), k);
+  const std::byte* block = w.raw() + n / kBlockRows * at.bytes;
   for (int64_t i = 0; i < k; ++i) {
+    uint16_t bits;
+    std::memcpy(&bits, block + (i / kQuantGroup * kBlockRows + lane) * 2, sizeof bits);
+    const float scale = widened(bits, DType::kBF16);
     if (w.dtype() == DType::kInt8) {
-      const auto q = static_cast<int8_t>(block[i / 4 * 4 * kBlockRows + lane * 4 + i % 4]);
-      target[i] = scale * static_cast<float>(q);
-    } else {
-      const std::byte* group = block + i / kInt4Group * kInt4GroupBytes;
-      const auto cell =
-          static_cast<uint8_t>(group[2 * kBlockRows + i % 16 / 4 * 4 * kBlockRows + lane * 4 + i % 4]);
-      const int q = i % kInt4Group < 16 ? cell & 15 : cell >> 4;
-      target[i] = scale * static_cast<float>(group[lane]) * static_cast<float>(q) -
-                  minimum * static_cast<float>(group[kBlockRows + lane]);
+      target[i] = scale * static_cast<float>(static_cast<int>(block[at.body + place_int8(i, lane)]) - 128);
+      continue;
     }
+    const int code = static_cast<int>(block[at.codes + i / kQuantPart * kBlockRows + lane]);
+    const int cell = static_cast<int>(block[at.body + place_int4(i, lane)]);
+    const int q = in_high_half(i) ? cell >> 4 : cell & 15;
+    target[i] = scale * static_cast<float>((code & 15) * (q - (code >> 4)));
   }
+  rotate_groups_back(std::span(target, static_cast<size_t>(k)));
 }
 
 }  // namespace vl3

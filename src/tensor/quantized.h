@@ -1,19 +1,28 @@
 #pragma once
 // int8 and int4 weights: how a matrix [N, K] lies in memory, in a file as in a kernel's hands.
 //
-// Sixteen rows make a block; the last block is filled up with zero rows. A block begins with 128 bytes about
-// its rows and goes on along K, sixteen rows at a time, so that a kernel has one row in each lane:
+// A row is cut along K into groups of 128 numbers, the last one of what is left, and every group is rotated
+// (rotate_groups) before it is rounded, as products rotate their activations: what stands out of a group is
+// spread over it, so that one step fits all. Rotations of both sides cancel out.
+// Reference: QuaRot (Ashkboos et al., 2024), section 3, with blocks in place of the whole width.
 //
-//   int8: f32 scale[16], i32 sum[16], then ⌈K/4⌉ quads of i8 [16][4].
-//         w[n, k] = scale[n] · q, q in [-127, 127]; sum[n] = Σ q.
-//   int4: f32 scale[16], f32 minimum[16], then ⌈K/32⌉ groups of u8 scale[16], u8 minimum[16], u8 [4][16][4].
-//         Byte [j][n][b] holds q of k = 4j + b in its low half and of k = 16 + 4j + b in its high half.
-//         w[n, k] = scale[n] · group_scale[n] · q - minimum[n] · group_minimum[n], q in [0, 15]: 4.5 bits a
-//         weight.
+// Sixteen rows make a block; the last block is filled up with zero rows. A block begins with what its rows
+// say about their groups and goes on along K, sixteen rows at a time, so that a kernel has one row in each
+// lane. K is filled up to P = ⌈K/32⌉ parts of 32; G = ⌈K/128⌉. Sections begin at multiples of 64 bytes:
 //
-// K is filled up to whole quads or groups with q = 0; kernels see zero activations there.
+//   int8: bf16 scale [G][16], then 8 P quads of u8 [16][4].
+//         w[n, k] = scale · (u - 128), u in [1, 255]: 8 1/8 bits a weight.
+//   int4: bf16 scale [G][16]; u8 code [P][16], a step s in its low half and a zero z in its high half; then
+//         P times u8 [4][16][4]. Byte [j][n][b] holds q of k = 4j + b in its low half and of k = 16 + 4j + b
+//         in its high half.
+//         w[n, k] = scale · s · (q - z), q in [0, 15], |s · (q - z)| ≤ 127: 4 3/8 bits a weight, which become
+//         int8 exactly.
+//
+// Kernels see zero activations where K was filled up.
 
 #include <cstdint>
+#include <functional>
+#include <span>
 
 #include "vl3/tensor.h"
 
@@ -22,19 +31,53 @@ namespace vl3 {
 class ThreadPool;
 
 inline constexpr int64_t kBlockRows = 16;
-inline constexpr int64_t kBlockHeader = 2 * 4 * kBlockRows;  // bytes
-inline constexpr int64_t kInt4Group = 32;
-inline constexpr int64_t kInt4GroupBytes = 2 * kBlockRows + kBlockRows * kInt4Group / 2;
+inline constexpr int64_t kQuantGroup = 128;  // numbers along K that are rotated together and share a scale
+inline constexpr int64_t kQuantPart = 32;    // of a group, which share a step and a zero in int4
+
+inline int64_t quant_groups(int64_t k) { return (k + kQuantGroup - 1) / kQuantGroup; }
+inline int64_t quant_parts(int64_t k) { return (k + kQuantPart - 1) / kQuantPart; }
 
 // Bytes of sixteen rows. dtype: kInt8 or kInt4.
 int64_t block_bytes(DType dtype, int64_t k);
 
-// w [N, …] f32, bf16 or f16 → the same shape in dtype, rounded to nearest; int4's scales and minimums are
-// searched for the least squared error. Throws kInvalidArgument for other dtypes and for numbers that are not
-// finite.
-Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype);
+// In place, row [K]: every group x becomes H S x, with the orthonormal Hadamard matrix H and the signs S of
+// the Rudin-Shapiro sequence, (-1)^(pairs of neighbouring ones in i), which spread a mean as well as an
+// outlier. The last group is rotated in pieces of a power of two each, the longest first.
+void rotate_groups(std::span<float> row);
+void rotate_groups_back(std::span<float> row);
 
-// Row n of quantised w → target [K] f32.
+// How one group of one row is rounded.
+struct GroupCode {
+  float scale = 0;                              // a bf16
+  uint8_t step[kQuantGroup / kQuantPart] = {};  // int4
+  uint8_t zero[kQuantGroup / kQuantPart] = {};
+
+  // Number i of the group, rounded to what it can stand for; q: how it is stored.
+  float rounded(DType dtype, int64_t i, float w, uint8_t* q) const;
+};
+
+// The scale for a group of rotated weights; and, for int4, the step and zero of a part, searched for the
+// least squared error.
+GroupCode fit_group(DType dtype, std::span<const float> group);
+void fit_part(GroupCode& code, int64_t part, std::span<const float> weights);
+
+// Rounds a rotated row to nearest, a group at a time; codes [G], q [K].
+void round_row(DType dtype, std::span<const float> row, std::span<GroupCode> codes, std::span<uint8_t> q);
+
+// Writes a row into a block of zeros. lane: of the block, [0, 16).
+void store_row(DType dtype, std::span<const GroupCode> codes, std::span<const uint8_t> q, int64_t lane,
+               std::byte* block);
+
+// What rounds a rotated row of a matrix: round_row, or something that knows more (checkpoint/gptq.h).
+// Called from several threads.
+using RowRounding =
+    std::function<void(std::span<float> row, std::span<GroupCode> codes, std::span<uint8_t> q)>;
+
+// w [N, …] f32, bf16 or f16 → the same shape in dtype. Throws kInvalidArgument for other dtypes and for
+// numbers that are not finite.
+Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype, const RowRounding& rounding = {});
+
+// Row n of quantised w → target [K] f32, rotated back.
 void dequantize_row(const Tensor& w, int64_t n, float* target);
 
 }  // namespace vl3

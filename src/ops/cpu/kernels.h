@@ -25,6 +25,15 @@ struct AdamwStep {
   float inverse_root;  // 1 / √(1 - beta2^t)
 };
 
+// Rows of activations for products with quantised weights. What the bytes mean is the kernel set's own
+// affair.
+struct QuantizedRows {
+  const uint8_t* bytes;  // a row every stride bytes
+  int64_t stride;
+  const float* scales;    // [rows][groups]
+  const int32_t* starts;  // [rows][groups], or the sums of parts [rows][parts] for tile_int4
+};
+
 // Tiles: C [m, n] = or += A [m, k] · B [k, n], where B lies packed with a row stride of ldb. Columns come in
 // groups of tile_columns, the last of them padded: reads of B and, for full groups, writes of C touch whole
 // groups.
@@ -91,20 +100,19 @@ struct KernelSet {
   // Products of quantised weights (tensor/quantized.h) with rows of int8 and integer sums.
   int64_t quad_rows;     // rows of a tile
   int64_t quad_columns;  // columns of a tile, a multiple of the rows of a block
-  // k f32 → i8 in quantized_row_bytes(k); returns the scale of the row. What the bytes mean is the set's own
-  // affair.
+  // k f32 → the row that tile_int8 wants, in quantized_row_bytes(k); a scale and a start for every group.
   int64_t (*quantized_row_bytes)(int64_t k);
-  float (*quantize_row)(const float* x, int64_t k, uint8_t* target);
-  // c [m, n] = A · Wᵀ for m ≤ quad_rows rows of A with a stride of lda bytes and n ≤ quad_columns rows of W
-  // in the int8 blocks from blocks on.
-  void (*tile_int8)(const uint8_t* a, int64_t lda, const float* scales, const uint8_t* blocks,
-                    int64_t block_bytes, int64_t m, int64_t n, int64_t quads, float* c, int64_t ldc);
-  // The same in groups of 32: target [groups][32], and a scale and a sum for each group. scales and sums of
-  // tile_int4 have a row stride of groups.
-  void (*quantize_groups)(const float* x, int64_t k, uint8_t* target, float* scales, float* sums);
-  void (*tile_int4)(const uint8_t* a, int64_t lda, const float* scales, const float* sums,
-                    const uint8_t* blocks, int64_t block_bytes, int64_t m, int64_t n, int64_t groups,
-                    float* c, int64_t ldc);
+  void (*quantize_row)(const float* x, int64_t k, uint8_t* target, float* scales, int32_t* starts);
+  // c [m, n] = A · Wᵀ for m ≤ quad_rows rows of A and n ≤ quad_columns rows of W in the int8 blocks from
+  // blocks on; parts: of K.
+  void (*tile_int8)(const QuantizedRows& a, const uint8_t* blocks, int64_t block_bytes, int64_t parts,
+                    int64_t m, int64_t n, float* c, int64_t ldc);
+  // The same for int4 blocks and few rows: i8 [parts][32], a scale for every group and a sum for every part.
+  void (*quantize_parts)(const float* x, int64_t k, uint8_t* target, float* scales, int32_t* sums);
+  void (*tile_int4)(const QuantizedRows& a, const uint8_t* blocks, int64_t block_bytes, int64_t parts,
+                    int64_t m, int64_t n, float* c, int64_t ldc);
+  // An int4 block → the int8 block of the same numbers, for many rows.
+  void (*int4_to_int8)(const uint8_t* block, int64_t parts, uint8_t* target);
 
   // Independent multiply-adds on registers; returns how many operations they were, two each. Null where there
   // is no instruction of that kind.

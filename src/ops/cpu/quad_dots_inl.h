@@ -8,7 +8,8 @@
 
 namespace {
 
-constexpr int kGroup = 32;  // activations of int4 weights that share a scale
+constexpr int kGroup = 128;  // numbers along K that share a scale (tensor/quantized.h)
+constexpr int kPart = 32;    // of a group: those of int4 weights that share a step and a zero
 
 typedef uint8_t Bytes __attribute__((vector_size(VL3_SIMD_BYTES)));
 typedef uint8_t Narrow __attribute__((vector_size(VL3_SIMD_BYTES / 4)));
@@ -17,26 +18,26 @@ inline I32 word_at(const uint8_t* p) {  // the same four bytes in every lane
   return I32{} + load_as<int32_t>(p);
 }
 
-// int8: sums of (activation) · (weight) over quads. kOffset is what activations are stored above their value.
-// kSplitSigns: multiplications take bytes without a sign from one side, so activations are stored as
-// magnitudes, each quad followed by the same quad of signs (all ones where negative). w with all bits turned
-// is -w - 1, so a row's sums lack what its negative magnitudes add up to: that stands behind its quads.
-// int4: sums over a group; weights are 0 to 15, activations signed. Where a sum and its products are separate
+// int8: sums of (activation) · (weight) over quads; weights lie 128 above their value, so that sums begin
+// with what that makes too much. kSplitSigns: multiplications take bytes without a sign from one side, so
+// activations are stored as magnitudes, each quad followed by the quad that makes of weights as they lie
+// weights with the activations' signs: w with all bits turned is -w - 1, so sums begin with what negative
+// magnitudes add up to.
+// int4: sums over a part; weights are 0 to 15, activations signed. Where a sum and its products are separate
 // instructions, GCC makes the products of all that is unrolled first, until the registers overflow.
 #if defined(__AVX512VNNI__) && VL3_SIMD_BYTES == 64
 
 constexpr int kQuadRows = 14;
-constexpr int kOffset = 128;
 constexpr bool kSplitSigns = false;
 inline Bytes split_quads(I32, I32) { return Bytes{}; }
 inline I32 dot_int8(I32 sum, I32 a, I32 w) {
   return reinterpret_cast<I32>(_mm512_dpbusd_epi32(
-      reinterpret_cast<__m512i>(sum), reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(w)));
+      reinterpret_cast<__m512i>(sum), reinterpret_cast<__m512i>(w), reinterpret_cast<__m512i>(a)));
 }
 typedef I32 GroupSum;
-inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) { return dot_int8(sum, reinterpret_cast<I32>(w), a); }
+inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) { return dot_int8(sum, a, reinterpret_cast<I32>(w)); }
 inline I32 group_total(GroupSum sum) { return sum; }
-constexpr int kUnrolled = 4;  // quarters of a group
+constexpr int kUnrolled = 4;  // quarters of a part
 constexpr int kInt4Rows = 8;  // of a tile of one block, at most
 
 #elif (defined(__AVX512BW__) && VL3_SIMD_BYTES == 64) || (defined(__AVX2__) && VL3_SIMD_BYTES == 32)
@@ -72,7 +73,6 @@ inline Bytes split_quads(I32 magnitude, I32 sign) {
   return reinterpret_cast<Bytes>(_mm256_permute4x64_epi64(_mm256_packs_epi16(words, words), 0x08));
 }
 #endif
-constexpr int kOffset = 0;
 constexpr bool kSplitSigns = true;
 inline I32 dot_int8(I32 sum, I32 a, I32 w) {  // two products of 127 · 128 fit 16 bits
   return sum + add_pairs(multiply_bytes(a, w));
@@ -88,7 +88,6 @@ constexpr int kInt4Rows = 4;
 #else
 
 constexpr int kQuadRows = 4;
-constexpr int kOffset = 0;
 constexpr bool kSplitSigns = false;
 inline Bytes split_quads(I32, I32) { return Bytes{}; }
 typedef int8_t SignedBytes __attribute__((vector_size(VL3_SIMD_BYTES)));
@@ -98,9 +97,14 @@ template <int kByte>
 inline I32 byte_of(I32 words) {
   return (words << (24 - 8 * kByte)) >> 24;
 }
+// ... and without one.
+template <int kByte>
+inline I32 unsigned_byte_of(I32 words) {
+  return (words >> (8 * kByte)) & 255;
+}
 inline I32 dot_int8(I32 sum, I32 a, I32 w) {
-  return sum + byte_of<0>(a) * byte_of<0>(w) + byte_of<1>(a) * byte_of<1>(w) + byte_of<2>(a) * byte_of<2>(w) +
-         byte_of<3>(a) * byte_of<3>(w);
+  return sum + byte_of<0>(a) * unsigned_byte_of<0>(w) + byte_of<1>(a) * unsigned_byte_of<1>(w) +
+         byte_of<2>(a) * unsigned_byte_of<2>(w) + byte_of<3>(a) * unsigned_byte_of<3>(w);
 }
 inline GroupSum dot_int4(GroupSum sum, I32 a, Bytes w) { return dot_int8(sum, a, reinterpret_cast<I32>(w)); }
 inline I32 group_total(GroupSum sum) { return sum; }

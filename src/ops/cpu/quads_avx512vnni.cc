@@ -10,9 +10,9 @@
 
 namespace vl3 {
 
-void tile_int8_avx512vnni(const uint8_t* a, int64_t lda, const float* scales, const uint8_t* blocks,
-                          int64_t block_bytes, int64_t m, int64_t n, int64_t quads, float* c, int64_t ldc) {
-  tile_int8(a, lda, scales, blocks, block_bytes, m, n, quads, c, ldc);
+void tile_int8_avx512vnni(const QuantizedRows& a, const uint8_t* blocks, int64_t block_bytes, int64_t parts,
+                          int64_t m, int64_t n, float* c, int64_t ldc) {
+  tile_int8(a, blocks, block_bytes, parts, m, n, c, ldc);
 }
 
 void use_avx512vnni(KernelSet& set) noexcept {
@@ -21,8 +21,9 @@ void use_avx512vnni(KernelSet& set) noexcept {
   set.quantized_row_bytes = quantized_row_bytes;
   set.quantize_row = quantize_row;
   set.tile_int8 = tile_int8;
-  set.quantize_groups = quantize_groups;
+  set.quantize_parts = quantize_parts;
   set.tile_int4 = tile_int4;
+  set.int4_to_int8 = int4_to_int8;
   set.spin_int8 = spin_int8;
 }
 

@@ -1,26 +1,126 @@
 #pragma once
-// Rows of activations as bytes, for products with int8 and int4 weights.
+// Rows of activations as bytes, for products with int8 and int4 weights: rotated and rounded group by group.
+
+#include <utility>  // types alone
 
 #include "ops/cpu/quad_dots_inl.h"
 
 namespace {
 
-// The largest magnitude; NaN where a number is not finite.
-inline float largest_of(const float* x, int64_t n) {
-  F32 lanes = {}, nothing = {};
-  int64_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) {
+// The lane each lane meets in a round of a Hadamard transform, and its own sign there. Constants by
+// construction, as in blocks.h.
+template <int kStep, int... kLane>
+constexpr I32 partners(std::integer_sequence<int, kLane...>) {
+  return I32{(kLane ^ kStep)...};
+}
+template <int kStep, int... kLane>
+constexpr F32 lane_signs(std::integer_sequence<int, kLane...>) {
+  return F32{((kLane & kStep) != 0 ? -1.0f : 1.0f)...};
+}
+
+// One round within a vector: lanes i and i + kStep become their sum and their difference.
+template <int kStep>
+inline F32 add_and_subtract_lanes(F32 v) {
+  constexpr auto kLanes = std::make_integer_sequence<int, kWidth>();
+  constexpr I32 kPartners = partners<kStep>(kLanes);
+  constexpr F32 kSigns = lane_signs<kStep>(kLanes);
+#if defined(__clang__)
+  F32 partner;
+  for (int i = 0; i < kWidth; ++i) partner[i] = v[kPartners[i]];
+#else
+  const F32 partner = __builtin_shuffle(v, kPartners);
+#endif
+  return fma(v, kSigns, partner);
+}
+
+// kVectors vectors, a power of two: their Hadamard transform, without its factor.
+template <int kVectors>
+inline void rotate_vectors(F32 (&v)[kVectors]) {
+#pragma GCC unroll 32
+  for (int i = 0; i < kVectors; ++i) {
+    v[i] = add_and_subtract_lanes<1>(v[i]);
+    v[i] = add_and_subtract_lanes<2>(v[i]);
+    if constexpr (kWidth > 4) v[i] = add_and_subtract_lanes<4>(v[i]);
+    if constexpr (kWidth > 8) v[i] = add_and_subtract_lanes<8>(v[i]);
+  }
+#pragma GCC unroll 6
+  for (int step = 1; step < kVectors; step *= 2) {
+#pragma GCC unroll 32
+    for (int i = 0; i < kVectors; ++i) {
+      if ((i & step) != 0) continue;
+      const F32 a = v[i], b = v[i | step];
+      v[i] = a + b;
+      v[i | step] = a - b;
+    }
+  }
+}
+
+// The signs that numbers get before their transform (tensor/quantized.h).
+struct GroupSigns {
+  float of[kGroup] = {};
+  constexpr GroupSigns() {
+    for (int i = 0; i < kGroup; ++i) {
+      int ones = 0;
+      for (int both = i & i >> 1; both != 0; both >>= 1) ones += both & 1;
+      of[i] = ones % 2 == 0 ? 1.0f : -1.0f;
+    }
+  }
+};
+constexpr GroupSigns kSigns;
+
+// In place, of n ≤ 64 numbers that fill no group: pieces of a power of two, the longest first, each with its
+// own factor.
+inline void rotate_rest(float* x, int64_t n) {
+  float factor = 0.125f;  // 1 / √64
+  for (int64_t length = 64; n > 0; length /= 2, factor *= 1.41421356f) {
+    if (n < length) continue;
+    for (int64_t i = 0; i < length; ++i) x[i] *= kSigns.of[i];
+    for (int64_t step = 1; step < length; step *= 2) {
+      for (int64_t i = 0; i < length; ++i) {
+        if ((i & step) != 0) continue;
+        const float a = x[i], b = x[i | step];
+        x[i] = a + b;
+        x[i | step] = a - b;
+      }
+    }
+    for (int64_t i = 0; i < length; ++i) x[i] *= factor;
+    x += length;
+    n -= length;
+  }
+}
+
+// n ≤ kGroup numbers of a group → rotated, filled up with zeros to a whole group.
+inline void rotate_group(const float* x, int64_t n, float* target) {
+  constexpr int kVectors = kGroup / kWidth;
+  if (n < kGroup) {
+    for (int64_t i = 0; i < kGroup; ++i) target[i] = i < n ? x[i] : 0.0f;
+    const int64_t half = n < kGroup / 2 ? n : kGroup / 2;
+    rotate_rest(target, half);
+    return rotate_rest(target + half, n - half);
+  }
+  F32 v[kVectors];
+#pragma GCC unroll 32
+  for (int i = 0; i < kVectors; ++i) v[i] = load(x + i * kWidth) * load(kSigns.of + i * kWidth);
+  rotate_vectors(v);
+#pragma GCC unroll 32
+  for (int i = 0; i < kVectors; ++i) store(target + i * kWidth, v[i] * 0.08838834764f);  // 1 / √128
+}
+
+// The largest magnitude of a group; NaN where a number is not finite.
+inline float largest_of(const float* x) {
+  F32 largest = {}, nothing = {};
+  for (int i = 0; i < kGroup; i += kWidth) {
     const F32 v = load(x + i);
-    lanes = max(lanes, max(v, -v));
+    largest = max(largest, max(v, -v));
     nothing += v - v;
   }
-  float largest = reduce_max(lanes), nothing_more = reduce_add(nothing);
-  for (; i < n; ++i) {
-    const float magnitude = x[i] < 0 ? -x[i] : x[i];
-    if (magnitude > largest) largest = magnitude;
-    nothing_more += x[i] - x[i];
-  }
-  return largest + nothing_more;
+  return reduce_max(largest) + reduce_add(nothing);
+}
+
+// Of a group: 0 where there is nothing but what has no finite inverse, NaN where a number is not finite.
+inline float scale_of(const float* x) {
+  const float scale = largest_of(x) / 127.0f;
+  return scale < 1e-37f ? 0.0f : scale;
 }
 
 // Numbers times inverse, to nearest.
@@ -32,7 +132,7 @@ inline I32 round_to_integers(F32 x, float inverse) {
   return q - 0x4b400000;
 }
 
-// The low bytes of integers from -128 to 127, or of any where processors have an instruction for that.
+// The low bytes of integers from -128 to 127.
 inline Narrow low_bytes(I32 q) {
 #if defined(__AVX2__) && VL3_SIMD_BYTES == 32
   const __m256i words = _mm256_packs_epi32(reinterpret_cast<__m256i>(q), reinterpret_cast<__m256i>(q));
@@ -52,78 +152,57 @@ inline int32_t reduce_add(I32 lanes) {
   return sum;
 }
 
-// n numbers times inverse, to nearest, as bytes above offset. Returns their sum, without the offset.
-inline int32_t round_bytes(const float* x, int64_t n, float inverse, int offset, uint8_t* target) {
-  I32 total = {};
-  int64_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) {
-    const I32 q = round_to_integers(load(x + i), inverse);
-    total += q;
-    const Narrow bytes = low_bytes(q + offset);
-    __builtin_memcpy(target + i, &bytes, sizeof bytes);
-  }
-  int32_t sum = reduce_add(total);
-  for (; i < n; ++i) {
-    const int32_t q = round_to_integers(set1(x[i]), inverse)[0];
-    sum += q;
-    target[i] = static_cast<uint8_t>(q + offset);
-  }
-  return sum;
-}
-
-// Of a row or group: 0 where there is nothing but what has no finite inverse, NaN where a number is not
-// finite.
-inline float scale_of(const float* x, int64_t n) {
-  const float scale = largest_of(x, n) / 127.0f;
-  return scale < 1e-37f ? 0.0f : scale;
-}
-inline float inverse_of(float scale) { return scale > 0 ? 1.0f / scale : 0.0f; }
-
 constexpr int64_t kQuadBytes = kSplitSigns ? 8 : 4;  // of a quad of activations
 
-int64_t quantized_row_bytes(int64_t k) { return ((k + 3) / 4 + (kSplitSigns ? 1 : 0)) * kQuadBytes; }
+int64_t quantized_row_bytes(int64_t k) { return (k + kPart - 1) / kPart * kPart / 4 * kQuadBytes; }
 
-// k numbers times inverse, to nearest: quads of magnitudes and signs, and the sum of the negative magnitudes.
-inline void round_split(const float* x, int64_t k, float inverse, uint8_t* target) {
-  I32 negative = {};
-  for (int64_t i = 0; i < k; i += kWidth) {
-    float last[kWidth] = {};
-    const int64_t n = k - i < kWidth ? k - i : kWidth;
-    if (n < kWidth) __builtin_memcpy(last, x + i, static_cast<size_t>(n) * sizeof(float));
-    const I32 q = round_to_integers(load(n < kWidth ? last : x + i), inverse);
-    const I32 sign = q >> 31, magnitude = (q ^ sign) - sign;
-    negative += magnitude & sign;
-    const Bytes bytes = split_quads(magnitude, sign);
-    if (n == kWidth) {
+// A rotated group → bytes of `quads` quads; returns where the sums of its products with int8 weights begin.
+inline int32_t round_group(const float* x, int64_t quads, float inverse, uint8_t* target) {
+  I32 total = {};
+  for (int64_t i = 0; i < 4 * quads; i += kWidth) {
+    const I32 q = round_to_integers(load(x + i), inverse);
+    if constexpr (kSplitSigns) {
+      const I32 sign = q >> 31, magnitude = (q ^ sign) - sign;
+      total += magnitude & sign;
+      const Bytes bytes = split_quads(magnitude, sign ^ -128);  // weights lie 128 above their value
       __builtin_memcpy(target + 2 * i, &bytes, sizeof bytes / 2);
     } else {
-      __builtin_memcpy(target + 2 * i, &bytes, static_cast<size_t>((n + 3) / 4 * kQuadBytes));
+      total += q;
+      const Narrow bytes = low_bytes(q);
+      __builtin_memcpy(target + i, &bytes, sizeof bytes);
     }
   }
-  const int32_t sum = reduce_add(negative);
-  __builtin_memcpy(target + (k + 3) / 4 * kQuadBytes, &sum, sizeof sum);
+  return kSplitSigns ? reduce_add(total) : -128 * reduce_add(total);
 }
 
-float quantize_row(const float* x, int64_t k, uint8_t* target) {
-  const float scale = scale_of(x, k);
-  if constexpr (kSplitSigns) {
-    round_split(x, k, inverse_of(scale), target);
-  } else {
-    round_bytes(x, k, inverse_of(scale), kOffset, target);
-    for (int64_t i = k; i % 4 != 0; ++i) target[i] = static_cast<uint8_t>(kOffset);
-  }
-  return scale;
-}
-
-void quantize_groups(const float* x, int64_t k, uint8_t* target, float* scales, float* sums) {
+void quantize_row(const float* x, int64_t k, uint8_t* target, float* scales, int32_t* starts) {
+  float rotated[kGroup];
   for (int64_t g = 0; g * kGroup < k; ++g) {
-    const float* group = x + g * kGroup;
     const int64_t n = k - g * kGroup < kGroup ? k - g * kGroup : kGroup;
-    const float scale = scale_of(group, n);
-    const int32_t sum = round_bytes(group, n, inverse_of(scale), 0, target + g * kGroup);
-    for (int64_t i = n; i < kGroup; ++i) target[g * kGroup + i] = 0;
-    scales[g] = scale;
-    sums[g] = scale * static_cast<float>(sum);
+    rotate_group(x + g * kGroup, n, rotated);
+    scales[g] = scale_of(rotated);
+    starts[g] = round_group(rotated, (n + kPart - 1) / kPart * kPart / 4,
+                            scales[g] > 0 ? 1.0f / scales[g] : 0.0f, target + g * kGroup / 4 * kQuadBytes);
+  }
+}
+
+void quantize_parts(const float* x, int64_t k, uint8_t* target, float* scales, int32_t* sums) {
+  float rotated[kGroup];
+  for (int64_t g = 0; g * kGroup < k; ++g) {
+    const int64_t n = k - g * kGroup < kGroup ? k - g * kGroup : kGroup;
+    rotate_group(x + g * kGroup, n, rotated);
+    scales[g] = scale_of(rotated);
+    const float inverse = scales[g] > 0 ? 1.0f / scales[g] : 0.0f;
+    for (int64_t p = 0; p < n; p += kPart) {
+      I32 total = {};
+      for (int64_t i = p; i < p + kPart; i += kWidth) {
+        const I32 q = round_to_integers(load(rotated + i), inverse);
+        total += q;
+        const Narrow bytes = low_bytes(q);
+        __builtin_memcpy(target + g * kGroup + i, &bytes, sizeof bytes);
+      }
+      sums[(g * kGroup + p) / kPart] = reduce_add(total);
+    }
   }
 }
 

@@ -18,7 +18,7 @@ void use_avx512vnni(KernelSet& set) noexcept;  // int8 quads
 void use_amx(KernelSet& set) noexcept;         // tiles of both, after the other two
 
 // KernelSet::tile_int8 with AVX512_VNNI, for n ≤ 16: what AMX leaves to it.
-void tile_int8_avx512vnni(const uint8_t* a, int64_t lda, const float* scales, const uint8_t* blocks,
-                          int64_t block_bytes, int64_t m, int64_t n, int64_t quads, float* c, int64_t ldc);
+void tile_int8_avx512vnni(const QuantizedRows& a, const uint8_t* blocks, int64_t block_bytes, int64_t parts,
+                          int64_t m, int64_t n, float* c, int64_t ldc);
 
 }  // namespace vl3

@@ -13,10 +13,9 @@
 
 namespace {
 
-constexpr int kSide = 16;          // rows of a register, and words of a row
-constexpr int kHeaderBytes = 128;  // of an int8 block: 16 scales and 16 sums of weights
-constexpr int kOffset = 128;       // what activations of int8 are stored above their value
-constexpr int kFewRows = 4;        // of int8, which wait for memory: AVX512_VNNI streams the weights faster
+constexpr int kSide = 16;                            // rows of a register, and words of a row
+constexpr int64_t kGroupWords = 32, kPartWords = 8;  // of int8 rows: 128 and 32 numbers
+constexpr int kFewRows = 4;  // of int8, which wait for memory: AVX512_VNNI streams the weights faster
 
 enum class Words { kPairs, kQuads };
 
@@ -75,10 +74,10 @@ inline void multiply(const Operands& x) {
     if constexpr (kLower) _tile_dpbf16ps(2, 5, 6);
     if constexpr (kLower && kRight) _tile_dpbf16ps(3, 5, 7);
   } else {
-    _tile_dpbusd(0, 4, 6);
-    if constexpr (kRight) _tile_dpbusd(1, 4, 7);
-    if constexpr (kLower) _tile_dpbusd(2, 5, 6);
-    if constexpr (kLower && kRight) _tile_dpbusd(3, 5, 7);
+    _tile_dpbsud(0, 4, 6);
+    if constexpr (kRight) _tile_dpbsud(1, 4, 7);
+    if constexpr (kLower) _tile_dpbsud(2, 5, 6);
+    if constexpr (kLower && kRight) _tile_dpbsud(3, 5, 7);
   }
 }
 
@@ -187,35 +186,45 @@ void tile_pairs(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ldb, 
   }
 }
 
-void tile_int8(const uint8_t* a, int64_t lda, const float* scales, const uint8_t* blocks, int64_t block_bytes,
-               int64_t m, int64_t n, int64_t quads, float* c, int64_t ldc) {
-  const auto body = [&](int64_t block) {
-    return reinterpret_cast<const uint32_t*>(blocks + block * block_bytes + kHeaderBytes);
-  };
-  const int64_t groups = n > kSide ? 2 : 1;
+// Sums of a group at a time, while the vectors bring those of the group before it to f32.
+void tile_int8(const vl3::QuantizedRows& a, const uint8_t* blocks, int64_t block_bytes, int64_t parts,
+               int64_t m, int64_t n, float* c, int64_t ldc) {
+  const int64_t halves = n > kSide ? 2 : 1;
   if (m <= kFewRows) {  // the same integers and roundings
-    for (int64_t v = 0; v < groups; ++v) {
+    for (int64_t v = 0; v < halves; ++v) {
       const int64_t left = n - v * kSide;
-      vl3::tile_int8_avx512vnni(a, lda, scales, blocks + v * block_bytes, block_bytes, m,
-                                left < kSide ? left : kSide, quads, c + v * kSide, ldc);
+      vl3::tile_int8_avx512vnni(a, blocks + v * block_bytes, block_bytes, parts, m,
+                                left < kSide ? left : kSide, c + v * kSide, ldc);
     }
     return;
   }
-  const Operands x = {reinterpret_cast<const uint32_t*>(a), lda / 4, {body(0), body(groups - 1)}, kSide};
+  const int64_t words = parts * kPartWords, groups = (words + kGroupWords - 1) / kGroupWords;
+  const int64_t body = (groups * 2 * kSide + 63) / 64 * 64;
+  const auto quads = [&](int64_t half, int64_t word) {
+    return reinterpret_cast<const uint32_t*>(blocks + half * block_bytes + body) + word * kSide;
+  };
   alignas(64) int32_t sums[kTileRows * kTileColumns];
-  tile_words<Words::kQuads, false>(x, m, n, quads, sums, kTileColumns, false);
-  for (int64_t v = 0; v < groups; ++v) {
-    const float* header = reinterpret_cast<const float*>(blocks + v * block_bytes);
-    const __m512 scale = _mm512_loadu_ps(header);
-    const __m512i offset = _mm512_mullo_epi32(_mm512_loadu_si512(header + kSide), _mm512_set1_epi32(kOffset));
+  alignas(64) F32 totals[kTileRows][kTileColumns / kSide] = {};
+  for (int64_t g = 0; g < groups; ++g) {
+    const int64_t first = g * kGroupWords, count = words - first < kGroupWords ? words - first : kGroupWords;
+    const Operands x = {reinterpret_cast<const uint32_t*>(a.bytes) + first,
+                        a.stride / 4,
+                        {quads(0, first), quads(halves - 1, first)},
+                        kSide};
+    tile_words<Words::kQuads, false>(x, m, n, count, sums, kTileColumns, false);
+    for (int64_t v = 0; v < halves; ++v) {
+      const F32 scale = load_bf16(reinterpret_cast<const uint16_t*>(blocks + v * block_bytes) + g * kSide);
+      for (int64_t i = 0; i < m; ++i) {
+        const I32 sum = load_as<I32>(sums + i * kTileColumns + v * kSide) + a.starts[i * groups + g];
+        totals[i][v] = fma(__builtin_convertvector(sum, F32), scale * a.scales[i * groups + g], totals[i][v]);
+      }
+    }
+  }
+  for (int64_t v = 0; v < halves; ++v) {
     const int64_t left = n - v * kSide;
     const __mmask16 real = left >= kSide ? 0xffff : static_cast<__mmask16>((1u << left) - 1);
-    for (int64_t i = 0; i < m; ++i) {
-      const __m512i sum = _mm512_load_si512(sums + i * kTileColumns + v * kSide);
-      const __m512 factor = _mm512_mul_ps(scale, _mm512_set1_ps(scales[i]));
-      const __m512 y = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(sum, offset)), factor);
-      _mm512_mask_storeu_ps(c + i * ldc + v * kSide, real, y);
-    }
+    for (int64_t i = 0; i < m; ++i)
+      _mm512_mask_storeu_ps(c + i * ldc + v * kSide, real, reinterpret_cast<__m512>(totals[i][v]));
   }
 }
 
@@ -230,10 +239,10 @@ int64_t spin_tiles(int64_t rounds) {
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
     } else {
-      _tile_dpbusd(0, 4, 6);
-      _tile_dpbusd(1, 4, 7);
-      _tile_dpbusd(2, 5, 6);
-      _tile_dpbusd(3, 5, 7);
+      _tile_dpbsud(0, 4, 6);
+      _tile_dpbsud(1, 4, 7);
+      _tile_dpbsud(2, 5, 6);
+      _tile_dpbsud(3, 5, 7);
     }
   }
   return rounds / kSide * kTileRows * kTileColumns * kSide * (kWords == Words::kPairs ? 4 : 8);
