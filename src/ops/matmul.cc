@@ -129,8 +129,36 @@ Tensor widened(Context& context, const Tensor& tensor) {
   return result;
 }
 
+namespace {
+
+// Whether activations are rounded alike for both.
+bool same_exponents(const Tensor& a, const Tensor& b) {
+  if (!is_quantized(a.dtype()) || !is_quantized(b.dtype())) return true;
+  return std::ranges::equal(column_exponents(a), column_exponents(b));
+}
+
+// Products are computed together where their weights want the same activations. True: they were not, and are
+// now computed one part after the other.
+bool computed_apart(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products) {
+  const auto quantised = [](const MatmulColumns& p) { return is_quantized(p.w->dtype()); };
+  const auto first = std::ranges::find_if(products, quantised);
+  if (first == products.end() || rows.k == 0) return false;
+  std::vector<MatmulColumns> alike, others;
+  for (const MatmulColumns& p : products) {
+    require(p.partner_w == nullptr || same_exponents(*p.w, *p.partner_w), ErrorCode::kInvalidArgument,
+            "[linear] a gate and what it gates have other exponents of their columns");
+    (same_exponents(*first->w, *p.w) ? alike : others).push_back(p);
+  }
+  if (others.empty()) return false;
+  matmul(context, rows, alike);
+  matmul(context, rows, others);
+  return true;
+}
+
+}  // namespace
+
 void matmul(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products) {
-  if (rows.m == 0) return;
+  if (rows.m == 0 || computed_apart(context, rows, products)) return;
   for (const MatmulColumns& p : products) {
     if (!is_quantized(p.w->dtype())) weight_type(*p.w);
     require(!rows.turned || p.turned, ErrorCode::kInternal,

@@ -41,6 +41,11 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
   };
   if (needed(Form::kQuads)) allocate(quads_, kernels.quantized_row_bytes(k), groups);
   if (needed(Form::kParts)) allocate(parts_, parts * kQuantPart, parts);
+  for (const MatmulColumns& p : products) {
+    if (!is_int8(form_of(context, p, m)) || multipliers_.defined() || k == 0) continue;
+    multipliers_ = context.empty({k});
+    activation_multipliers(*p.w, multipliers_.span<float>());
+  }
   auto* words = bf16_.defined() ? reinterpret_cast<uint32_t*>(bf16_.data<int32_t>()) : nullptr;
   bf16 = words;
   if (!rows.prologue && words == nullptr && !needed(Form::kQuads) && !needed(Form::kParts)) return;
@@ -74,8 +79,8 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
 void Operand::quantize(const KernelSet& kernels, Form form, const float* row, int64_t i) {
   Int8Rows& into = form == Form::kQuads ? quads_ : parts_;
   const auto quantize_row = form == Form::kQuads ? kernels.quantize_row : kernels.quantize_parts;
-  quantize_row(row, k, into.bytes.data<uint8_t>() + i * into.stride, into.scales.data<float>() + i * groups,
-               into.starts.data<int32_t>() + i * into.starts_of_row);
+  quantize_row(row, multipliers_.data<float>(), k, into.bytes.data<uint8_t>() + i * into.stride,
+               into.scales.data<float>() + i * groups, into.starts.data<int32_t>() + i * into.starts_of_row);
 }
 
 QuantizedRows Operand::quantized(Form form, int64_t row) const {

@@ -36,6 +36,8 @@ class Operand {
   };
   void quantize(const KernelSet& kernels, Form form, const float* row, int64_t i);
 
+  Tensor multipliers_;  // [k], of quantised weights
+
   Tensor f32_, bf16_;
   Int8Rows quads_, parts_;
 };

@@ -20,7 +20,7 @@ void Multiply::quantized() const {
   const bool widened = widens(w.dtype(), task.form);
   const int64_t bytes = widened ? block_bytes(DType::kInt8, a.k) : stored;
   const auto tile = task.form == Form::kQuads ? kernels.tile_int8 : kernels.tile_int4;
-  const auto* blocks = reinterpret_cast<const uint8_t*>(w.raw()) + task.n0 / kBlockRows * stored;
+  const auto* blocks = reinterpret_cast<const uint8_t*>(blocks_of(w)) + task.n0 / kBlockRows * stored;
   if (widened) {
     auto* wide = reinterpret_cast<uint8_t*>(scratch);
     for (int64_t block = 0; block < parts_of(task.n1 - task.n0, kBlockRows); ++block)

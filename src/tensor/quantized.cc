@@ -37,15 +37,16 @@ void read_row(const Tensor& w, int64_t n, int64_t k, float* target) {
   }
 }
 
+int64_t whole_lines(int64_t bytes) { return checked_add(bytes, 63, "[quantized] bytes") / 64 * 64; }
+
 // Where what belongs to a block lies.
 struct BlockPlaces {
   int64_t codes, body, bytes;
   BlockPlaces(DType dtype, int64_t k) {
     constexpr const char* kWhat = "[quantized] bytes of a block";
-    const auto whole_lines = [](int64_t n) { return (n + 63) / 64 * 64; };
-    codes = whole_lines(checked_mul(quant_groups(k), 2 * kBlockRows, kWhat));
+    codes = checked_mul(quant_groups(k), 2 * kBlockRows, kWhat);
     const bool int4 = dtype == DType::kInt4;
-    body = int4 ? codes + whole_lines(checked_mul(quant_parts(k), kBlockRows, kWhat)) : codes;
+    body = whole_lines(int4 ? codes + checked_mul(quant_parts(k), kBlockRows, kWhat) : codes);
     bytes = checked_add(body, checked_mul(quant_parts(k), kBlockRows * kQuantPart / (int4 ? 2 : 1), kWhat),
                         kWhat);
   }
@@ -123,6 +124,27 @@ void for_each_piece(std::span<float> row, const Rotate& rotate) {
 }  // namespace
 
 int64_t block_bytes(DType dtype, int64_t k) { return BlockPlaces(dtype, k).bytes; }
+
+int64_t quantized_bytes(DType dtype, int64_t rows, int64_t k) {
+  constexpr const char* kWhat = "[quantized] bytes of a matrix";
+  const int64_t blocks =
+      checked_mul(checked_add(rows, kBlockRows - 1, kWhat) / kBlockRows, block_bytes(dtype, k), kWhat);
+  return checked_add(blocks, whole_lines(k), kWhat);
+}
+
+std::span<const int8_t> column_exponents(const Tensor& w) {
+  return {reinterpret_cast<const int8_t*>(w.raw()), static_cast<size_t>(w.numel() / w.dim(0))};
+}
+
+const std::byte* blocks_of(const Tensor& w) { return w.raw() + whole_lines(w.numel() / w.dim(0)); }
+
+void activation_multipliers(const Tensor& w, std::span<float> target) {
+  std::fill(target.begin(), target.end(), 1.0f);
+  for_each_piece(target, change_signs);
+  const auto exponents = column_exponents(w);
+  for (size_t i = 0; i < target.size(); ++i)
+    if (exponents[i] != 0) target[i] = std::ldexp(target[i], -exponents[i]);
+}
 
 void rotate_groups(std::span<float> row) {
   for_each_piece(row, [](float* x, int64_t length) {
@@ -223,7 +245,7 @@ void store_row(DType dtype, std::span<const GroupCode> codes, std::span<const ui
   }
 }
 
-Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype, const RowRounding& rounding) {
+Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype, const QuantizedOptions& options) {
   require(is_quantized(dtype) &&
               (w.dtype() == DType::kF32 || w.dtype() == DType::kBF16 || w.dtype() == DType::kF16) &&
               w.rank() >= 2,
@@ -231,9 +253,13 @@ Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype, const RowRou
           to_string(w.shape()), to_string(dtype));
   Tensor result = Tensor::zeros(w.shape(), dtype);
   if (w.numel() == 0) return result;
-  const int64_t rows = w.dim(0), k = rows == 0 ? 0 : w.numel() / rows, bytes = block_bytes(dtype, k);
+  const int64_t rows = w.dim(0), k = w.numel() / rows, bytes = block_bytes(dtype, k);
+  const auto exponents = options.exponents;
+  require(exponents.empty() || static_cast<int64_t>(exponents.size()) == k, ErrorCode::kInvalidArgument,
+          "[quantized] {} exponents for {} columns", exponents.size(), k);
+  std::copy(exponents.begin(), exponents.end(), reinterpret_cast<int8_t*>(result.raw()));
+  std::byte* const blocks = result.raw() + whole_lines(k);
   threads.parallel_for((rows + kBlockRows - 1) / kBlockRows, 1, [&](int64_t block, int64_t, int) {
-    std::byte* target = result.raw() + block * bytes;
     std::vector<float> row(static_cast<size_t>(k));
     std::vector<uint8_t> q(static_cast<size_t>(k));
     std::vector<GroupCode> codes(static_cast<size_t>(quant_groups(k)));
@@ -241,14 +267,16 @@ Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype, const RowRou
       const int64_t n = block * kBlockRows + lane;
       std::fill(row.begin(), row.end(), 0.0f);
       if (n < rows) read_row(w, n, k, row.data());
+      for (size_t i = 0; i < exponents.size(); ++i)
+        if (exponents[i] != 0) row[i] = std::ldexp(row[i], exponents[i]);
       for (const float x : row)
         require(std::isfinite(x), ErrorCode::kInvalidArgument, "[quantized] row {} holds {}", n, x);
       rotate_groups(row);
-      if (rounding && n < rows)
-        rounding(row, codes, q);
+      if (options.rounding && n < rows)
+        options.rounding(row, codes, q);
       else
         round_row(dtype, row, codes, q);
-      store_row(dtype, codes, q, lane, target);
+      store_row(dtype, codes, q, lane, blocks + block * bytes);
     }
   });
   return result;
@@ -257,7 +285,7 @@ Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype, const RowRou
 void dequantize_row(const Tensor& w, int64_t n, float* target) {
   const int64_t k = w.numel() / w.dim(0), lane = n % kBlockRows;
   const BlockPlaces at(w.dtype(), k);
-  const std::byte* block = w.raw() + n / kBlockRows * at.bytes;
+  const std::byte* block = blocks_of(w) + n / kBlockRows * at.bytes;
   for (int64_t i = 0; i < k; ++i) {
     uint16_t bits;
     std::memcpy(&bits, block + (i / kQuantGroup * kBlockRows + lane) * 2, sizeof bits);
@@ -272,6 +300,9 @@ void dequantize_row(const Tensor& w, int64_t n, float* target) {
     target[i] = scale * static_cast<float>((code & 15) * (q - (code >> 4)));
   }
   rotate_groups_back(std::span(target, static_cast<size_t>(k)));
+  const auto exponents = column_exponents(w);
+  for (int64_t i = 0; i < k; ++i)
+    if (const int8_t e = exponents[static_cast<size_t>(i)]; e != 0) target[i] = std::ldexp(target[i], -e);
 }
 
 }  // namespace vl3

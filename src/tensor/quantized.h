@@ -6,6 +6,11 @@
 // spread over it, so that one step fits all. Rotations of both sides cancel out.
 // Reference: QuaRot (Ashkboos et al., 2024), section 3, with blocks in place of the whole width.
 //
+// A matrix begins with an exponent for each of its columns, i8 [K], filled up to a multiple of 64 bytes.
+// Column k is multiplied by 2^exponent before it is rotated, and activations are divided by as much, so that
+// what is large on one side and small on the other does not cost both. Reference: SmoothQuant (Xiao et al.,
+// 2023).
+//
 // Sixteen rows make a block; the last block is filled up with zero rows. A block begins with what its rows
 // say about their groups and goes on along K, sixteen rows at a time, so that a kernel has one row in each
 // lane. K is filled up to P = ⌈K/32⌉ parts of 32; G = ⌈K/128⌉. Sections begin at multiples of 64 bytes:
@@ -37,8 +42,15 @@ inline constexpr int64_t kQuantPart = 32;    // of a group, which share a step a
 inline int64_t quant_groups(int64_t k) { return (k + kQuantGroup - 1) / kQuantGroup; }
 inline int64_t quant_parts(int64_t k) { return (k + kQuantPart - 1) / kQuantPart; }
 
-// Bytes of sixteen rows. dtype: kInt8 or kInt4.
+// Bytes of sixteen rows, and of a matrix. dtype: kInt8 or kInt4.
 int64_t block_bytes(DType dtype, int64_t k);
+int64_t quantized_bytes(DType dtype, int64_t rows, int64_t k);
+
+// The parts of a quantised tensor.
+std::span<const int8_t> column_exponents(const Tensor& w);
+const std::byte* blocks_of(const Tensor& w);
+// What activations are multiplied with before they are rotated: the signs of rotate_groups and 2^-exponent.
+void activation_multipliers(const Tensor& w, std::span<float> target);
 
 // In place, row [K]: every group x becomes H S x, with the orthonormal Hadamard matrix H and the signs S of
 // the Rudin-Shapiro sequence, (-1)^(pairs of neighbouring ones in i), which spread a mean as well as an
@@ -73,9 +85,14 @@ void store_row(DType dtype, std::span<const GroupCode> codes, std::span<const ui
 using RowRounding =
     std::function<void(std::span<float> row, std::span<GroupCode> codes, std::span<uint8_t> q)>;
 
+struct QuantizedOptions {
+  std::span<const int8_t> exponents;  // of the columns, [-30, 30]; none: zeros
+  RowRounding rounding;               // none: to nearest
+};
+
 // w [N, …] f32, bf16 or f16 → the same shape in dtype. Throws kInvalidArgument for other dtypes and for
 // numbers that are not finite.
-Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype, const RowRounding& rounding = {});
+Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype, const QuantizedOptions& options = {});
 
 // Row n of quantised w → target [K] f32, rotated back.
 void dequantize_row(const Tensor& w, int64_t n, float* target);

@@ -82,8 +82,7 @@ int64_t bytes_of(DType dtype, const Shape& shape) {
     return checked_mul(elements, static_cast<int64_t>(size_of(dtype)), "[tensor] bytes");
   }
   if (elements == 0) return 0;
-  return checked_mul((shape[0] + kBlockRows - 1) / kBlockRows, block_bytes(dtype, elements / shape[0]),
-                     "[tensor] bytes");
+  return quantized_bytes(dtype, shape[0], elements / shape[0]);
 }
 
 Storage::Storage(void* data, size_t bytes, bool read_only, std::function<void()> release)
@@ -194,10 +193,9 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
   result.shape_[0] = end - begin;
   result.numel_ = row * (end - begin);
   if (is_quantized(dtype_)) {
-    require(begin % kBlockRows == 0 && (end % kBlockRows == 0 || end == shape_[0]),
-            ErrorCode::kInvalidArgument, "[tensor] rows {} to {} cut blocks of {} rows", begin, end,
-            kBlockRows);
-    result.data_ = data_ + begin / kBlockRows * block_bytes(dtype_, row);
+    require(begin == 0 && end == shape_[0], ErrorCode::kInvalidArgument,
+            "[tensor] rows {} to {} of {} weights {}: they cannot be cut", begin, end, to_string(dtype_),
+            to_string(shape_));
   } else {
     result.data_ = data_ + static_cast<size_t>(row * begin) * size_of(dtype_);
   }

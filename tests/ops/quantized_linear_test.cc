@@ -123,6 +123,35 @@ TEST_P(QuantizedLinear, MatchesTheOracle) {
   std::printf("%lld products compared\n", static_cast<long long>(count));
 }
 
+// Columns that are large where activations are small: exponents make both sides alike, and cancel out.
+TEST_P(QuantizedLinear, ExponentsOfColumnsCancelOut) {
+  Context context(options(2, Compute::kAuto));
+  Random random(4);
+  Tensor x = random.tensor({20, 200}), w = random.tensor({40, 200});
+  std::vector<int8_t> exponents(200);
+  for (int64_t i = 0; i < 200; i += 20) {
+    exponents[static_cast<size_t>(i)] = 6;
+    for (int64_t n = 0; n < 40; ++n) w.data<float>()[n * 200 + i] /= 64;
+    for (int64_t n = 0; n < 20; ++n) x.data<float>()[n * 200 + i] *= 64;
+  }
+  const Values wanted = reference::linear(values(x), 200, values(w), {});
+  const Values scale = reference::linear(absolute(values(x)), 200, absolute(values(w)), {});
+  for (const DType dtype : {DType::kInt8, DType::kInt4}) {
+    const Tensor plain = quantized(context.threads(), w, dtype);
+    const Tensor scaled = quantized(context.threads(), w, dtype, {exponents, {}});
+    const auto error = [&](const Tensor& weight) {
+      return largest_error(ops::linear(context, x, weight), wanted, scale);
+    };
+    EXPECT_LT(error(scaled), dtype == DType::kInt8 ? 0.01 : 0.1);
+    EXPECT_LT(4 * error(scaled), error(plain) + (dtype == DType::kInt8 ? 0 : 1));
+    // Weights of both kinds in one call.
+    const ops::LinearOperand both[] = {{plain, {}}, {scaled, {}}};
+    const auto together = ops::linears(context, x, both);
+    EXPECT_TRUE(same_bits(together[0], ops::linear(context, x, plain)));
+    EXPECT_TRUE(same_bits(together[1], ops::linear(context, x, scaled)));
+  }
+}
+
 TEST_P(QuantizedLinear, ARowDoesNotDependOnTheOtherRowsNorOnThreads) {
   Random random(5);
   const Tensor x = random.tensor({40, 801}), dense = random.tensor({75, 801});

@@ -101,14 +101,17 @@ struct KernelSet {
   int64_t quad_rows;     // rows of a tile
   int64_t quad_columns;  // columns of a tile, a multiple of the rows of a block
   // k f32 → the row that tile_int8 wants, in quantized_row_bytes(k); a scale and a start for every group.
+  // multipliers [k]: of the numbers before they are rotated (tensor/quantized.h).
   int64_t (*quantized_row_bytes)(int64_t k);
-  void (*quantize_row)(const float* x, int64_t k, uint8_t* target, float* scales, int32_t* starts);
+  void (*quantize_row)(const float* x, const float* multipliers, int64_t k, uint8_t* target, float* scales,
+                       int32_t* starts);
   // c [m, n] = A · Wᵀ for m ≤ quad_rows rows of A and n ≤ quad_columns rows of W in the int8 blocks from
   // blocks on; parts: of K.
   void (*tile_int8)(const QuantizedRows& a, const uint8_t* blocks, int64_t block_bytes, int64_t parts,
                     int64_t m, int64_t n, float* c, int64_t ldc);
   // The same for int4 blocks and few rows: i8 [parts][32], a scale for every group and a sum for every part.
-  void (*quantize_parts)(const float* x, int64_t k, uint8_t* target, float* scales, int32_t* sums);
+  void (*quantize_parts)(const float* x, const float* multipliers, int64_t k, uint8_t* target, float* scales,
+                         int32_t* sums);
   void (*tile_int4)(const QuantizedRows& a, const uint8_t* blocks, int64_t block_bytes, int64_t parts,
                     int64_t m, int64_t n, float* c, int64_t ldc);
   // An int4 block → the int8 block of the same numbers, for many rows.

@@ -24,9 +24,9 @@ struct BlockPlaces {
   explicit BlockPlaces(int64_t all_parts)
       : parts(all_parts), groups((all_parts + kGroupParts - 1) / kGroupParts) {
     const auto whole_lines = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
-    codes = whole_lines(groups * 2 * kBlockLanes);
-    int8_body = codes;
-    int4_body = codes + whole_lines(parts * kBlockLanes);
+    codes = groups * 2 * kBlockLanes;
+    int8_body = whole_lines(codes);
+    int4_body = whole_lines(codes + parts * kBlockLanes);
   }
 };
 
@@ -235,7 +235,7 @@ void tile_int4(const vl3::QuantizedRows& a, const uint8_t* blocks, int64_t block
 // An int4 block as an int8 block of the same numbers: q = step · (q4 - zero) fits 8 bits.
 void int4_to_int8(const uint8_t* block, int64_t parts, uint8_t* target) {
   const BlockPlaces at(parts);
-  __builtin_memcpy(target, block, static_cast<size_t>(at.codes));
+  __builtin_memcpy(target, block, static_cast<size_t>(at.codes));  // scales
   const uint8_t* body = block + at.int4_body;
   for (int64_t p = 0; p < parts; ++p) {
 #pragma GCC unroll 4

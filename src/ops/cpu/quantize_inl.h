@@ -55,26 +55,12 @@ inline void rotate_vectors(F32 (&v)[kVectors]) {
   }
 }
 
-// The signs that numbers get before their transform (tensor/quantized.h).
-struct GroupSigns {
-  float of[kGroup] = {};
-  constexpr GroupSigns() {
-    for (int i = 0; i < kGroup; ++i) {
-      int ones = 0;
-      for (int both = i & i >> 1; both != 0; both >>= 1) ones += both & 1;
-      of[i] = ones % 2 == 0 ? 1.0f : -1.0f;
-    }
-  }
-};
-constexpr GroupSigns kSigns;
-
 // In place, of n ≤ 64 numbers that fill no group: pieces of a power of two, the longest first, each with its
 // own factor.
 inline void rotate_rest(float* x, int64_t n) {
   float factor = 0.125f;  // 1 / √64
   for (int64_t length = 64; n > 0; length /= 2, factor *= 1.41421356f) {
     if (n < length) continue;
-    for (int64_t i = 0; i < length; ++i) x[i] *= kSigns.of[i];
     for (int64_t step = 1; step < length; step *= 2) {
       for (int64_t i = 0; i < length; ++i) {
         if ((i & step) != 0) continue;
@@ -89,18 +75,18 @@ inline void rotate_rest(float* x, int64_t n) {
   }
 }
 
-// n ≤ kGroup numbers of a group → rotated, filled up with zeros to a whole group.
-inline void rotate_group(const float* x, int64_t n, float* target) {
+// n ≤ kGroup numbers of a group, each times its multiplier → rotated, filled up with zeros to a whole group.
+inline void rotate_group(const float* x, const float* multipliers, int64_t n, float* target) {
   constexpr int kVectors = kGroup / kWidth;
   if (n < kGroup) {
-    for (int64_t i = 0; i < kGroup; ++i) target[i] = i < n ? x[i] : 0.0f;
+    for (int64_t i = 0; i < kGroup; ++i) target[i] = i < n ? x[i] * multipliers[i] : 0.0f;
     const int64_t half = n < kGroup / 2 ? n : kGroup / 2;
     rotate_rest(target, half);
     return rotate_rest(target + half, n - half);
   }
   F32 v[kVectors];
 #pragma GCC unroll 32
-  for (int i = 0; i < kVectors; ++i) v[i] = load(x + i * kWidth) * load(kSigns.of + i * kWidth);
+  for (int i = 0; i < kVectors; ++i) v[i] = load(x + i * kWidth) * load(multipliers + i * kWidth);
   rotate_vectors(v);
 #pragma GCC unroll 32
   for (int i = 0; i < kVectors; ++i) store(target + i * kWidth, v[i] * 0.08838834764f);  // 1 / √128
@@ -175,22 +161,24 @@ inline int32_t round_group(const float* x, int64_t quads, float inverse, uint8_t
   return kSplitSigns ? reduce_add(total) : -128 * reduce_add(total);
 }
 
-void quantize_row(const float* x, int64_t k, uint8_t* target, float* scales, int32_t* starts) {
+void quantize_row(const float* x, const float* multipliers, int64_t k, uint8_t* target, float* scales,
+                  int32_t* starts) {
   float rotated[kGroup];
   for (int64_t g = 0; g * kGroup < k; ++g) {
     const int64_t n = k - g * kGroup < kGroup ? k - g * kGroup : kGroup;
-    rotate_group(x + g * kGroup, n, rotated);
+    rotate_group(x + g * kGroup, multipliers + g * kGroup, n, rotated);
     scales[g] = scale_of(rotated);
     starts[g] = round_group(rotated, (n + kPart - 1) / kPart * kPart / 4,
                             scales[g] > 0 ? 1.0f / scales[g] : 0.0f, target + g * kGroup / 4 * kQuadBytes);
   }
 }
 
-void quantize_parts(const float* x, int64_t k, uint8_t* target, float* scales, int32_t* sums) {
+void quantize_parts(const float* x, const float* multipliers, int64_t k, uint8_t* target, float* scales,
+                    int32_t* sums) {
   float rotated[kGroup];
   for (int64_t g = 0; g * kGroup < k; ++g) {
     const int64_t n = k - g * kGroup < kGroup ? k - g * kGroup : kGroup;
-    rotate_group(x + g * kGroup, n, rotated);
+    rotate_group(x + g * kGroup, multipliers + g * kGroup, n, rotated);
     scales[g] = scale_of(rotated);
     const float inverse = scales[g] > 0 ? 1.0f / scales[g] : 0.0f;
     for (int64_t p = 0; p < n; p += kPart) {
