@@ -18,10 +18,11 @@ namespace {
 
 constexpr uint64_t kMaxPromptBytes = 16u << 20;
 
-// Lines of a text file as ids.
-std::vector<std::vector<int64_t>> read_prompts(const std::string& file, const std::string& model) {
+// Lines of a text as ids.
+std::vector<std::vector<int64_t>> prompts_of(const std::string& text, const std::string& file,
+                                             const std::string& model) {
   const Tokenizer tokenizer = Tokenizer::from_pretrained(model);
-  std::istringstream lines(read_file(file, kMaxPromptBytes));
+  std::istringstream lines(text);
   std::vector<std::vector<int64_t>> prompts;
   for (std::string line; std::getline(lines, line);) {
     const auto ids = tokenizer.encode(line, false);
@@ -29,6 +30,28 @@ std::vector<std::vector<int64_t>> read_prompts(const std::string& file, const st
   }
   require(!prompts.empty(), ErrorCode::kInvalidArgument, "[quantize] {} has no line of text", file);
   return prompts;
+}
+
+// What the linear layers of the model read on these prompts.
+Calibration inputs_of(Context& context, const std::string& folder,
+                      const std::vector<std::vector<int64_t>>& prompts, Progress& progress) {
+  const auto model = ForConditionalGeneration::from_pretrained(folder);
+  const Compute compute = context.compute();
+  context.set_compute(Compute::kF32);
+  Calibration calibration = calibrate(context, model, [&] {
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      progress.update("calibrate", static_cast<int64_t>(i), static_cast<int64_t>(prompts.size()));
+      ForwardInput input;
+      input.input_ids = Tensor::from<int64_t>({1, static_cast<int64_t>(prompts[i].size())}, prompts[i]);
+      model.forward(context, input);
+    }
+  });
+  context.set_compute(compute);
+  return calibration;
+}
+
+std::vector<std::vector<int64_t>> read_prompts(const std::string& file, const std::string& model) {
+  return prompts_of(read_file(file, kMaxPromptBytes), file, model);
 }
 
 void report_change(Context& context, const std::string& model, const std::string& out,
@@ -45,7 +68,7 @@ void report_change(Context& context, const std::string& model, const std::string
 
 void add_quantize(CLI::App& app) {
   struct Options {
-    std::string model, out, to = "int8", report;
+    std::string model, out, to = "int8", report, calibrate;
     std::vector<std::string> keep;
     ComputeOptions compute;
   };
@@ -59,6 +82,12 @@ void add_quantize(CLI::App& app) {
   command->add_option("--keep", options->keep, "parts that keep their type: vision, projector, text, head")
       ->delimiter(',')
       ->check(CLI::IsMember({"vision", "projector", "text", "head"}));
+  command
+      ->add_option(
+          "--calibrate", options->calibrate,
+          "text file whose lines the weights are rounded for; \"none\": weights are rounded to nearest "
+          "(default: a text that is built in)")
+      ->type_name("FILE");
   command->add_option("--report", options->report,
                       "text file: how much the predictions at every token of its lines change");
   options->compute.add_to(*command, "auto");
@@ -75,6 +104,14 @@ void add_quantize(CLI::App& app) {
       progress.update("quantize", done >> 20, total >> 20);
     };
     asked.cancelled = [&] { return context->cancelled(); };
+    if (options->calibrate != "none") {
+      const bool built_in = options->calibrate.empty();
+      asked.calibration = inputs_of(
+          *context, options->model,
+          built_in ? prompts_of(std::string(calibration_text()), "the text that is built in", options->model)
+                   : read_prompts(options->calibrate, options->model),
+          progress);
+    }
     const double start = now_s();
     const QuantizeReport report =
         quantize_checkpoint(context->threads(), options->model, options->out, asked);

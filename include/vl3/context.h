@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -54,6 +55,12 @@ class Context {
   Tape* tape() const noexcept { return tape_; }
   void set_tape(Tape* tape) noexcept { tape_ = tape; }
 
+  // Sees the inputs [rows, K] f32 of linear layers before they are multiplied with the weights, which share
+  // them. Set while a model is calibrated; null otherwise.
+  using InputObserver = std::function<void(std::span<const Tensor* const> weights, const Tensor& inputs)>;
+  const InputObserver& observer() const noexcept { return observer_; }
+  void set_observer(InputObserver observer) { observer_ = std::move(observer); }
+
   // Uninitialised memory out of this context's pool (tensor/memory_pool.h): what is let go is used again. The
   // tensor may outlive the context.
   Tensor empty(Shape shape, DType dtype = DType::kF32);
@@ -78,6 +85,7 @@ class Context {
   Compute compute_;
   std::optional<CacheType> cache_;
   Tape* tape_ = nullptr;
+  InputObserver observer_;
   std::shared_ptr<MemoryPool> pool_;
   std::atomic<bool> cancelled_{false};
   LogSink log_;

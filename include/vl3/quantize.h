@@ -5,19 +5,47 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <memory>
 #include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "vl3/tensor.h"
 
 namespace vl3 {
 
+class Context;
+class ForConditionalGeneration;
 class ThreadPool;
+
+// What calibration knows of the inputs x of a layer: for every group of 128 columns Σ x xᵀ.
+struct InputMoments {
+  int64_t k = 0, rows = 0;
+  std::vector<float> products;  // [⌈k/128⌉][128][128], symmetric; zero beyond k
+};
+// By the canonical name of the weight; layers that read the same inputs share them.
+using Calibration = std::map<std::string, std::shared_ptr<const InputMoments>>;
+
+// Gathers the inputs of the model's linear layers while run() computes with the context, whose products
+// should be in f32.
+Calibration calibrate(Context& context, const ForConditionalGeneration& model,
+                      const std::function<void()>& run);
+
+// A text for calibration where nothing better is at hand, a prompt on every line.
+std::string_view calibration_text();
 
 struct QuantizeOptions {
   DType to = DType::kInt8;  // or kInt4
   // Parts that stay as they are: "vision", "projector", "text", "head" (the head and the embedding).
   std::set<std::string> keep;
+  // int4: bits a weight that the language model may take on average. What 4 3/8 leave of them makes values
+  // and outputs of attention int8, which change answers most for what they weigh.
+  double bits = 4.7;
+  // Columns are scaled and weights are rounded for these inputs; a layer without any is rounded to nearest,
+  // its columns scaled by what its norm's weights say.
+  Calibration calibration;
   std::function<void(int64_t done_bytes, int64_t total_bytes)> progress;  // bytes of the source's tensors
   std::function<bool()> cancelled;
 };

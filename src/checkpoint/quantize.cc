@@ -1,12 +1,16 @@
 #include "vl3/quantize.h"
 
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/new_folder.h"
+#include "checkpoint/column_scales.h"
+#include "checkpoint/gptq.h"
 #include "checkpoint/other_files.h"
 #include "tensor/quantized.h"
 #include "vl3/checkpoint.h"
@@ -49,10 +53,80 @@ void write_config(const fs::path& source, const fs::path& target, const Quantize
 
 }  // namespace
 
+namespace {
+
+// The dtype of every tensor in the new file.
+class Types {
+ public:
+  Types(const Checkpoint& checkpoint, const QuantizeOptions& options) : options_(options) {
+    if (options.to == DType::kInt4) spend_bits(checkpoint);
+  }
+  DType of(const ExpectedTensor& tensor, DType before) const {
+    if (tensor.shape.size() != 2 || options_.keep.contains(part_of(tensor.name))) return before;
+    return int8_.contains(tensor.name) ? DType::kInt8 : options_.to;
+  }
+
+ private:
+  // Values and outputs of attention become int8 as long as the language model keeps to its bits.
+  void spend_bits(const Checkpoint& checkpoint) {
+    int64_t weights = 0, bytes = 0;
+    for (const ExpectedTensor& tensor : checkpoint.tensors()) {
+      const std::string part = part_of(tensor.name);
+      if (tensor.shape.size() != 2 || (part != "text" && part != "head") || options_.keep.contains(part))
+        continue;
+      weights += num_elements(tensor.shape);
+      bytes += bytes_of(DType::kInt4, tensor.shape);
+    }
+    const auto most = static_cast<int64_t>(options_.bits / 8 * static_cast<double>(weights));
+    for (const std::string_view kind : {".self_attn.v_proj.weight", ".self_attn.o_proj.weight"}) {
+      for (const ExpectedTensor& tensor : checkpoint.tensors()) {
+        if (part_of(tensor.name) != "text" || !tensor.name.ends_with(kind) || options_.keep.contains("text"))
+          continue;
+        const int64_t more = bytes_of(DType::kInt8, tensor.shape) - bytes_of(DType::kInt4, tensor.shape);
+        if (bytes + more > most) continue;
+        bytes += more;
+        int8_.insert(tensor.name);
+      }
+    }
+  }
+
+  const QuantizeOptions& options_;
+  std::set<std::string> int8_;
+};
+
+class Quantizer {
+ public:
+  Quantizer(ThreadPool& threads, const Checkpoint& checkpoint, const QuantizeOptions& options)
+      : threads_(threads),
+        calibration_(options.calibration),
+        exponents_(column_exponents(threads, checkpoint, options.calibration)) {}
+
+  Tensor operator()(const Tensor& tensor, const std::string& canonical, DType dtype) const {
+    QuantizedOptions options;
+    if (const auto found = exponents_.find(canonical); found != exponents_.end())
+      options.exponents = *found->second;
+    const auto inputs = calibration_.find(canonical);
+    std::optional<Gptq> gptq;
+    if (inputs != calibration_.end()) {
+      gptq.emplace(threads_, dtype, *inputs->second, tensor.dim(1), options.exponents);
+      options.rounding = std::cref(*gptq);
+    }
+    return quantized(threads_, tensor, dtype, options);
+  }
+
+ private:
+  ThreadPool& threads_;
+  const Calibration& calibration_;
+  std::map<std::string, std::shared_ptr<const std::vector<int8_t>>> exponents_;
+};
+
+}  // namespace
+
 QuantizeReport quantize_checkpoint(ThreadPool& threads, const fs::path& source, const fs::path& out,
                                    const QuantizeOptions& options) {
   check(out, options);
   const Checkpoint checkpoint = Checkpoint::open(source);
+  const Types types(checkpoint, options);
   QuantizeReport report;
   std::vector<TensorInfo> infos;
   std::map<std::string, std::string> canonical;  // by the name in the file
@@ -60,23 +134,24 @@ QuantizeReport quantize_checkpoint(ThreadPool& threads, const fs::path& source, 
     const Tensor tensor = checkpoint.get(expected.name);
     require(!is_quantized(tensor.dtype()), ErrorCode::kUnsupported, "[{}] is quantised already: \"{}\" is {}",
             source.string(), expected.name, to_string(tensor.dtype()));
-    const bool change = expected.shape.size() == 2 && !options.keep.contains(part_of(expected.name));
     infos.push_back({layout_name(expected.name, checkpoint.config().layout),
-                     change ? options.to : tensor.dtype(), expected.shape});
+                     types.of(expected, tensor.dtype()), expected.shape});
     canonical[infos.back().name] = expected.name;
     ++report.tensors;
-    report.quantized += change ? 1 : 0;
+    report.quantized += is_quantized(infos.back().dtype) ? 1 : 0;
     report.bytes_before += static_cast<int64_t>(tensor.bytes());
     report.bytes_after += bytes_of(infos.back().dtype, expected.shape);
   }
 
+  const Quantizer quantizer(threads, checkpoint, options);
   NewFolder folder(out);
   SafetensorsWriter writer(folder.path() / "model.safetensors", infos, {{"format", "pt"}});
   int64_t done = 0;
   for (const TensorInfo& info : writer.order()) {
     require(!options.cancelled || !options.cancelled(), ErrorCode::kCancelled, "[quantize] cancelled");
-    const Tensor tensor = checkpoint.get(canonical.at(info.name));
-    const Tensor stored = is_quantized(info.dtype) ? quantized(threads, tensor, info.dtype) : tensor;
+    const std::string& name = canonical.at(info.name);
+    const Tensor tensor = checkpoint.get(name);
+    const Tensor stored = is_quantized(info.dtype) ? quantizer(tensor, name, info.dtype) : tensor;
     writer.write(std::span(stored.raw(), stored.bytes()));
     for (const SafetensorsFile& file : checkpoint.files()) file.let_go();
     done += static_cast<int64_t>(tensor.bytes());

@@ -155,9 +155,29 @@ bool computed_apart(Context& context, const MatmulRows& rows, std::span<const Ma
   return true;
 }
 
+// Shows the context's observer what goes into products.
+void observe(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products) {
+  if (!context.observer() || rows.turned || products[0].turned) return;
+  Tensor inputs = context.empty({rows.m, rows.k});
+  for (int64_t i = 0; i < rows.m; ++i) {
+    float* row = inputs.data<float>() + i * rows.k;
+    if (rows.prologue)
+      rows.prologue(i, row);
+    else
+      std::copy_n(rows.data + i * rows.k, rows.k, row);
+  }
+  std::vector<const Tensor*> weights;
+  for (const MatmulColumns& p : products) {
+    weights.push_back(p.w);
+    if (p.partner_w != nullptr) weights.push_back(p.partner_w);
+  }
+  context.observer()(weights, inputs);
+}
+
 }  // namespace
 
 void matmul(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products) {
+  if (rows.m > 0) observe(context, rows, products);
   if (rows.m == 0 || computed_apart(context, rows, products)) return;
   for (const MatmulColumns& p : products) {
     if (!is_quantized(p.w->dtype())) weight_type(*p.w);

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 #include <vector>
 
 #include "base/check.h"
@@ -144,6 +145,27 @@ void activation_multipliers(const Tensor& w, std::span<float> target) {
   const auto exponents = column_exponents(w);
   for (size_t i = 0; i < target.size(); ++i)
     if (exponents[i] != 0) target[i] = std::ldexp(target[i], -exponents[i]);
+}
+
+std::vector<float> as_f32(const Tensor& w) {
+  std::vector<float> values(static_cast<size_t>(w.numel()));
+  read_row(w, 0, w.numel(), values.data());
+  return values;
+}
+
+void add_column_squares(ThreadPool& threads, const Tensor& w, std::span<double> squares) {
+  constexpr int64_t kRows = 256;  // of a thread at once
+  const int64_t rows = w.dim(0), k = w.dim(1);
+  std::mutex adding;
+  threads.parallel_for((rows + kRows - 1) / kRows, 1, [&](int64_t part, int64_t, int) {
+    std::vector<float> row(static_cast<size_t>(k)), sums(static_cast<size_t>(k));
+    for (int64_t n = part * kRows; n < std::min(rows, (part + 1) * kRows); ++n) {
+      read_row(w, n, k, row.data());
+      for (size_t i = 0; i < row.size(); ++i) sums[i] += row[i] * row[i];
+    }
+    const std::lock_guard lock(adding);
+    for (size_t i = 0; i < sums.size(); ++i) squares[i] += sums[i];
+  });
 }
 
 void rotate_groups(std::span<float> row) {

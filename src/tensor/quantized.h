@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "vl3/tensor.h"
 
@@ -57,6 +58,10 @@ void activation_multipliers(const Tensor& w, std::span<float> target);
 // outlier. The last group is rotated in pieces of a power of two each, the longest first.
 void rotate_groups(std::span<float> row);
 void rotate_groups_back(std::span<float> row);
+
+// Dense weights f32, bf16 or f16: as f32, and squares [K] += Σ of every column's.
+std::vector<float> as_f32(const Tensor& w);
+void add_column_squares(ThreadPool& threads, const Tensor& w, std::span<double> squares);
 
 // How one group of one row is rounded.
 struct GroupCode {
