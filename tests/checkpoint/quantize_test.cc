@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "checkpoint/checkpoint_files.h"
+#include "checkpoint/column_scales.h"
 #include "support/support.h"
 #include "tensor/quantized.h"
 #include "vl3/checkpoint.h"
@@ -24,7 +25,7 @@ fs::path tiny() { return test::data_path("../../models/tiny"); }
 
 QuantizeReport quantize(const fs::path& out, DType to, std::set<std::string> keep = {}) {
   ThreadPool threads(2);
-  return quantize_checkpoint(threads, tiny(), out, {to, std::move(keep), {}, {}});
+  return quantize_checkpoint(threads, tiny(), out, {.to = to, .keep = std::move(keep)});
 }
 
 TEST(Quantize, EveryMatrixIsReadAsItWasWritten) {
@@ -34,13 +35,21 @@ TEST(Quantize, EveryMatrixIsReadAsItWasWritten) {
     const QuantizeReport report = quantize(folder.path() / "out", to);
     const Checkpoint made = Checkpoint::open(folder.path() / "out");
     ThreadPool threads(1);
+    const auto exponents = column_exponents(threads, source, {});
     int64_t quantised = 0;
     for (const ExpectedTensor& expected : source.tensors()) {
       const Tensor before = source.get(expected.name), after = made.get(expected.name);
       ASSERT_EQ(after.shape(), before.shape()) << expected.name;
       ASSERT_EQ(is_quantized(after.dtype()), expected.shape.size() == 2) << expected.name;
-      const Tensor wanted = is_quantized(after.dtype()) ? quantized(threads, before, to) : before;
-      ASSERT_EQ(after.dtype(), wanted.dtype());
+      QuantizedOptions options;
+      if (const auto found = exponents.find(expected.name); found != exponents.end())
+        options.exponents = *found->second;
+      // int4 leaves values and outputs of attention bits to be int8.
+      const bool attention = expected.name.find("v_proj") != std::string::npos ||
+                             expected.name.find("o_proj") != std::string::npos;
+      ASSERT_TRUE(after.dtype() == to || !is_quantized(after.dtype()) || attention) << expected.name;
+      const Tensor wanted =
+          is_quantized(after.dtype()) ? quantized(threads, before, after.dtype(), options) : before;
       ASSERT_EQ(std::memcmp(after.raw(), wanted.raw(), wanted.bytes()), 0) << expected.name;
       ASSERT_EQ(reinterpret_cast<uintptr_t>(after.raw()) % (is_quantized(after.dtype()) ? 64 : 2), 0u);
       quantised += is_quantized(after.dtype()) ? 1 : 0;
@@ -76,24 +85,54 @@ TEST(Quantize, RefusesAndLeavesNothingBehind) {
   expect_error([&] { quantize(out, DType::kInt8, {"eyes"}); }, ErrorCode::kInvalidArgument, {"\"eyes\""});
   ThreadPool threads(1);
   int asked = 0;
-  const QuantizeOptions cancelled{DType::kInt8, {}, {}, [&] { return ++asked == 5; }};
+  const QuantizeOptions cancelled{.to = DType::kInt8, .cancelled = [&] { return ++asked == 5; }};
   expect_error([&] { quantize_checkpoint(threads, tiny(), out, cancelled); }, ErrorCode::kCancelled,
                {"cancelled"});
-  expect_error(
-      [&] {
-        quantize_checkpoint(threads, "nothing_here", out, {DType::kInt8, {}, {}, {}});
-      },
-      ErrorCode::kNotFound, {"nothing_here"});
+  expect_error([&] { quantize_checkpoint(threads, "nothing_here", out, {.to = DType::kInt8}); },
+               ErrorCode::kNotFound, {"nothing_here"});
   EXPECT_TRUE(only(0));
   quantize(out, DType::kInt8);
   EXPECT_TRUE(only(1));
   expect_error([&] { quantize(out, DType::kInt8); }, ErrorCode::kInvalidArgument, {"is there already"});
-  expect_error(
-      [&] {
-        quantize_checkpoint(threads, out, folder.path() / "again", {DType::kInt4, {}, {}, {}});
-      },
-      ErrorCode::kUnsupported, {"is quantised already"});
+  expect_error([&] { quantize_checkpoint(threads, out, folder.path() / "again", {.to = DType::kInt4}); },
+               ErrorCode::kUnsupported, {"is quantised already"});
   EXPECT_TRUE(only(1));
+}
+
+// A file of an earlier version is refused with what to do.
+TEST(Quantize, AnEarlierVersionIsRefused) {
+  const TemporaryFolder folder;
+  quantize(folder.path() / "out", DType::kInt8);
+  const fs::path path = folder.path() / "out" / "model.safetensors";
+  std::string file = read_file(path, 1 << 24);
+  const std::string version = "\"videollama3.quantized\":\"2\"";
+  file.replace(file.find(version), version.size(), "\"videollama3.quantized\":\"1\"");
+  AtomicFile old(path);
+  old.write(file);
+  old.commit();
+  expect_error([&] { Checkpoint::open(folder.path() / "out"); }, ErrorCode::kUnsupported,
+               {"version \"1\"", "videollama3 quantize"});
+}
+
+// A language model of int4 takes no more bits than it was given, and int8 where they are enough.
+TEST(Quantize, BitsAreSpentAsFarAsTheyGo) {
+  int64_t last = -1;
+  for (const double bits : {4.0, 5.0, 16.0}) {
+    const TemporaryFolder folder;
+    ThreadPool threads(1);
+    quantize_checkpoint(threads, tiny(), folder.path() / "out", {.to = DType::kInt4, .bits = bits});
+    const Checkpoint made = Checkpoint::open(folder.path() / "out");
+    int64_t int8 = 0;
+    for (const ExpectedTensor& tensor : made.tensors()) int8 += made.get(tensor.name).dtype() == DType::kInt8;
+    EXPECT_GE(int8, last);
+    last = int8;
+    if (bits == 4.0) {
+      EXPECT_EQ(int8, 0);
+    }
+    if (bits == 16.0) {
+      EXPECT_EQ(int8, 2 * made.config().text.num_hidden_layers);
+    }
+  }
 }
 
 // What the metadata says must fit the bytes.
@@ -116,8 +155,8 @@ TEST(Quantize, BrokenFilesAreRefused) {
   with("\"int8 ", "\"int4 ");
   with("\"int8 ", "\"int9 ");
   with("\"int8 ", "\"int8x");
-  with("\"videollama3.quantized\":\"1\"", "\"videollama3.quantized\":\"2\"");
-  with("\"videollama3.quantized\":\"1\"", "\"videollama3.quantizeb\":\"1\"");
+  with("\"videollama3.quantized\":\"2\"", "\"videollama3.quantized\":\"1\"");
+  with("\"videollama3.quantized\":\"2\"", "\"videollama3.quantizeb\":\"2\"");
   with("\"dtype\":\"U8\"", "\"dtype\":\"I8\"");
   AtomicFile cut(path);
   cut.write(file.substr(0, file.size() - 1));
