@@ -20,10 +20,10 @@ class Context;
 class ForConditionalGeneration;
 class ThreadPool;
 
-// What calibration knows of the inputs x of a layer: for every group of 128 columns Σ x xᵀ.
+// What calibration knows of the inputs x of a layer: for every group of 256 columns Σ x xᵀ.
 struct InputMoments {
   int64_t k = 0, rows = 0;
-  std::vector<float> products;  // [⌈k/128⌉][128][128], symmetric; zero beyond k
+  std::vector<float> products;  // [⌈k/256⌉][256][256], symmetric; zero beyond k
 };
 // By the canonical name of the weight; layers that read the same inputs share them.
 using Calibration = std::map<std::string, std::shared_ptr<const InputMoments>>;
@@ -40,7 +40,7 @@ struct QuantizeOptions {
   DType to = DType::kInt8;  // or kInt4
   // Parts that stay as they are: "vision", "projector", "text", "head" (the head and the embedding).
   std::set<std::string> keep;
-  // int4: bits a weight that the language model may take on average. What 4 3/8 leave of them makes values
+  // int4: bits a weight that the language model may take on average. What 4 5/16 leave of them makes values
   // and outputs of attention int8, which change answers most for what they weigh.
   double bits = 4.7;
   // Columns are scaled and weights are rounded for these inputs; a layer without any is rounded to nearest,

@@ -10,7 +10,7 @@ namespace vl3 {
 namespace {
 
 constexpr size_t kSide = kQuantGroup;
-constexpr double kDamping = 0.01;    // of the mean of the diagonal, which the paper adds to it
+constexpr double kDamping = 0.05;    // of the mean of the diagonal, added to it: the paper has 0.01
 using Square = std::vector<double>;  // [kSide][kSide]
 
 // Σ x xᵀ of a group whose inputs are divided by 2^exponents and rotated.

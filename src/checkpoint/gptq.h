@@ -26,7 +26,7 @@ class Gptq {
 
  private:
   DType dtype_;
-  // [G][128][128]: row j holds in place i > j how much of the error of number j number i takes over.
+  // [G][256][256]: row j holds in place i > j how much of the error of number j number i takes over.
   std::vector<float> shares_;
 };
 

@@ -46,7 +46,7 @@ struct LinearOperand {
 //
 // Numerics: sums in f32. With Compute::kF32 so are the products. With Compute::kAuto x is rounded: to bf16
 // for bf16 weights on hardware with bf16 dot products; for int8 and int4 weights it is rotated and rounded to
-// int8, one scale for 128 numbers (tensor/quantized.h; sums of their products are exact integers). A row's
+// int8, one scale for 256 numbers (tensor/quantized.h; sums of their products are exact integers). A row's
 // result does not depend on what the other rows hold, nor on threads, to the bit; calls of up to 16 rows may
 // add in another order than longer ones.
 Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias = {},

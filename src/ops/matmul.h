@@ -44,7 +44,7 @@ struct MatmulColumns {
 };
 
 // Any number of products of the same rows, together. With Compute::kAuto rows are rounded to bf16 for bf16
-// weights where the hardware multiplies those, to int8 in groups of 128 for int8 and int4
+// weights where the hardware multiplies those, to int8 in groups of 256 for int8 and int4
 // weights. A row's result depends on nothing but the row, and on whether there are more than kFewRows.
 inline constexpr int64_t kFewRows = 16;
 void matmul(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products);

@@ -1,7 +1,7 @@
 #pragma once
 // int8 and int4 weights: how a matrix [N, K] lies in memory, in a file as in a kernel's hands.
 //
-// A row is cut along K into groups of 128 numbers, the last one of what is left, and every group is rotated
+// A row is cut along K into groups of 256 numbers, the last one of what is left, and every group is rotated
 // (rotate_groups) before it is rounded, as products rotate their activations: what stands out of a group is
 // spread over it, so that one step fits all. Rotations of both sides cancel out.
 // Reference: QuaRot (Ashkboos et al., 2024), section 3, with blocks in place of the whole width.
@@ -13,14 +13,14 @@
 //
 // Sixteen rows make a block; the last block is filled up with zero rows. A block begins with what its rows
 // say about their groups and goes on along K, sixteen rows at a time, so that a kernel has one row in each
-// lane. K is filled up to P = ⌈K/32⌉ parts of 32; G = ⌈K/128⌉. Sections begin at multiples of 64 bytes:
+// lane. K is filled up to P = ⌈K/32⌉ parts of 32; G = ⌈K/256⌉. Sections begin at multiples of 64 bytes:
 //
 //   int8: bf16 scale [G][16], then 8 P quads of u8 [16][4].
-//         w[n, k] = scale · (u - 128), u in [1, 255]: 8 1/8 bits a weight.
+//         w[n, k] = scale · (u - 128), u in [1, 255]: 8 1/16 bits a weight.
 //   int4: bf16 scale [G][16]; u8 code [P][16], a step s in its low half and a zero z in its high half; then
 //         P times u8 [4][16][4]. Byte [j][n][b] holds q of k = 4j + b in its low half and of k = 16 + 4j + b
 //         in its high half.
-//         w[n, k] = scale · s · (q - z), q in [0, 15], |s · (q - z)| ≤ 127: 4 3/8 bits a weight, which become
+//         w[n, k] = scale · s · (q - z), q in [0, 15], |s · (q - z)| ≤ 127: 4 5/16 bits a weight, which become
 //         int8 exactly.
 //
 // Kernels see zero activations where K was filled up.
@@ -37,7 +37,7 @@ namespace vl3 {
 class ThreadPool;
 
 inline constexpr int64_t kBlockRows = 16;
-inline constexpr int64_t kQuantGroup = 128;  // numbers along K that are rotated together and share a scale
+inline constexpr int64_t kQuantGroup = 256;  // numbers along K that are rotated together and share a scale
 inline constexpr int64_t kQuantPart = 32;    // of a group, which share a step and a zero in int4
 
 inline int64_t quant_groups(int64_t k) { return (k + kQuantGroup - 1) / kQuantGroup; }

@@ -97,7 +97,7 @@ TEST_P(GptqRounding, InputsThatNeverWereRoundToTheNearest) {
 
 INSTANTIATE_TEST_SUITE_P(Types, GptqRounding,
                          testing::Combine(testing::Values(DType::kInt8, DType::kInt4),
-                                          testing::Values(64, 128, 216)));
+                                          testing::Values(64, 256, 344)));
 
 }  // namespace
 }  // namespace vl3

@@ -8,7 +8,7 @@
 
 namespace {
 
-constexpr int kGroup = 128;  // numbers along K that share a scale (tensor/quantized.h)
+constexpr int kGroup = 256;  // numbers along K that share a scale (tensor/quantized.h)
 constexpr int kPart = 32;    // of a group: those of int4 weights that share a step and a zero
 
 typedef uint8_t Bytes __attribute__((vector_size(VL3_SIMD_BYTES)));

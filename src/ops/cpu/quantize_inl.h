@@ -36,7 +36,7 @@ inline F32 add_and_subtract_lanes(F32 v) {
 // kVectors vectors, a power of two: their Hadamard transform, without its factor.
 template <int kVectors>
 inline void rotate_vectors(F32 (&v)[kVectors]) {
-#pragma GCC unroll 32
+#pragma GCC unroll 64
   for (int i = 0; i < kVectors; ++i) {
     v[i] = add_and_subtract_lanes<1>(v[i]);
     v[i] = add_and_subtract_lanes<2>(v[i]);
@@ -45,7 +45,7 @@ inline void rotate_vectors(F32 (&v)[kVectors]) {
   }
 #pragma GCC unroll 6
   for (int step = 1; step < kVectors; step *= 2) {
-#pragma GCC unroll 32
+#pragma GCC unroll 64
     for (int i = 0; i < kVectors; ++i) {
       if ((i & step) != 0) continue;
       const F32 a = v[i], b = v[i | step];
@@ -55,41 +55,58 @@ inline void rotate_vectors(F32 (&v)[kVectors]) {
   }
 }
 
-// In place, of n ≤ 64 numbers that fill no group: pieces of a power of two, the longest first, each with its
-// own factor.
-inline void rotate_rest(float* x, int64_t n) {
-  float factor = 0.125f;  // 1 / √64
-  for (int64_t length = 64; n > 0; length /= 2, factor *= 1.41421356f) {
-    if (n < length) continue;
-    for (int64_t step = 1; step < length; step *= 2) {
-      for (int64_t i = 0; i < length; ++i) {
+// kLength numbers in place, a power of two.
+template <int kLength>
+inline void rotate_piece(float* x) {
+  constexpr float kFactor = kLength == 1     ? 1.0f
+                            : kLength == 2   ? 0.7071067812f
+                            : kLength == 4   ? 0.5f
+                            : kLength == 8   ? 0.3535533906f
+                            : kLength == 16  ? 0.25f
+                            : kLength == 32  ? 0.1767766953f
+                            : kLength == 64  ? 0.125f
+                            : kLength == 128 ? 0.08838834765f
+                                             : 0.0625f;
+  static_assert(kLength <= 256);
+  if constexpr (kLength >= kWidth) {
+    F32 v[kLength / kWidth];
+#pragma GCC unroll 64
+    for (int i = 0; i < kLength / kWidth; ++i) v[i] = load(x + i * kWidth);
+    rotate_vectors(v);
+#pragma GCC unroll 64
+    for (int i = 0; i < kLength / kWidth; ++i) store(x + i * kWidth, v[i] * kFactor);
+  } else {
+    for (int step = 1; step < kLength; step *= 2) {
+      for (int i = 0; i < kLength; ++i) {
         if ((i & step) != 0) continue;
         const float a = x[i], b = x[i | step];
         x[i] = a + b;
         x[i | step] = a - b;
       }
     }
-    for (int64_t i = 0; i < length; ++i) x[i] *= factor;
-    x += length;
-    n -= length;
+    for (int i = 0; i < kLength; ++i) x[i] *= kFactor;
   }
+}
+
+// n numbers in place, in pieces of powers of two up to kLength, the longest first.
+template <int kLength>
+inline void rotate_pieces(float* x, int64_t n) {
+  if (n >= kLength) {
+    rotate_piece<kLength>(x);
+    x += kLength;
+    n -= kLength;
+  }
+  if constexpr (kLength > 1) rotate_pieces<kLength / 2>(x, n);
 }
 
 // n ≤ kGroup numbers of a group, each times its multiplier → rotated, filled up with zeros to a whole group.
 inline void rotate_group(const float* x, const float* multipliers, int64_t n, float* target) {
-  constexpr int kVectors = kGroup / kWidth;
-  if (n < kGroup) {
+  if (n == kGroup) {
+    for (int i = 0; i < kGroup; i += kWidth) store(target + i, load(x + i) * load(multipliers + i));
+  } else {
     for (int64_t i = 0; i < kGroup; ++i) target[i] = i < n ? x[i] * multipliers[i] : 0.0f;
-    const int64_t half = n < kGroup / 2 ? n : kGroup / 2;
-    rotate_rest(target, half);
-    return rotate_rest(target + half, n - half);
   }
-  F32 v[kVectors];
-#pragma GCC unroll 32
-  for (int i = 0; i < kVectors; ++i) v[i] = load(x + i * kWidth) * load(multipliers + i * kWidth);
-  rotate_vectors(v);
-#pragma GCC unroll 32
-  for (int i = 0; i < kVectors; ++i) store(target + i * kWidth, v[i] * 0.08838834764f);  // 1 / √128
+  rotate_pieces<kGroup>(target, n);
 }
 
 // The largest magnitude of a group; NaN where a number is not finite.

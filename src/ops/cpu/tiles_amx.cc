@@ -14,7 +14,7 @@
 namespace {
 
 constexpr int kSide = 16;                            // rows of a register, and words of a row
-constexpr int64_t kGroupWords = 32, kPartWords = 8;  // of int8 rows: 128 and 32 numbers
+constexpr int64_t kGroupWords = 64, kPartWords = 8;  // of int8 rows: 256 and 32 numbers
 constexpr int kFewRows = 4;  // of int8, which wait for memory: AVX512_VNNI streams the weights faster
 
 enum class Words { kPairs, kQuads };
