@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/text_file.h"
 #include "base/thread_pool.h"
 #include "bench/logit_change.h"
 #include "cli.h"
@@ -21,7 +22,7 @@ constexpr uint64_t kMaxPromptBytes = 16u << 20;
 // Lines of a text file as ids.
 std::vector<std::vector<int64_t>> read_prompts(const std::string& file, const std::string& model) {
   const Tokenizer tokenizer = Tokenizer::from_pretrained(model);
-  std::istringstream lines(read_file(file, kMaxPromptBytes));
+  std::istringstream lines(read_text(file, kMaxPromptBytes));
   std::vector<std::vector<int64_t>> prompts;
   for (std::string line; std::getline(lines, line);) {
     const auto ids = tokenizer.encode(line, false);
