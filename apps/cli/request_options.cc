@@ -65,7 +65,8 @@ void RequestOptions::add_media_to(CLI::App& command) {
   command.add_option("--limit-duration", l.max_duration_s, "longest clip, seconds")
       ->capture_default_str()
       ->group(limits);
-  command.add_option("--limit-file", l.max_file_bytes, "largest picture file, bytes")
+  command
+      .add_option("--limit-file", l.max_file_bytes, "largest picture file, and data: URL of a request, bytes")
       ->capture_default_str()
       ->group(limits);
   command.add_option("--limit-allocation", l.max_allocation_bytes, "largest buffer of a decoder, bytes")

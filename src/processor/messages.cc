@@ -46,7 +46,7 @@ const std::vector<std::string_view> kClipKeys = {
 
 PartKind kind_of(const Json& part, const std::string& where) {
   const auto type = part.find("type");
-  if (type != part.end() && !is_nothing(*type)) {
+  if (type != part.end() && !says_nothing(*type)) {
     require(type->is_string(), ErrorCode::kInvalidArgument, "{} has the \"type\" {}; it should be a text",
             where, shown(*type));
     for (const Spelling& known : kTypes) {
@@ -58,7 +58,7 @@ PartKind kind_of(const Json& part, const std::string& where) {
   PartKind kind = PartKind::kNone;
   for (const Spelling& known : kTypes) {
     const auto found = part.find(known.name);
-    if (found == part.end() || is_nothing(*found)) continue;
+    if (found == part.end() || says_nothing(*found)) continue;
     require(kind == PartKind::kNone || kind == known.kind, ErrorCode::kInvalidArgument,
             "{} has no \"type\" and could be of several: {}", where, shown(part));
     kind = known.kind;
@@ -81,7 +81,7 @@ void read_detail(const Json& detail, const std::string& where, PixelOptions& opt
 
 std::string text_of(const Json& part, const std::string& where) {
   for (const auto& [key, value] : part.items()) {
-    require(key == "type" || key == "text" || is_nothing(value), ErrorCode::kInvalidArgument,
+    require(key == "type" || key == "text" || says_nothing(value), ErrorCode::kInvalidArgument,
             "{} is a text and has the key \"{}\", which it should not have", where, key);
   }
   const auto text = part.find("text");
@@ -98,11 +98,6 @@ std::string path_of_url(std::string_view url) {
 }
 
 }  // namespace
-
-bool is_nothing(const Json& value) {
-  if (value.is_string()) return value.get_ref<const std::string&>().empty();
-  return value.is_null() || (value.is_structured() && value.empty());
-}
 
 bool template_reads(const ChatTemplate& chat_template, std::string_view name) {
   const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
@@ -133,7 +128,7 @@ Json MessageReader::read_message(const Json& message, const std::string& where,
   Json result = {{"role", message["role"]}, {"content", message["content"]}};
   bool more = false;
   for (const auto& [key, value] : message.items()) {
-    if (key == "role" || key == "content" || is_nothing(value)) continue;
+    if (key == "role" || key == "content" || says_nothing(value)) continue;
     require(template_reads(template_, key), ErrorCode::kInvalidArgument,
             "[{}] has the key \"{}\", which the chat template does not read", where, key);
     result[key] = value;
@@ -168,7 +163,7 @@ Json MessageReader::read_part(const Json& part, const std::string& where, std::v
     }
     require(!(value.is_array() && value.empty() && video), ErrorCode::kInvalidArgument,
             "{} is a clip without frames", where);
-    if (is_nothing(value)) continue;
+    if (says_nothing(value)) continue;
     require(source.value == nullptr, ErrorCode::kInvalidArgument,
             "{} names its file twice: under \"{}\" and under \"{}\"", where, source.key, key);
     source = {&value, key};
@@ -190,7 +185,7 @@ MediaItem MessageReader::picture(const Source& source, Json rest, const std::str
           where, item.paths.size());
   Json areas = Json::object();
   for (const auto& [key, value] : rest.items()) {
-    if (is_nothing(value)) continue;
+    if (says_nothing(value)) continue;
     if (key == "detail") {
       read_detail(value, where, item.options);
       continue;
@@ -232,11 +227,11 @@ MediaItem MessageReader::clip(const Source& source, Json rest, const std::string
   }
   if (const auto detail = rest.find("detail"); detail != rest.end() && *detail != "low") {
     PixelOptions ignored;
-    if (!is_nothing(*detail)) read_detail(*detail, where, ignored);
+    if (!says_nothing(*detail)) read_detail(*detail, where, ignored);
     rest.erase(detail);
   }
   for (const std::string& key : item.options.merge(rest, where)) {
-    require(is_nothing(rest[key]), ErrorCode::kInvalidArgument, "{} \"{}\" is not an option of a clip{}",
+    require(says_nothing(rest[key]), ErrorCode::kInvalidArgument, "{} \"{}\" is not an option of a clip{}",
             where, key, did_you_mean(key, kClipKeys));
   }
   return item;
@@ -253,15 +248,15 @@ void MessageReader::add_source(const Json& value, const std::string& where, Json
   std::string_view found;
   for (const auto& [key, inner] : value.items()) {
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
-      if (is_nothing(inner)) continue;
+      if (says_nothing(inner)) continue;
       require(rest != nullptr, ErrorCode::kInvalidArgument,
               "{} has the key \"{}\" beside the path of a frame", where, key);
-      require(!rest->contains(key) || is_nothing((*rest)[key]), ErrorCode::kInvalidArgument,
+      require(!rest->contains(key) || says_nothing((*rest)[key]), ErrorCode::kInvalidArgument,
               "{} has \"{}\" twice: beside its file and with it", where, key);
       (*rest)[key] = inner;
       continue;
     }
-    if (is_nothing(inner)) continue;
+    if (says_nothing(inner)) continue;
     require(found.empty(), ErrorCode::kInvalidArgument,
             "{} names its file twice: under \"{}\" and under \"{}\"", where, found, key);
     if (!inner.is_string()) no_path();

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/says_nothing.h"
 #include "vl3/processor.h"
 
 namespace vl3 {
@@ -54,8 +55,5 @@ class MessageReader {
 
 // Whether a template's text has this name as a word: a variable or key that it does not name, it cannot read.
 bool template_reads(const ChatTemplate& chat_template, std::string_view name);
-
-// Whether a value says nothing: null, "", [] or {}.
-bool is_nothing(const Json& value);
 
 }  // namespace vl3

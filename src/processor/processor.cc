@@ -92,7 +92,7 @@ void show(const std::vector<size_t>& shown, Tensor& pixels, Tensor& grid_thw, Te
 // What the chat template does not read would be passed over.
 void check_template_arguments(const ProcessorRequest& request, const ChatTemplate& chat_template) {
   for (const auto& [key, value] : request.template_arguments.items()) {
-    require(is_nothing(value) || template_reads(chat_template, key), ErrorCode::kInvalidArgument,
+    require(says_nothing(value) || template_reads(chat_template, key), ErrorCode::kInvalidArgument,
             "[processor] \"{}\" is given and the chat template does not read it", key);
   }
 }

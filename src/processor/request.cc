@@ -191,7 +191,7 @@ ProcessorRequest Processor::parse_request(const Json& json, const std::string& o
       view.boolean("special_tokens_in_messages", request.special_tokens_in_messages);
   if (view.has("chat_template_kwargs"))
     request.template_arguments = view.child("chat_template_kwargs").json();
-  if (view.has("tools") && !is_nothing(json["tools"])) {
+  if (view.has("tools") && !says_nothing(json["tools"])) {
     if (request.template_arguments.is_null()) request.template_arguments = Json::object();
     require(!request.template_arguments.contains("tools"), ErrorCode::kInvalidArgument,
             "[{}] \"tools\" is given twice: beside \"chat_template_kwargs\" and in it", origin);

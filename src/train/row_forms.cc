@@ -37,7 +37,7 @@ Json from_value(const Json& turn, const std::string& origin) {
             ErrorCode::kFormat, "[{}] a turn has the key \"{}\", which is not known: {}", origin, key,
             shown(value));
   }
-  const std::string role = role_of(turn["from"], origin);
+  const std::string role = role_of(turn.value("from", Json()), origin);
   if (role != "user") return {{"role", role}, {"content", turn["value"]}};
   return {{"role", role}, {"content", Json::array({{{"type", "text"}, {"text", turn["value"]}}})}};
 }

@@ -6,11 +6,6 @@
 
 namespace vl3 {
 
-bool says_nothing(const Json& value) {
-  if (value.is_string()) return value.get_ref<const std::string&>().empty();
-  return value.is_null() || (value.is_structured() && value.empty());
-}
-
 const Json* RowKeys::take(std::string_view key) {
   read_.emplace(key);
   const Json* value = view_.find(key);

@@ -7,11 +7,9 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/says_nothing.h"
 
 namespace vl3 {
-
-// Whether a value says nothing: null, "", [] or {}. Other programs fill columns with these.
-bool says_nothing(const Json& value);
 
 class RowKeys {
  public:
