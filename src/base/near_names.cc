@@ -83,10 +83,9 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string_vi
   constexpr size_t kLongest = 64;  // no name is longer, and the distance costs the product of both lengths
   std::string_view best = our_name_of(name);
   if (std::find(known.begin(), known.end(), best) == known.end()) best = {};
-  size_t least = name.size() / 3 + 1;
+  size_t least = best.empty() && name.size() <= kLongest ? name.size() / 3 + 1 : 0;
   for (const std::string_view candidate : known) {
-    if (name.size() > kLongest || our_name_of(name) == best) break;
-    const size_t distance = edit_distance(name, candidate);
+    const size_t distance = least == 0 ? 0 : edit_distance(name, candidate);
     if (distance < least) least = distance, best = candidate;
   }
   return best.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", best);
