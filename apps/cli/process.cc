@@ -30,6 +30,7 @@ void add_process(CLI::App& app) {
     const Processor processor = Processor::from_pretrained(options->model);
     ProcessorRequest request =
         processor.parse_request(read_json_argument(options->request), options->request, {"generate"});
+    sample_as_trained(request);
     request.backend = options->backend == "pil" ? ResizeBackend::kPil : ResizeBackend::kTorchvision;
     ThreadPool threads(options->threads);
     const ProcessorOutput got = processor.process(threads, request);

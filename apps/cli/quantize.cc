@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/text_file.h"
 #include "base/thread_pool.h"
 #include "bench/logit_change.h"
 #include "cli.h"
@@ -51,7 +52,7 @@ Calibration inputs_of(Context& context, const std::string& folder,
 }
 
 std::vector<std::vector<int64_t>> read_prompts(const std::string& file, const std::string& model) {
-  return prompts_of(read_file(file, kMaxPromptBytes), file, model);
+  return prompts_of(read_text(file, kMaxPromptBytes), file, model);
 }
 
 void report_change(Context& context, const std::string& model, const std::string& out,

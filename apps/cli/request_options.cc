@@ -65,7 +65,8 @@ void RequestOptions::add_media_to(CLI::App& command) {
   command.add_option("--limit-duration", l.max_duration_s, "longest clip, seconds")
       ->capture_default_str()
       ->group(limits);
-  command.add_option("--limit-file", l.max_file_bytes, "largest picture file, bytes")
+  command
+      .add_option("--limit-file", l.max_file_bytes, "largest picture file, and data: URL of a request, bytes")
       ->capture_default_str()
       ->group(limits);
   command.add_option("--limit-allocation", l.max_allocation_bytes, "largest buffer of a decoder, bytes")
@@ -168,17 +169,22 @@ Json RequestOptions::media_settings() const {
 
 ProcessorRequest RequestOptions::make(const Engine& from, const Json& messages) const {
   ProcessorRequest request = from.processor().request_for(messages);
-  if (!request.videos.fps && !request.videos.num_frames)
-    request.videos.fps = 1.0;  // how the model was trained
-  request.videos.do_sample_frames = true;
+  sample_as_trained(request);
   apply(request);
   return request;
 }
 
 ProcessorRequest RequestOptions::parse(const Engine& from, const Json& json) const {
   ProcessorRequest request = from.processor().parse_request(json, request_file, {"generate"});
+  sample_as_trained(request);
   apply(request);
   return request;
+}
+
+void sample_as_trained(ProcessorRequest& request) {
+  if (request.sampling_told) return;
+  if (!request.videos.fps && !request.videos.num_frames) request.videos.fps = 1.0;
+  request.videos.do_sample_frames = true;
 }
 
 }  // namespace vl3::cli

@@ -40,4 +40,8 @@ struct RequestOptions {
   void apply(ProcessorRequest& request) const;
 };
 
+// Clips are looked at as the model was trained, once a second, unless the request or the checkpoint says how
+// often: by every command alike.
+void sample_as_trained(ProcessorRequest& request);
+
 }  // namespace vl3::cli

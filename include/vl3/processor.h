@@ -18,11 +18,15 @@
 
 namespace vl3 {
 
+class MemoryFile;
+
 // A picture or clip of a conversation, in the order of the prompt.
 struct MediaItem {
   bool video = false;
   std::vector<std::filesystem::path> paths;  // one; or the frames of a clip
   VideoOptions options;                      // of a clip; of a picture its PixelOptions
+  // What data: URLs hold, which paths lead to.
+  std::vector<std::shared_ptr<const MemoryFile>> held = {};
   std::string name() const;
   bool operator==(const MediaItem&) const = default;
 };
@@ -31,7 +35,8 @@ struct ProcessorRequest {
   // One list of messages per conversation: {"role", "content"}, content a string or parts {"type": "text",
   // "text"},
   // {"type": "image", "image": path}, {"type": "video", "video": path or list of paths, and "fps",
-  // "num_frames", "max_frames", "start_time", "end_time", … of this clip}.
+  // "num_frames", "max_frames", "start_time", "end_time", … of this clip}; or these parts as other programs
+  // write them (docs/tools.md). What is unknown in them is refused.
   std::vector<Json> conversations;
   PixelOptions images;
   VideoOptions videos;
@@ -46,6 +51,8 @@ struct ProcessorRequest {
   // Labels for training: what assistants say and the token that ends it. Each answer is tokenised by itself,
   // as it will be when a model makes it.
   bool with_labels = false;
+  // It says how many frames of clips are looked at: "fps", "num_frames" or "do_sample_frames".
+  bool sampling_told = false;
 };
 
 struct ProcessorOutput {
@@ -81,8 +88,9 @@ class Processor {
 
   // {"conversations": [[message…]…], "images": {…}, "videos": {…}} with options under the reference's names
   // ("images_kwargs" and "videos_kwargs" mean the same), and beside them "padding", "padding_side",
-  // "add_generation_prompt", "special_tokens_in_messages", "chat_template_kwargs". Keys in `others` are left
-  // to the caller; any other is refused.
+  // "add_generation_prompt", "special_tokens_in_messages", "chat_template_kwargs", "tools". "messages" and
+  // "conversation" are other names of "conversations"; a list of messages is one conversation, and may stand
+  // alone in place of the object. Keys in `others` are left to the caller; any other is refused.
   ProcessorRequest parse_request(const Json& request, const std::string& origin,
                                  const std::vector<std::string>& others = {}) const;
   // A request with this checkpoint's options for one conversation.
@@ -104,8 +112,10 @@ class Processor {
             VideoProcessor videos);
   std::vector<std::pair<size_t, size_t>> answers_of(const ProcessorRequest& request,
                                                     const Json& messages) const;
+  ProcessorOutput process_named(ThreadPool& threads, const ProcessorRequest& request,
+                                const MediaLimits& limits, const ProcessHooks& hooks,
+                                std::vector<MediaItem>& all) const;
   MediaPlan plan_of(const ProcessorRequest& request, const MediaItem& item, const MediaLimits& limits) const;
-  std::vector<MediaItem> media_of(const ProcessorRequest& request, const Json& messages) const;
 
   Tokenizer tokenizer_;
   ChatTemplate template_;

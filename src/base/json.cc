@@ -1,8 +1,11 @@
 #include "base/json.h"
 
+#include "base/text_file.h"
+
 namespace vl3 {
 
-Json parse_json(std::string_view text, std::string_view origin) {
+Json parse_json(std::string_view whole, std::string_view origin) {
+  const std::string_view text = without_bom(whole, origin);
   try {
     bool too_deep = false;
     Json value = Json::parse(text.begin(), text.end(), [&](int depth, Json::parse_event_t, Json&) {

@@ -15,8 +15,8 @@ namespace vl3 {
 
 inline constexpr int kMaxJsonDepth = 64;
 
-// Parses text. origin (a file name, "request", …) begins every error: kFormat for bad syntax, with the byte
-// where it broke.
+// Parses text, with a byte order mark or without. origin (a file name, "request", …) begins every error:
+// kFormat for bad syntax, with the byte where it broke, and for text that is not UTF-8.
 Json parse_json(std::string_view text, std::string_view origin);
 
 // A value as the error messages show it: its JSON text, cut after 80 characters.

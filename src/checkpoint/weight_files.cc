@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/text_file.h"
 #include "checkpoint/foreign_files.h"
 
 namespace vl3 {
@@ -29,7 +30,7 @@ WeightFiles read_index(const fs::path& path) {
   WeightFiles result{path, {}, {}};
   nlohmann::json index;  // not ordered: weight maps are long, and ordered objects look keys up one by one
   try {
-    index = nlohmann::json::parse(read_file(path, kMaxIndexBytes));
+    index = nlohmann::json::parse(read_text(path, kMaxIndexBytes));
   } catch (const nlohmann::json::parse_error& error) {
     fail(ErrorCode::kFormat, "[{}] is not valid JSON: {}", origin, error.what());
   }

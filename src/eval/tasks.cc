@@ -6,6 +6,8 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/near_names.h"
+#include "base/text_file.h"
 
 namespace vl3::eval {
 namespace {
@@ -43,22 +45,54 @@ std::string resolved(const Json& path, const JsonView& row, const char* key, con
   return whole.string();
 }
 
+constexpr std::string_view kClipOptions[] = {"start_time", "end_time",   "fps",
+                                             "num_frames", "min_frames", "max_frames"};
+const std::vector<std::string_view> kKeys = {
+    "id",  "question",   "task",       "image",      "images", "video", "videos",    "start_time", "end_time",
+    "fps", "num_frames", "min_frames", "max_frames", "answer", "score", "tolerance", "mentions"};
+// What would be a part of the prompt, were it asked that way.
+const std::vector<std::string_view> kNotAsked = {"system",      "tools",   "messages",    "conversations",
+                                                 "instruction", "history", "conversation"};
+
+// Rows of benchmarks say much that is not asked, and may; but not what would change the question.
+void refuse_misread(const JsonView& row) {
+  for (const auto& [key, value] : row.json().items()) {
+    const bool known = std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
+    if (known || value.is_null()) continue;
+    require(std::find(kNotAsked.begin(), kNotAsked.end(), key) == kNotAsked.end(), ErrorCode::kFormat,
+            "[{}] has the key \"{}\", which is not asked: \"question\" is the whole prompt", row.origin(),
+            key);
+    const std::string stem = key.substr(0, key.find_last_not_of("_0123456789") + 1);  // of image_1
+    for (const std::string_view meant : kKeys) {
+      const bool near = our_name_of(key) == meant || stem == meant ||
+                        (key.size() >= 4 && key.size() < 64 && edit_distance(key, meant) == 1);
+      require(!near, ErrorCode::kFormat, "[{}] has the key \"{}\", which is not known; did you mean \"{}\"?",
+              row.origin(), key, meant);
+    }
+  }
+}
+
 // A path or a list of them; of clips, a list in the list holds the frames of one.
-void add_media(const JsonView& row, const char* kind, const fs::path& folder, Sample& sample) {
-  const Json* value = row.find(kind);
-  if (value == nullptr) return;
+void add_media(const JsonView& row, const std::string& kind, const fs::path& folder, Sample& sample) {
+  const bool one = row.has(kind), many = row.has(kind + "s");
+  require(!one || !many, ErrorCode::kFormat, "[{}] has both \"{}\" and \"{}s\"", row.origin(), kind, kind);
+  if (!one && !many) return;
+  const Json* value = row.find(one ? kind : kind + "s");
   sample.media[kind] = *value;
   for (const Json& item : value->is_array() ? *value : Json::array({*value})) {
     Json part = {{"type", kind}};
-    if (item.is_array() && std::string_view(kind) == "video") {
+    if (item.is_array() && kind == "video") {
       part[kind] = Json::array();
-      for (const Json& frame : item) part[kind].push_back(resolved(frame, row, kind, folder));
+      for (const Json& frame : item) part[kind].push_back(resolved(frame, row, kind.c_str(), folder));
     } else {
-      part[kind] = resolved(item, row, kind, folder);
+      part[kind] = resolved(item, row, kind.c_str(), folder);
     }
-    for (const char* key : {"start_time", "end_time"}) {
-      if (std::string_view(kind) != "video" || !row.has(key)) continue;
-      part[key] = sample.media[key] = row.number(key, 0);
+    for (const std::string_view key : kClipOptions) {
+      if (kind != "video" || !row.has(key)) continue;
+      if (key.ends_with("_frames"))
+        part[std::string(key)] = sample.media[std::string(key)] = row.integer(key, 0, 0, 1 << 24);
+      else
+        part[std::string(key)] = sample.media[std::string(key)] = row.number(key, 0);
     }
     sample.message["content"].push_back(std::move(part));
   }
@@ -81,6 +115,7 @@ Expected expected_of(const JsonView& row) {
 }
 
 Sample sample_of(const JsonView& row, const std::string& set, const fs::path& folder) {
+  refuse_misread(row);
   Sample sample;
   sample.set = set;
   sample.origin = row.origin();
@@ -92,6 +127,10 @@ Sample sample_of(const JsonView& row, const std::string& set, const fs::path& fo
   sample.message = {{"role", "user"}, {"content", Json::array()}};
   add_media(row, "image", folder, sample);
   add_media(row, "video", folder, sample);
+  for (const std::string_view key : kClipOptions) {
+    require(!row.has(key) || sample.media.contains("video"), ErrorCode::kFormat,
+            "[{}] has \"{}\" and no clip", row.origin(), key);
+  }
   sample.message["content"].push_back({{"type", "text"}, {"text", sample.question}});
   sample.expected = expected_of(row);
   if (row.has("answer")) sample.answer = *row.find("answer");
@@ -102,7 +141,7 @@ Sample sample_of(const JsonView& row, const std::string& set, const fs::path& fo
 
 std::vector<Sample> read_tasks(const fs::path& path) {
   const fs::path file = fs::is_directory(path) ? path / "tasks.jsonl" : path;
-  const std::string text = read_file(file, kMaxFileBytes);
+  const std::string text = read_text(file, kMaxFileBytes);
   const fs::path folder = fs::absolute(file).lexically_normal().parent_path();
   const std::string set =
       file.filename() == "tasks.jsonl" ? folder.filename().string() : file.stem().string();

@@ -1,9 +1,7 @@
-#include <algorithm>
-#include <numeric>
-
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/near_names.h"
 #include "generate/settings_table.h"
 #include "vl3/generation.h"
 
@@ -13,25 +11,11 @@ namespace {
 constexpr int64_t kDefaultNewTokens = 20;  // the reference's
 constexpr uint64_t kMaxConfigBytes = 1 << 20;
 
-// Insertions, deletions and replacements that make one name of the other.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 std::string_view nearest_name(std::string_view name) {
   std::string_view best;
   size_t least = SIZE_MAX;
   for (const SettingRow& row : setting_rows()) {
+    if (our_name_of(name) == row.name) return row.name;
     const size_t distance = edit_distance(name, row.name);
     if (distance < least) least = distance, best = row.name;
   }

@@ -173,7 +173,10 @@ ImageFeatures process_pictures(ThreadPool& threads, const PixelOptions& options,
   std::vector<int64_t> grids;
   int64_t patches = 0;
   for (const PictureInput& input : inputs) {
-    const Size size = size_for_patches(input.size, options, options.longest_edge);
+    PixelOptions alone = options;
+    if (input.shortest_edge > 0) alone.shortest_edge = input.shortest_edge;
+    if (input.longest_edge > 0) alone.longest_edge = input.longest_edge;
+    const Size size = size_for_patches(input.size, alone, alone.longest_edge);
     pictures.push_back({input, size, patches});
     grids.insert(grids.end(), {1, size.height / p, size.width / p});
     patches += (size.height / p) * (size.width / p);

@@ -17,6 +17,7 @@ struct PictureInput {
   Size size;
   const Image* picture;  // that is there already, and outlives the input; otherwise:
   std::function<void(Image*, const RowsReady&)> decode = nullptr;  // asked for once, by any thread
+  int64_t shortest_edge = 0, longest_edge = 0;  // areas of this picture alone; 0: those of the options
 };
 
 PictureInput picture_input(const Image& picture);

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/memory_file.h"
 #include "base/thread_pool.h"
 #include "processor/config_files.h"
+#include "processor/messages.h"
 #include "processor/open_clip.h"
 #include "processor/process_pictures.h"
 #include "processor/prompt.h"
@@ -87,6 +89,43 @@ void show(const std::vector<size_t>& shown, Tensor& pixels, Tensor& grid_thw, Te
   merge_sizes = repeat_rows(merge_sizes, one, shown);
 }
 
+// What the chat template does not read would be passed over.
+void check_template_arguments(const ProcessorRequest& request, const ChatTemplate& chat_template) {
+  for (const auto& [key, value] : request.template_arguments.items()) {
+    require(says_nothing(value) || template_reads(chat_template, key), ErrorCode::kInvalidArgument,
+            "[processor] \"{}\" is given and the chat template does not read it", key);
+  }
+}
+
+// The message with the path of a file in memory, "[path]" or in other words, as the file's name.
+std::string with_name(std::string message, const MemoryFile& file) {
+  const std::string path = file.path().string();
+  for (size_t at = message.find(path); at != std::string::npos; at = message.find(path, at)) {
+    const size_t end = at + path.size();
+    const bool longer = end < message.size() && message[end] >= '0' && message[end] <= '9';
+    const bool bracketed = at > 0 && message[at - 1] == '[' && end < message.size() && message[end] == ']';
+    if (longer)
+      at = end;
+    else
+      message.replace(bracketed ? at - 1 : at, path.size() + (bracketed ? 2 : 0), file.name());
+  }
+  return message;
+}
+
+// Errors of media that are not in files name them as their messages do.
+template <class Body>
+auto with_names(const std::vector<MediaItem>& items, const Body& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    std::string message = error.what();
+    for (const MediaItem& item : items) {
+      for (const auto& file : item.held) message = with_name(std::move(message), *file);
+    }
+    throw Error(error.code(), message);
+  }
+}
+
 }  // namespace
 
 Processor::Processor(Tokenizer tokenizer, ChatTemplate chat_template, ImageProcessorFast images,
@@ -122,18 +161,36 @@ std::vector<int64_t> Processor::encode_text(const std::string& text, bool parse_
 
 ProcessorOutput Processor::process(ThreadPool& threads, const ProcessorRequest& request,
                                    const MediaLimits& limits, const ProcessHooks& hooks) const {
+  std::vector<MediaItem> all;
+  return with_names(all, [&] { return process_named(threads, request, limits, hooks, all); });
+}
+
+// all: media of the request, as soon as they are known.
+ProcessorOutput Processor::process_named(ThreadPool& threads, const ProcessorRequest& request,
+                                         const MediaLimits& limits, const ProcessHooks& hooks,
+                                         std::vector<MediaItem>& all) const {
   require(!request.conversations.empty(), ErrorCode::kInvalidArgument, "[processor] no conversations");
+  check_template_arguments(request, template_);
   ProcessorOutput out;
   DistinctMedia pictures, clips;
+  std::vector<Json> conversations;
   std::vector<std::pair<size_t, size_t>> counts;  // of each conversation: pictures, clips
+  MessageReader reader(request, limits, template_);
   for (const Json& messages : request.conversations) {
     const size_t pictures_before = pictures.shown.size(), clips_before = clips.shown.size();
-    for (const MediaItem& item : media_of(request, messages)) (item.video ? clips : pictures).add(item);
+    MessageReader::Conversation read = reader.read(messages);
+    for (const MediaItem& item : read.media) (item.video ? clips : pictures).add(item);
+    all.insert(all.end(), read.media.begin(), read.media.end());
     counts.emplace_back(pictures.shown.size() - pictures_before, clips.shown.size() - clips_before);
+    conversations.push_back(std::move(read.messages));
   }
   if (!pictures.items.empty()) {
     std::vector<PictureInput> inputs;
-    for (const MediaItem& item : pictures.items) inputs.push_back(picture_input(item.paths[0], limits));
+    for (const MediaItem& item : pictures.items) {
+      inputs.push_back(picture_input(item.paths[0], limits));
+      inputs.back().shortest_edge = item.options.shortest_edge;
+      inputs.back().longest_edge = item.options.longest_edge;
+    }
     out.images = process_pictures(threads, request.images, request.backend, inputs, hooks.cancelled);
     if (pictures.items.size() < pictures.shown.size())
       show(pictures.shown, out.images.pixel_values, out.images.image_grid_thw, out.images.image_merge_sizes);
@@ -171,10 +228,10 @@ ProcessorOutput Processor::process(ThreadPool& threads, const ProcessorRequest& 
       const ClipReport& report = out.videos.clips[clip];
       placeholders.videos.push_back(clip_text(report.frames.timestamps, report.kept, video_token_));
     }
-    const auto pieces = template_.render_pieces(request.conversations[c], request.add_generation_prompt,
-                                                request.template_arguments);
+    const auto pieces =
+        template_.render_pieces(conversations[c], request.add_generation_prompt, request.template_arguments);
     const auto answers =
-        request.with_labels ? answers_of(request, request.conversations[c]) : std::vector<TextRange>();
+        request.with_labels ? answers_of(request, conversations[c]) : std::vector<TextRange>();
     ExpandedPrompt prompt =
         expand_prompt(tokenizer_, pieces, placeholders, request.special_tokens_in_messages, answers);
     out.ids.push_back(std::move(prompt.ids));
@@ -228,24 +285,30 @@ MediaPlan Processor::plan_of(const ProcessorRequest& request, const MediaItem& i
     plan.height = info.height;
     plan.width = info.width;
     plan.patches =
-        ImageProcessor(request.images, request.backend).get_number_of_image_patches(info.height, info.width);
+        ImageProcessor(item.options, request.backend).get_number_of_image_patches(info.height, info.width);
     plan.tokens = plan.min_tokens = plan.patches / (request.images.merge_size * request.images.merge_size);
   }
   return plan;
 }
 
 std::vector<MediaPlan> Processor::plan(const ProcessorRequest& request, const MediaLimits& limits) const {
+  check_template_arguments(request, template_);
   DistinctMedia media;
   std::vector<MediaPlan> distinct, plans;
-  for (size_t c = 0; c < request.conversations.size(); ++c) {
-    for (const MediaItem& item : media_of(request, request.conversations[c])) {
-      media.add(item);
-      if (distinct.size() < media.items.size()) distinct.push_back(plan_of(request, item, limits));
-      plans.push_back(distinct[media.shown.back()]);
-      plans.back().conversation = c;
+  std::vector<MediaItem> all;
+  MessageReader reader(request, limits, template_);
+  return with_names(all, [&] {
+    for (size_t c = 0; c < request.conversations.size(); ++c) {
+      all = reader.read(request.conversations[c]).media;
+      for (const MediaItem& item : all) {
+        media.add(item);
+        if (distinct.size() < media.items.size()) distinct.push_back(plan_of(request, item, limits));
+        plans.push_back(distinct[media.shown.back()]);
+        plans.back().conversation = c;
+      }
     }
-  }
-  return plans;
+    return plans;
+  });
 }
 
 }  // namespace vl3

@@ -3,42 +3,22 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/memory_file.h"
+#include "base/near_names.h"
+#include "processor/messages.h"
 #include "vl3/processor.h"
 
 namespace vl3 {
 namespace {
 
-// The path a part names: "image": path, or as other programs write it {"url": path}.
-std::string path_of(const Json& value, const std::string& where) {
-  const Json* text = &value;
-  for (const char* key : {"path", "url"}) {
-    if (text->is_object() && text->contains(key)) text = &(*text)[key];
-  }
-  require(text->is_string(), ErrorCode::kInvalidArgument, "{} should be the path of a file, not {}", where,
-          shown(value));
-  std::string path = text->get<std::string>();
-  if (path.starts_with("file://")) path.erase(0, 7);
-  require(path.find("://") == std::string::npos && !path.starts_with("data:"), ErrorCode::kUnsupported,
-          "{} is an address; only files can be read: {}", where, shown(value));
-  return path;
-}
-
-// The value under which a part names its medium; null where it is none of this kind.
-const Json* medium(const Json& part, const char* kind) {
-  const std::string type =
-      part.contains("type") && part["type"].is_string() ? part["type"].get<std::string>() : "";
-  const std::string with_url = std::string(kind) + "_url";
-  if (type == "text") return nullptr;
-  if (!type.empty() && type != kind && type != with_url) return nullptr;
-  for (const std::string& key : {std::string(kind), with_url, std::string("path"), std::string("url")}) {
-    if (part.contains(key) && !part[key].is_null()) return &part[key];
-  }
-  return nullptr;
-}
-
 void refuse_unknown(const std::vector<std::string>& keys, const std::string& origin) {
-  require(keys.empty(), ErrorCode::kInvalidArgument, "[{}] \"{}\" is not an option", origin,
-          keys.empty() ? "" : keys[0]);
+  require(keys.empty(), ErrorCode::kInvalidArgument, "[{}] \"{}\" is not an option{}", origin,
+          keys.empty() ? "" : keys[0],
+          keys.empty()
+              ? ""
+              : did_you_mean(keys[0], {"fps", "num_frames", "min_frames", "max_frames", "start_time",
+                                       "end_time", "do_sample_frames", "use_token_compression", "size",
+                                       "min_pixels", "max_pixels", "shortest_edge", "longest_edge"}));
 }
 
 template <size_t n>
@@ -81,11 +61,28 @@ void read_padding(const JsonView& from, ProcessorRequest& request) {
   }
 }
 
+// What to say of a key that stands where it should not: where it belongs, or what was meant.
+std::string hint(const std::string& key) {
+  constexpr std::string_view kOfGeneration[] = {
+      "max_new_tokens", "max_length", "do_sample",    "temperature",        "top_p",
+      "top_k",          "num_beams",  "stop_strings", "repetition_penalty", "num_return_sequences",
+      "seed",           "min_p",      "eos_token_id"};
+  const std::string_view ours = our_name_of(key), name = ours.empty() ? std::string_view(key) : ours;
+  if (is_one_of(name, kOfGeneration))
+    return fmt::format(": it is a setting of generation; write \"generate\": {{\"{}\": …}}", name);
+  return did_you_mean(key, {"conversations", "messages", "images", "videos", "generate", "padding",
+                            "padding_side", "add_generation_prompt", "chat_template_kwargs", "fps",
+                            "num_frames", "max_frames", "start_time", "end_time", "max_pixels", "tools"});
+}
+
 // Options that stand beside "images" and "videos" go to whichever of them has such an option, as in the
 // reference.
 void read_options_beside(const Json& json, const std::string& origin, const std::vector<std::string>& others,
                          ProcessorRequest& request) {
   constexpr std::string_view kKnown[] = {"conversations",
+                                         "conversation",
+                                         "messages",
+                                         "tools",
                                          "images",
                                          "images_kwargs",
                                          "videos",
@@ -112,55 +109,40 @@ void read_options_beside(const Json& json, const std::string& origin, const std:
   const std::vector<std::string> not_videos = request.videos.merge(beside, origin);
   for (const std::string& key : not_images) {
     require(std::find(not_videos.begin(), not_videos.end(), key) == not_videos.end(),
-            ErrorCode::kInvalidArgument, "[{}] \"{}\" is not a part of a request, nor an option", origin,
-            key);
+            ErrorCode::kInvalidArgument, "[{}] \"{}\" is not a part of a request, nor an option{}", origin,
+            key, hint(key));
   }
+}
+
+// The conversations of a request, under whichever name.
+const Json& conversations_of(const JsonView& view) {
+  const Json* found = nullptr;
+  for (const char* key : {"conversations", "messages", "conversation"}) {
+    if (!view.has(key)) continue;
+    require(found == nullptr, ErrorCode::kInvalidArgument,
+            "[{}] has its messages twice: \"{}\" is beside another name for them", view.origin(), key);
+    found = view.find(key);
+  }
+  require(found != nullptr && found->is_array() && !found->empty(), ErrorCode::kInvalidArgument,
+          "[{}] \"conversations\" should be a list of at least one conversation", view.origin());
+  return *found;
+}
+
+bool tells_sampling(const JsonView& view) {
+  for (const char* key : {"fps", "num_frames", "do_sample_frames"}) {
+    if (view.has(key)) return true;
+  }
+  return false;
 }
 
 }  // namespace
 
 std::string MediaItem::name() const {
-  return paths.size() == 1 ? paths[0].string()
-                           : fmt::format("{} (and {} more)", paths[0].string(), paths.size() - 1);
-}
-
-std::vector<MediaItem> Processor::media_of(const ProcessorRequest& request, const Json& messages) const {
-  std::vector<MediaItem> items;
-  require(messages.is_array(), ErrorCode::kInvalidArgument, "[messages] should be a list, not {}",
-          shown(messages));
-  for (size_t m = 0; m < messages.size(); ++m) {
-    const Json& message = messages[m];
-    require(message.is_object() && message.contains("role") && message.contains("content"),
-            ErrorCode::kInvalidArgument,
-            "[messages[{}]] should be an object with \"role\" and \"content\", not {}", m, shown(message));
-    if (!message["content"].is_array()) continue;
-    for (size_t p = 0; p < message["content"].size(); ++p) {
-      const Json& part = message["content"][p];
-      if (!part.is_object()) continue;
-      const std::string where = fmt::format("[messages[{}].content[{}]]", m, p);
-      if (const Json* image = medium(part, "image")) {
-        items.push_back({false, {path_of(*image, where)}, {}});
-      } else if (const Json* video = medium(part, "video")) {
-        MediaItem item{true, {}, request.videos};
-        if (video->is_array()) {
-          for (const Json& frame : *video) item.paths.emplace_back(path_of(frame, where));
-          require(!item.paths.empty(), ErrorCode::kInvalidArgument, "{} is a clip without frames", where);
-        } else {
-          item.paths.emplace_back(path_of(*video, where));
-        }
-        Json options = part;
-        for (const char* key : {"type", "video", "video_url", "path", "url"}) options.erase(key);
-        refuse_unknown(item.options.merge(options, where), where);
-        items.push_back(std::move(item));
-      } else {
-        const std::string type =
-            part.contains("type") && part["type"].is_string() ? part["type"].get<std::string>() : "";
-        require(type != "image" && type != "video", ErrorCode::kInvalidArgument, "{} names no file: {}",
-                where, shown(part));
-      }
-    }
+  std::string first = paths[0].string();
+  for (const auto& file : held) {
+    if (file->path() == paths[0]) first = file->name();
   }
-  return items;
+  return paths.size() == 1 ? first : fmt::format("{} (and {} more)", first, paths.size() - 1);
 }
 
 ProcessorRequest Processor::request_for(Json messages) const {
@@ -173,15 +155,18 @@ ProcessorRequest Processor::request_for(Json messages) const {
 
 ProcessorRequest Processor::parse_request(const Json& json, const std::string& origin,
                                           const std::vector<std::string>& others) const {
+  if (json.is_array() && !json.empty()) return parse_request({{"conversations", json}}, origin, others);
+  require(json.is_object(), ErrorCode::kInvalidArgument,
+          "[{}] should be a JSON object, or a list of messages, not {}", origin, shown(json));
   const JsonView view(json, origin);
   ProcessorRequest request;
   request.images = images_.options();
   request.videos = videos_.options();
-  const Json* conversations = view.find("conversations");
-  require(conversations != nullptr && conversations->is_array() && !conversations->empty(),
-          ErrorCode::kInvalidArgument, "[{}] \"conversations\" should be a list of at least one conversation",
-          origin);
-  for (const Json& messages : *conversations) request.conversations.push_back(messages);
+  const Json& conversations = conversations_of(view);
+  if (conversations[0].is_object())
+    request.conversations.push_back(conversations);
+  else
+    for (const Json& messages : conversations) request.conversations.push_back(messages);
   for (const char* key : {"images", "images_kwargs"}) {
     if (view.has(key))
       refuse_unknown(request.images.merge(json[key], origin + ": " + key), origin + ": " + key);
@@ -189,7 +174,9 @@ ProcessorRequest Processor::parse_request(const Json& json, const std::string& o
   for (const char* key : {"videos", "videos_kwargs"}) {
     if (view.has(key))
       refuse_unknown(request.videos.merge(json[key], origin + ": " + key), origin + ": " + key);
+    request.sampling_told = request.sampling_told || (view.has(key) && tells_sampling(view.child(key)));
   }
+  request.sampling_told = request.sampling_told || tells_sampling(view);
   read_padding(view, request);
   for (const char* key : {"text", "text_kwargs"}) {
     if (!view.has(key)) continue;
@@ -204,6 +191,12 @@ ProcessorRequest Processor::parse_request(const Json& json, const std::string& o
       view.boolean("special_tokens_in_messages", request.special_tokens_in_messages);
   if (view.has("chat_template_kwargs"))
     request.template_arguments = view.child("chat_template_kwargs").json();
+  if (view.has("tools") && !says_nothing(json["tools"])) {
+    if (request.template_arguments.is_null()) request.template_arguments = Json::object();
+    require(!request.template_arguments.contains("tools"), ErrorCode::kInvalidArgument,
+            "[{}] \"tools\" is given twice: beside \"chat_template_kwargs\" and in it", origin);
+    request.template_arguments["tools"] = json["tools"];
+  }
   read_options_beside(json, origin, others, request);
   return request;
 }

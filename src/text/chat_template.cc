@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text_file.h"
 #include "text/jinja_interpreter.h"
 
 namespace vl3 {
@@ -12,7 +13,7 @@ constexpr uint64_t kMaxFileBytes = 16u << 20;
 
 std::optional<std::string> read_optional(const fs::path& path) {
   if (!fs::exists(path)) return std::nullopt;
-  return read_file(resolve_link_stub(path), kMaxFileBytes);
+  return read_text(resolve_link_stub(path), kMaxFileBytes);
 }
 
 // The "chat_template" of a JSON file: a text, or a list of named ones with a default.

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text_file.h"
 #include "text/unicode.h"
 
 namespace vl3 {
@@ -116,7 +117,7 @@ Bpe::Merge find_merge(const Vocabulary& vocabulary, std::string_view left, std::
 
 void load_vocabulary_files(const fs::path& vocab, const fs::path& merges, TokenizerSpec& spec) {
   spec.origin = vocab.string();
-  const std::string text = read_file(resolve_link_stub(vocab), kMaxTokenizerBytes);
+  const std::string text = read_text(resolve_link_stub(vocab), kMaxTokenizerBytes);
   simdjson::dom::parser parser;
   simdjson::dom::element document;
   const auto error = parser.parse(text).get(document);
@@ -133,7 +134,7 @@ void load_vocabulary_files(const fs::path& vocab, const fs::path& merges, Tokeni
     spec.vocabulary.add(field.key, id, spec.origin);
   }
 
-  const std::string lines = read_file(resolve_link_stub(merges), kMaxTokenizerBytes);
+  const std::string lines = read_text(resolve_link_stub(merges), kMaxTokenizerBytes);
   require(is_utf8(lines), ErrorCode::kFormat, "[{}] is not UTF-8", merges.string());
   std::string_view rest = lines;
   for (size_t number = 1; !rest.empty(); ++number) {

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/text_file.h"
 #include "text/tokenizer_files.h"
 
 namespace vl3 {
@@ -232,7 +233,7 @@ void read_added_tokens(const Reader& in, dom::object root, TokenizerSpec& spec) 
 
 void load_tokenizer_json(const std::filesystem::path& path, TokenizerSpec& spec) {
   const Reader in(path.string());
-  const std::string text = read_file(resolve_link_stub(path), kMaxTokenizerBytes);
+  const std::string text = read_text(resolve_link_stub(path), kMaxTokenizerBytes);
   dom::parser parser;
   dom::element document;
   const auto error = parser.parse(text).get(document);

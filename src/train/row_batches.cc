@@ -30,7 +30,10 @@ class Quarantine {
     std::error_code ignored;  // writing tells
     std::filesystem::create_directories(file_.parent_path(), ignored);
     AtomicFile file(file_);
-    for (const auto& [origin, why] : rows_) file.write(Json({{"row", origin}, {"why", why}}).dump() + "\n");
+    for (const auto& [origin, why] : rows_) {  // names of files and cut values need not be UTF-8
+      const Json line = {{"row", origin}, {"why", why}};
+      file.write(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+    }
     file.commit();
     if (hooks_.note) {
       hooks_.note(fmt::format("{} rows are left out and listed in {}; the first: {}", rows_.size(),

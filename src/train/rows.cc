@@ -1,11 +1,12 @@
 #include "train/rows.h"
 
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 
-#include "base/check.h"
-#include "base/file.h"
-#include "base/json.h"
+#include "base/text_file.h"
+#include "train/row_forms.h"
+#include "train/row_media.h"
 
 namespace vl3 {
 namespace {
@@ -14,104 +15,39 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxFileBytes = uint64_t{4} << 30;
 
-std::string resolved(const std::string& path, const fs::path& media) {
-  return fs::path(path).is_absolute() ? path : (media / path).string();
+// Keys that say something of a row and nothing to the model.
+const std::vector<std::string_view> kMetadata = {
+    "id",         "idx",         "index",         "uid",       "uuid",   "sample_id", "row_id",   "source",
+    "dataset",    "data_source", "dataset_name",  "subset",    "split",  "origin",    "category", "task",
+    "task_type",  "question_id", "question_type", "type",      "topic",  "domain",    "tag",      "tags",
+    "language",   "lang",        "license",       "model",     "score",  "scores",    "quality",  "rating",
+    "difficulty", "metadata",    "meta",          "meta_info", "author", "version",   "comment",  "note",
+    "notes",      "num_turns",   "date",          "num_tokens"};
+// Those that say something of its pictures or clips, where it has some: they cannot stand for one.
+const std::vector<std::string_view> kMediaMetadata = {
+    "width",      "height",     "width_list", "height_list", "image_id", "video_id",
+    "image_size", "resolution", "num_images", "image_count", "modality"};
+const std::vector<std::string_view> kKnown = {
+    "conversations", "messages", "image",    "images",     "video",      "videos",     "system",
+    "tools",         "history",  "fps",      "start_time", "end_time",   "num_frames", "min_frames",
+    "max_frames",    "output",   "response", "query",      "instruction"};
+
+// Options for all clips of a row.
+Json clip_options_of(RowKeys& row) {
+  Json options = Json::object();
+  for (const char* key : {"start_time", "end_time", "fps"}) {
+    if (row.take(key) != nullptr) options[key] = row.view().number(key, 0);
+  }
+  for (const char* key : {"num_frames", "min_frames", "max_frames"}) {
+    if (row.take(key) != nullptr) options[key] = row.view().integer(key, 0, 0, 1 << 24);
+  }
+  return options;
 }
 
-// "image" or "video" of a row as parts of a message.
-std::vector<Json> media_parts(const JsonView& row, const char* kind, const fs::path& media) {
-  std::vector<Json> parts;
-  const Json* value = row.find(kind);
-  if (value == nullptr) return parts;
-  for (const Json& item : value->is_array() ? *value : Json::array({*value})) {
-    Json path;
-    if (item.is_string()) {
-      path = resolved(item.get<std::string>(), media);
-    } else if (item.is_array() && std::string_view(kind) == "video") {
-      path = Json::array();
-      for (const Json& frame : item) {
-        require(frame.is_string(), ErrorCode::kFormat, "[{}] \"video\" has a frame {}, not a path",
-                row.origin(), shown(frame));
-        path.push_back(resolved(frame.get<std::string>(), media));
-      }
-    } else {
-      fail(ErrorCode::kFormat, "[{}] \"{}\" has {}, not a path", row.origin(), kind, shown(item));
-    }
-    parts.push_back({{"type", kind}, {kind, path}});
-  }
-  return parts;
-}
-
-// Text with "<image>" and "<video>" as parts; the line break that follows a mark is the template's to write.
-Json content_of(const std::string& text, std::vector<Json>& images, std::vector<Json>& videos,
-                const std::string& origin) {
-  Json content = Json::array();
-  const auto add_text = [&](std::string piece) {
-    if (!piece.empty()) content.push_back({{"type", "text"}, {"text", std::move(piece)}});
-  };
-  size_t at = 0;
-  while (true) {
-    const size_t image = text.find("<image>", at), video = text.find("<video>", at);
-    const size_t found = std::min(image, video);
-    if (found == std::string::npos) break;
-    add_text(text.substr(at, found - at));
-    std::vector<Json>& list = found == image ? images : videos;
-    require(!list.empty(), ErrorCode::kFormat, "[{}] has more \"{}\" than files", origin,
-            text.substr(found, 7));
-    content.push_back(std::move(list.front()));
-    list.erase(list.begin());
-    at = found + 7;
-    if (at < text.size() && text[at] == '\n') ++at;
-  }
-  add_text(text.substr(at));
-  return content;
-}
-
-std::string role_of(const Json& turn, const std::string& origin) {
-  const std::string from = turn.value("from", "");
-  if (from == "human" || from == "user") return "user";
-  if (from == "gpt" || from == "assistant") return "assistant";
-  require(from == "system", ErrorCode::kFormat, "[{}] a turn is from {}; it should be human, gpt or system",
-          origin, turn.contains("from") ? shown(turn["from"]) : "nobody");
-  return from;
-}
-
-Json from_conversations(const JsonView& row, const fs::path& media) {
-  const std::string& origin = row.origin();
-  const Json& turns = row.json()["conversations"];
-  require(turns.is_array() && !turns.empty(), ErrorCode::kFormat,
-          "[{}] \"conversations\" should be a list of turns", origin);
-  std::vector<Json> images = media_parts(row, "image", media), videos = media_parts(row, "video", media);
-  size_t image_marks = 0, video_marks = 0;
-  const auto count = [](const std::string& text, const char* mark) {
-    size_t n = 0;
-    for (size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + 1)) ++n;
-    return n;
-  };
-  for (const Json& turn : turns) {
-    require(turn.is_object() && turn.contains("value") && turn["value"].is_string(), ErrorCode::kFormat,
-            "[{}] a turn should have \"from\" and \"value\", not {}", origin, shown(turn));
-    image_marks += count(turn["value"].get<std::string>(), "<image>");
-    video_marks += count(turn["value"].get<std::string>(), "<video>");
-  }
-  std::string missing;
-  for (size_t i = image_marks; i < images.size(); ++i) missing += "<image>\n";
-  for (size_t i = video_marks; i < videos.size(); ++i) missing += "<video>\n";
-  Json messages = Json::array();
-  bool begun = false;
-  for (const Json& turn : turns) {
-    const std::string role = role_of(turn, origin);
-    if (!begun && role == "assistant") continue;
-    std::string text = turn["value"].get<std::string>();
-    if (role == "user" && !begun) text = missing + text;
-    begun = begun || role == "user";
-    if (role == "user")
-      messages.push_back({{"role", role}, {"content", content_of(text, images, videos, origin)}});
-    else
-      messages.push_back({{"role", role}, {"content", text}});
-  }
-  require(images.empty() && videos.empty(), ErrorCode::kFormat, "[{}] has files that no turn marks", origin);
-  return messages;
+void require_all_read(const RowKeys& row, bool has_media) {
+  std::vector<std::string_view> metadata = kMetadata;
+  if (has_media) metadata.insert(metadata.end(), kMediaMetadata.begin(), kMediaMetadata.end());
+  row.require_all_read(metadata, kKnown);
 }
 
 // Text of a turn: a string, or parts of text.
@@ -129,80 +65,63 @@ std::string text_of(const Json& content, const std::string& origin) {
   return text;
 }
 
-TrainRow from_stream(const JsonView& row, const fs::path& media) {
-  const std::string& origin = row.origin();
-  TrainRow result{origin, {}, {}};
-  std::vector<Json> clips = media_parts(row, "video", media);
-  require(clips.size() == 1, ErrorCode::kFormat, "[{}] a stream has one \"video\", not {}", origin,
-          clips.size());
-  for (const char* key : {"start_time", "end_time"}) {
-    if (row.has(key)) clips[0][key] = row.number(key, 0);
-  }
-  result.messages = Json::array({{{"role", "stream"}, {"content", Json::array({clips[0]})}}});
-  const Json* turns = row.find("conversation");
-  require(turns != nullptr && turns->is_array() && !turns->empty(), ErrorCode::kFormat,
-          "[{}] \"conversation\" should be a list of turns", origin);
-  for (const Json& json : *turns) {
-    require(json.is_object(), ErrorCode::kFormat, "[{}] a turn is {}", origin, shown(json));
-    const JsonView turn(json, origin);
-    const std::string role = turn.string("role", "");
-    require(role == "user" || role == "assistant" || role == "system", ErrorCode::kFormat,
-            "[{}] a turn has the role \"{}\"; it should be user, assistant or system", origin, role);
-    require(turn.has("content") && turn.has("time"), ErrorCode::kFormat,
-            "[{}] a turn of a stream should have \"content\" and \"time\", not {}", origin, shown(json));
-    const double time_s = turn.number("time", 0);
-    const double last_s = result.stream.empty() ? time_s : result.stream.back().time_s;
-    require(time_s >= last_s, ErrorCode::kFormat, "[{}] a turn at {} s comes after one at {} s", origin,
-            time_s, last_s);
-    result.stream.push_back({role, text_of(json["content"], origin), time_s});
-  }
-  return result;
+StreamTurn stream_turn(const Json& json, const std::string& origin) {
+  require(json.is_object(), ErrorCode::kFormat, "[{}] a turn is {}", origin, shown(json));
+  RowKeys turn(json, origin);
+  const Json *role = turn.take("role"), *content = turn.view().find("content");
+  turn.take("content");
+  require(role != nullptr && (*role == "user" || *role == "assistant" || *role == "system"),
+          ErrorCode::kFormat, "[{}] a turn has the role {}; it should be user, assistant or system", origin,
+          role == nullptr ? "\"\"" : shown(*role));
+  require(content != nullptr && turn.take("time") != nullptr, ErrorCode::kFormat,
+          "[{}] a turn of a stream should have \"content\" and \"time\", not {}", origin, shown(json));
+  turn.require_all_read({"id"}, {"role", "content", "time"});
+  return {role->get<std::string>(), text_of(*content, origin), turn.view().number("time", 0)};
 }
 
-// Paths of messages that came ready, resolved in place.
-void resolve_paths(Json& messages, const fs::path& media) {
-  for (Json& message : messages) {
-    if (!message.is_object() || !message.contains("content") || !message["content"].is_array()) continue;
-    for (Json& part : message["content"]) {
-      for (const char* key : {"image", "video", "image_url", "video_url"}) {
-        if (!part.is_object() || !part.contains(key)) continue;
-        Json* value = &part[key];
-        if (value->is_object() && value->contains("url")) value = &(*value)["url"];
-        if (value->is_string() && value->get<std::string>().find("://") == std::string::npos)
-          *value = resolved(value->get<std::string>(), media);
-        if (!value->is_array()) continue;
-        for (Json& frame : *value) {
-          if (frame.is_string()) frame = resolved(frame.get<std::string>(), media);
-        }
-      }
-    }
+TrainRow from_stream(RowKeys& row, const fs::path& media) {
+  const std::string& origin = row.origin();
+  TrainRow result{origin, {}, {}};
+  RowMedia clips = listed_media(row, "video", media);
+  require(clips.parts.size() == 1, ErrorCode::kFormat, "[{}] a stream has one \"video\", not {}", origin,
+          clips.parts.size());
+  const Json& paths = clips.parts[0]["video"];
+  for (const Json& path : paths.is_array() ? paths : Json::array({paths}))
+    require(!is_url(path.get<std::string>()), ErrorCode::kFormat,
+            "[{}] \"video\" of a stream should be a file, not {}", origin, shown(path));
+  clips.parts[0].update(clip_options_of(row));
+  result.messages = Json::array({{{"role", "stream"}, {"content", Json::array({clips.parts[0]})}}});
+  const Json* turns = row.take("conversation");
+  require(turns != nullptr && turns->is_array(), ErrorCode::kFormat,
+          "[{}] \"conversation\" should be a list of turns", origin);
+  if (const Json* system = row.take("system"))  // before every frame
+    result.stream.push_back({"system", text_of(*system, origin), -std::numeric_limits<double>::infinity()});
+  for (const Json& json : *turns) {
+    StreamTurn turn = stream_turn(json, origin);
+    const double last_s = result.stream.empty() ? turn.time_s : result.stream.back().time_s;
+    require(turn.time_s >= last_s, ErrorCode::kFormat, "[{}] a turn at {} s comes after one at {} s", origin,
+            turn.time_s, last_s);
+    result.stream.push_back(std::move(turn));
   }
+  require_all_read(row, true);
+  return result;
 }
 
 }  // namespace
 
 TrainRow parse_row(const Json& json, const std::string& origin, const fs::path& media) {
-  const JsonView row(json, origin);
-  if (row.boolean("stream", false)) return from_stream(row, media);
-  TrainRow result{origin, {}, {}};
-  if (row.has("messages")) {
-    result.messages = json["messages"];
-    require(result.messages.is_array() && !result.messages.empty(), ErrorCode::kFormat,
-            "[{}] \"messages\" should be a list of turns", origin);
-    resolve_paths(result.messages, media);
-  } else {
-    require(row.has("conversations"), ErrorCode::kFormat,
-            "[{}] has neither \"conversations\" nor \"messages\"", origin);
-    result.messages = from_conversations(row, media);
-  }
+  RowKeys row(json, origin);
+  row.take("stream");
+  if (row.view().boolean("stream", false)) return from_stream(row, media);
+  TrainRow result{origin, messages_of(row), {}};
   bool answered = false;
-  for (const Json& message : result.messages) {
-    require(message.is_object() && message.contains("role") && message.contains("content"),
-            ErrorCode::kFormat, "[{}] a turn should have \"role\" and \"content\", not {}", origin,
-            shown(message));
-    answered = answered || message["role"] == "assistant";
-  }
+  for (const Json& message : result.messages) answered = answered || message["role"] == "assistant";
   require(answered, ErrorCode::kFormat, "[{}] has no answer to learn", origin);
+  RowMedia images = listed_media(row, "image", media), videos = listed_media(row, "video", media);
+  const bool has_media = !images.parts.empty() || !videos.parts.empty();
+  place_media(result.messages, std::move(images), std::move(videos), clip_options_of(row), media, origin);
+  if (Json tools = tools_of(row); !tools.is_null()) result.template_arguments = {{"tools", std::move(tools)}};
+  require_all_read(row, has_media);
   return result;
 }
 
@@ -215,18 +134,27 @@ void read_rows(const fs::path& file, const std::function<void(const Json&, const
       bad(origin, error.what());
     }
   };
-  std::ifstream lines(file);
+  std::ifstream lines(file, std::ios::binary);
   require(lines.good(), ErrorCode::kNotFound, "[{}] cannot be read", file.string());
+  std::string head(4, '\0');
+  lines.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<size_t>(lines.gcount()));
+  const std::streamoff mark =
+      static_cast<std::streamoff>(head.size() - without_bom(head, file.string()).size());
+  const auto from_start = [&] {
+    lines.clear();
+    lines.seekg(mark);
+  };
+  from_start();
   char first = 0;
   lines >> first;
   if (first == '[') {
-    const Json list = parse_json(read_file(file, kMaxFileBytes), file.string());
+    const Json list = parse_json(read_text(file, kMaxFileBytes), file.string());
     for (size_t i = 0; i < list.size(); ++i)
       one([&] { return list[i]; }, fmt::format("{}[{}]", file.string(), i));
     return;
   }
-  lines.clear();
-  lines.seekg(0);
+  from_start();
   int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;

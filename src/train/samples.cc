@@ -49,6 +49,7 @@ ProcessorRequest SampleMaker::request_for(const TrainRow& row) const {
   ProcessorRequest request = processor_.request_for(row.messages);
   request.add_generation_prompt = false;
   request.with_labels = true;
+  request.template_arguments = row.template_arguments;
   if (media_.image_merge_size) request.images.merge_size = *media_.image_merge_size;
   if (media_.video_merge_size) request.videos.merge_size = *media_.video_merge_size;
   if (media_.use_token_compression) request.videos.use_token_compression = *media_.use_token_compression;

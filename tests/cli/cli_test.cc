@@ -145,6 +145,38 @@ TEST(Program, StagesReadAndWriteFiles) {
   EXPECT_EQ(parse_json(got.out, "stdout")["new_ids"][0].size(), 3U);
 }
 
+// A clip is sampled alike whatever the command and the form of its request, unless they say how.
+TEST(Program, ProcessAndRunLookAtTheSameFrames) {
+  const test::TemporaryFolder folder;
+  std::filesystem::copy(model(), folder / "model", std::filesystem::copy_options::recursive);
+  for (const char* name : {"processor_config.json", "video_preprocessor_config.json"}) {
+    if (!std::filesystem::exists(folder / "model" / name)) continue;
+    Json config = parse_json(test::read_text(folder / "model" / name), name);
+    Json& clips = config.contains("video_processor") ? config["video_processor"] : config;
+    clips["do_sample_frames"] = false;  // as the published checkpoint has it
+    clips.erase("fps");
+    std::filesystem::remove(folder / "model" / name);
+    test::write_text(folder / "model" / name, config.dump());
+  }
+  const std::string other = (folder / "model").string(), out = (folder / "o.safetensors").string(),
+                    file = (folder / "r.json").string();
+  const auto frames = [&](const std::string& words) {
+    const Outcome got = run(words);
+    EXPECT_EQ(got.status, 0) << got.err;
+    return parse_json(got.out, "stdout")["videos"][0]["frames_indices"];
+  };
+  const Json wanted = frames("run " + other + " --video " + clip() + " --json --max-new-tokens 1 hi");
+  Json request = {{"role", "user"},
+                  {"content", {{{"type", "video"}, {"video", {{"video_path", clip()}}}}, "hi"}}};
+  test::write_text(file, "\xef\xbb\xbf" + Json::array({request}).dump());
+  EXPECT_EQ(frames("process " + other + " --request " + file + " --out " + out), wanted);
+  EXPECT_EQ(frames("run " + other + " --request " + file + " --json --max-new-tokens 1"), wanted);
+  test::write_text(file, Json{{"messages", {request}}, {"do_sample_frames", false}}.dump());
+  const Json all = frames("process " + other + " --request " + file + " --out " + out);
+  EXPECT_GT(all.size(), wanted.size());
+  EXPECT_EQ(frames("run " + other + " --request " + file + " --json --max-new-tokens 1"), all);
+}
+
 TEST(Program, TokenizesLineByLine) {
   const Outcome got = run(
       "tokenize " + model(),
@@ -253,7 +285,9 @@ TEST(Program, SaysWhatIsWrongAndExitsAccordingly) {
   const test::TemporaryFolder folder;
   test::write_text(folder / "broken.png", "\x89PNG\r\n\x1a\nbroken");
   test::write_text(folder / "r.json", "{\"conversations\": [], \"imges\": 1}");
-  const std::string broken = (folder / "broken.png").string(), request = (folder / "r.json").string();
+  test::write_text(folder / "wide.json", std::string("{\0}\0", 4));
+  const std::string broken = (folder / "broken.png").string(), request = (folder / "r.json").string(),
+                    wide = (folder / "wide.json").string();
   const std::tuple<std::string, int, std::string> cases[] = {
       {"", 2, ""},
       {"fly " + model(), 2, "subcommand"},
@@ -270,6 +304,7 @@ TEST(Program, SaysWhatIsWrongAndExitsAccordingly) {
       {"run " + model() + " --video " + clip() + " --start-time 90 hi", 1, "no frame"},
       {"run " + model() + " --limit-pixels 10 --image " + picture() + " hi", 1, "max_pixels"},
       {"run " + model() + " --request " + request + " --json", 1, "conversations"},
+      {"run " + model() + " --request " + wide, 1, "UTF-16"},
       {"process " + model() + " --request " + broken + " --out /dev/null", 1, "JSON"},
       {"forward " + model() + " --in " + broken + " --out /dev/null", 1, "broken.png"},
       {"tokenize /nowhere", 1, "/nowhere"},

@@ -33,6 +33,25 @@ TEST(Tasks, RowsBecomeMessagesWithPathsBesideTheFile) {
   EXPECT_EQ(samples[2].message["content"].size(), 1U);
 }
 
+TEST(Tasks, NamesAndOptionsOfOtherRowsAreRead) {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "a.png", "x");
+  test::write_text(folder / "b.mp4", "x");
+  test::write_text(folder / "tasks.jsonl",
+                   "\xef\xbb\xbf"
+                   R"({"id":"1","images":["a.png"],"question":"q","answer":"a","source":"x","duration":5})"
+                   "\r\n"
+                   R"({"id":"2","videos":"b.mp4","fps":2,"max_frames":9,"question":"q","answer":"a"})");
+  const std::vector<Sample> samples = read_tasks(folder.path());
+  ASSERT_EQ(samples.size(), 2U);
+  EXPECT_EQ(samples[0].message["content"][0]["image"], (folder / "a.png").string());
+  const Json& clip = samples[1].message["content"][0];
+  EXPECT_EQ(clip["video"], (folder / "b.mp4").string());
+  EXPECT_EQ(clip["fps"], 2.0);
+  EXPECT_EQ(clip["max_frames"], 9);
+  EXPECT_EQ(samples[1].media["max_frames"], 9);
+}
+
 TEST(Tasks, BadRowsAreNamedByFileLineAndField) {
   const test::TemporaryFolder folder;
   const std::string good = R"({"id":"1","question":"q","answer":"a"})";
@@ -50,6 +69,12 @@ TEST(Tasks, BadRowsAreNamedByFileLineAndField) {
       {R"({"id":"2","question":"q","answer":"1","score":"number","tolerance":"x"})", "tolerance"},
       {R"({"id":"2","question":"q","answer":"a","image":"absent.png"})", "absent.png"},
       {R"({"id":"2","question":"q","answer":"a","image":5})", "5"},
+      {R"({"id":"2","question":"q","answer":"a","system":"Be brief."})", "\"system\""},
+      {R"({"id":"2","question":"q","answer":"a","start_tme":5})", "start_time"},
+      {R"({"id":"2","question":"q","answer":"a","start_time":5})", "no clip"},
+      {R"({"id":"2","question":"q","answer":"a","image_1":"a.png"})", "\"image\""},
+      {R"({"id":"2","question":"q","answer":"a","video_path":"a.mp4"})", "\"video\""},
+      {R"({"id":"2","question":"q","answer":"a","image":"a.png","images":"a.png"})", "both"},
   };
   for (const auto& [row, named] : cases) {
     test::write_text(folder / "rows.jsonl", good + "\n" + row + "\n");

@@ -51,6 +51,25 @@ int check_broken(const char* file, const std::vector<Broken>& cases,
 
 constexpr ErrorCode kFormat = ErrorCode::kFormat, kUnsupported = ErrorCode::kUnsupported;
 
+// Editors of other systems write a byte order mark, or UTF-16.
+TEST(TokenizerFiles, AByteOrderMarkChangesNothingAndUtf16IsNamed) {
+  const fs::path good = data_path("text/qwen2");
+  const std::vector<int32_t> wanted =
+      Tokenizer::from_pretrained(good).encode("a red <|im_end|> circle", true);
+  for (const bool whole : {true, false}) {  // with tokenizer.json, and with vocab.json and merges.txt
+    const test::TemporaryFolder folder;
+    for (const fs::directory_entry& entry : fs::directory_iterator(good)) {
+      const std::string name = entry.path().filename().string();
+      if (entry.is_regular_file() && (whole || name != "tokenizer.json"))
+        write_text(folder / name, "\xef\xbb\xbf" + read_text(entry.path()));
+    }
+    EXPECT_EQ(Tokenizer::from_pretrained(folder.path()).encode("a red <|im_end|> circle", true), wanted);
+    const std::string file = whole ? "tokenizer.json" : "merges.txt";
+    write_text(folder / file, std::string("\xff\xfe{\0}\0", 6));
+    EXPECT_NE(error_of(folder.path(), kFormat).find(file + "] is UTF-16"), std::string::npos);
+  }
+}
+
 TEST(TokenizerFiles, BrokenTokenizerJson) {
   const int count = check_broken(
       "tokenizer.json",

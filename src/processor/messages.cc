@@ -1,0 +1,300 @@
+#include "processor/messages.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "base/data_url.h"
+#include "base/json.h"
+#include "base/memory_file.h"
+#include "base/near_names.h"
+
+namespace vl3 {
+namespace {
+
+enum class PartKind { kNone, kText, kImage, kVideo };
+
+struct Spelling {
+  std::string_view name;
+  PartKind kind;
+};
+// Types of parts; all but "output_text" are also keys that tell a part's kind where it has no type.
+constexpr Spelling kTypes[] = {
+    {"text", PartKind::kText},   {"input_text", PartKind::kText}, {"output_text", PartKind::kText},
+    {"image", PartKind::kImage}, {"image_url", PartKind::kImage}, {"input_image", PartKind::kImage},
+    {"video", PartKind::kVideo}, {"video_url", PartKind::kVideo}, {"input_video", PartKind::kVideo}};
+
+// Under which keys a part names its medium, and an object in it the same again.
+constexpr std::array<std::string_view, 8> kImageKeys = {"image", "image_url", "input_image", "image_path",
+                                                        "path",  "url",       "data",        "base64"};
+constexpr std::array<std::string_view, 8> kVideoKeys = {"video", "video_url", "input_video", "video_path",
+                                                        "path",  "url",       "data",        "base64"};
+const auto& source_keys(bool video) { return video ? kVideoKeys : kImageKeys; }
+
+bool is_base64_key(std::string_view key) { return key == "data" || key == "base64"; }
+
+// Areas are the only options that differ from picture to picture: the others say what patches are.
+constexpr std::string_view kAreaKeys[] = {"min_pixels", "max_pixels", "shortest_edge", "longest_edge",
+                                          "size"};
+
+const std::vector<std::string_view> kPictureKeys = {"image",      "image_url",  "path", "url",
+                                                    "detail",     "min_pixels", "size", "max_pixels",
+                                                    "image_path", "base64"};
+const std::vector<std::string_view> kClipKeys = {
+    "video",      "video_url",  "path",     "url",        "fps",        "num_frames", "min_frames",
+    "max_frames", "start_time", "end_time", "min_pixels", "max_pixels", "video_path", "base64"};
+
+PartKind kind_of(const Json& part, const std::string& where) {
+  const auto type = part.find("type");
+  if (type != part.end() && !says_nothing(*type)) {
+    require(type->is_string(), ErrorCode::kInvalidArgument, "{} has the \"type\" {}; it should be a text",
+            where, shown(*type));
+    for (const Spelling& known : kTypes) {
+      if (*type == known.name) return known.kind;
+    }
+    fail(ErrorCode::kInvalidArgument, "{} is of the type {}; parts are text, image or video", where,
+         shown(*type));
+  }
+  PartKind kind = PartKind::kNone;
+  for (const Spelling& known : kTypes) {
+    const auto found = part.find(known.name);
+    if (found == part.end() || says_nothing(*found)) continue;
+    require(kind == PartKind::kNone || kind == known.kind, ErrorCode::kInvalidArgument,
+            "{} has no \"type\" and could be of several: {}", where, shown(part));
+    kind = known.kind;
+  }
+  if (kind == PartKind::kNone && part.contains("text")) return PartKind::kText;
+  require(kind != PartKind::kNone, ErrorCode::kInvalidArgument,
+          "{} should be a text, a picture or a clip, with its \"type\", not {}", where, shown(part));
+  return kind;
+}
+
+// OpenAI's word for how large a picture may get.
+void read_detail(const Json& detail, const std::string& where, PixelOptions& options) {
+  constexpr int64_t kLowArea = 512 * 512;
+  require(detail == "auto" || detail == "high" || detail == "low", ErrorCode::kInvalidArgument,
+          "{} has the \"detail\" {}; it should be auto, low or high", where, shown(detail));
+  if (detail != "low") return;
+  options.longest_edge = std::min(options.longest_edge, kLowArea);
+  options.shortest_edge = std::min(options.shortest_edge, options.longest_edge);
+}
+
+std::string text_of(const Json& part, const std::string& where) {
+  for (const auto& [key, value] : part.items()) {
+    require(key == "type" || key == "text" || says_nothing(value), ErrorCode::kInvalidArgument,
+            "{} is a text and has the key \"{}\", which it should not have", where, key);
+  }
+  const auto text = part.find("text");
+  require(text != part.end() && text->is_string(), ErrorCode::kInvalidArgument,
+          "{} should have a \"text\", not {}", where, shown(part));
+  return text->get<std::string>();
+}
+
+// The path of a file:// URL; what stands for a host there is this machine.
+std::string path_of_url(std::string_view url) {
+  url.remove_prefix(std::string_view("file://").size());
+  if (url.starts_with("localhost/")) url.remove_prefix(std::string_view("localhost").size());
+  return percent_decoded(url);
+}
+
+}  // namespace
+
+bool template_reads(const ChatTemplate& chat_template, std::string_view name) {
+  const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  const std::string& source = chat_template.source();
+  for (size_t at = source.find(name); at != std::string::npos; at = source.find(name, at + 1)) {
+    const size_t end = at + name.size();
+    if ((at == 0 || !is_word(source[at - 1])) && (end == source.size() || !is_word(source[end]))) return true;
+  }
+  return false;
+}
+
+MessageReader::Conversation MessageReader::read(const Json& messages) {
+  require(messages.is_array(), ErrorCode::kInvalidArgument, "[messages] should be a list, not {}",
+          shown(messages));
+  Conversation result{Json::array(), {}};
+  for (size_t m = 0; m < messages.size(); ++m)
+    result.messages.push_back(read_message(messages[m], fmt::format("messages[{}]", m), result.media));
+  return result;
+}
+
+Json MessageReader::read_message(const Json& message, const std::string& where,
+                                 std::vector<MediaItem>& media) {
+  require(message.is_object() && message.contains("role") && message.contains("content"),
+          ErrorCode::kInvalidArgument, "[{}] should be an object with \"role\" and \"content\", not {}",
+          where, shown(message));
+  require(message["role"].is_string(), ErrorCode::kInvalidArgument, "[{}] has the \"role\" {}, not a name",
+          where, shown(message["role"]));
+  Json result = {{"role", message["role"]}, {"content", message["content"]}};
+  bool more = false;
+  for (const auto& [key, value] : message.items()) {
+    if (key == "role" || key == "content" || says_nothing(value)) continue;
+    require(template_reads(template_, key), ErrorCode::kInvalidArgument,
+            "[{}] has the key \"{}\", which the chat template does not read", where, key);
+    result[key] = value;
+    more = true;
+  }
+  const Json& content = message["content"];
+  if (content.is_string() || (content.is_null() && more)) return result;
+  require(content.is_array(), ErrorCode::kInvalidArgument,
+          "[{}] has the \"content\" {}; it should be a text or a list of parts", where, shown(content));
+  result["content"] = Json::array();
+  for (size_t p = 0; p < content.size(); ++p)
+    result["content"].push_back(read_part(content[p], fmt::format("[{}.content[{}]]", where, p), media));
+  return result;
+}
+
+Json MessageReader::read_part(const Json& part, const std::string& where, std::vector<MediaItem>& media) {
+  if (part.is_string()) return part;
+  require(part.is_object(), ErrorCode::kInvalidArgument, "{} should be a text or an object, not {}", where,
+          shown(part));
+  const PartKind kind = kind_of(part, where);
+  if (kind == PartKind::kText) return {{"type", "text"}, {"text", text_of(part, where)}};
+  const bool video = kind == PartKind::kVideo;
+  Source source;
+  Json rest = Json::object();
+  for (const auto& [key, value] : part.items()) {
+    if (key == "type") continue;
+    const bool names =
+        std::find(source_keys(video).begin(), source_keys(video).end(), key) != source_keys(video).end();
+    if (!names) {
+      rest[key] = value;
+      continue;
+    }
+    require(!(value.is_array() && value.empty() && video), ErrorCode::kInvalidArgument,
+            "{} is a clip without frames", where);
+    if (says_nothing(value)) continue;
+    require(source.value == nullptr, ErrorCode::kInvalidArgument,
+            "{} names its file twice: under \"{}\" and under \"{}\"", where, source.key, key);
+    source = {&value, key};
+  }
+  require(source.value != nullptr, ErrorCode::kInvalidArgument, "{} names no file: {}", where, shown(part));
+  media.push_back(video ? clip(source, std::move(rest), where) : picture(source, std::move(rest), where));
+  const char* name = video ? "video" : "image";
+  return {{"type", name}, {name, media.back().name()}};
+}
+
+MediaItem MessageReader::picture(const Source& source, Json rest, const std::string& where) {
+  MediaItem item;
+  static_cast<PixelOptions&>(item.options) = request_.images;
+  if (source.value->is_string())
+    add_text(source.value->get_ref<const std::string&>(), is_base64_key(source.key), where, item);
+  else
+    add_source(*source.value, where, &rest, item);
+  require(item.paths.size() == 1, ErrorCode::kInvalidArgument, "{} is a picture and has the data of {}",
+          where, item.paths.size());
+  Json areas = Json::object();
+  for (const auto& [key, value] : rest.items()) {
+    if (says_nothing(value)) continue;
+    if (key == "detail") {
+      read_detail(value, where, item.options);
+      continue;
+    }
+    if (std::find(std::begin(kAreaKeys), std::end(kAreaKeys), key) != std::end(kAreaKeys)) {
+      areas[key] = value;
+      continue;
+    }
+    PixelOptions scratch = request_.images;
+    bool is_option = false;
+    try {
+      is_option = scratch.merge({{key, value}}, where).empty();
+    } catch (const Error&) {  // its value is wrong on top of its place
+      is_option = true;
+    }
+    require(!is_option, ErrorCode::kInvalidArgument,
+            "{} has \"{}\", which counts for all pictures: it should stand in \"images\" of the request",
+            where, key);
+    fail(ErrorCode::kInvalidArgument, "{} has the key \"{}\", which is not an option of a picture{}", where,
+         key, did_you_mean(key, kPictureKeys));
+  }
+  static_cast<PixelOptions&>(item.options).merge(areas, where);
+  return item;
+}
+
+MediaItem MessageReader::clip(const Source& source, Json rest, const std::string& where) {
+  MediaItem item{true, {}, request_.videos, {}};
+  if (source.value->is_array()) {
+    for (const Json& frame : *source.value) {
+      if (frame.is_string())
+        add_text(frame.get_ref<const std::string&>(), is_base64_key(source.key), where, item);
+      else
+        add_source(frame, where, nullptr, item);
+    }
+  } else if (source.value->is_string()) {
+    add_text(source.value->get_ref<const std::string&>(), is_base64_key(source.key), where, item);
+  } else {
+    add_source(*source.value, where, &rest, item);
+  }
+  if (const auto detail = rest.find("detail"); detail != rest.end() && *detail != "low") {
+    PixelOptions ignored;
+    if (!says_nothing(*detail)) read_detail(*detail, where, ignored);
+    rest.erase(detail);
+  }
+  for (const std::string& key : item.options.merge(rest, where)) {
+    require(says_nothing(rest[key]), ErrorCode::kInvalidArgument, "{} \"{}\" is not an option of a clip{}",
+            where, key, did_you_mean(key, kClipKeys));
+  }
+  return item;
+}
+
+// An object that names a file: {"url": …}, {"video_path": …, "fps": 1}. rest: where options in it go; null
+// where it may have none.
+void MessageReader::add_source(const Json& value, const std::string& where, Json* rest, MediaItem& item) {
+  const auto no_path = [&] {
+    fail(ErrorCode::kInvalidArgument, "{} should be the path of a file, not {}", where, shown(value));
+  };
+  if (!value.is_object()) no_path();
+  const auto& keys = source_keys(item.video);
+  std::string_view found;
+  for (const auto& [key, inner] : value.items()) {
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
+      if (says_nothing(inner)) continue;
+      require(rest != nullptr, ErrorCode::kInvalidArgument,
+              "{} has the key \"{}\" beside the path of a frame", where, key);
+      require(!rest->contains(key) || says_nothing((*rest)[key]), ErrorCode::kInvalidArgument,
+              "{} has \"{}\" twice: beside its file and with it", where, key);
+      (*rest)[key] = inner;
+      continue;
+    }
+    if (says_nothing(inner)) continue;
+    require(found.empty(), ErrorCode::kInvalidArgument,
+            "{} names its file twice: under \"{}\" and under \"{}\"", where, found, key);
+    if (!inner.is_string()) no_path();
+    found = key;
+    add_text(inner.get_ref<const std::string&>(), is_base64_key(key), where, item);
+  }
+  if (found.empty()) no_path();
+}
+
+// A path, file:// URL or data: URL, or the bare base64 of one.
+void MessageReader::add_text(const std::string& text, bool base64, const std::string& where,
+                             MediaItem& item) {
+  const bool is_url = is_data_url(text);
+  if (!base64 && !is_url) {
+    require(text.starts_with("file://") || text.find("://") == std::string::npos, ErrorCode::kUnsupported,
+            "{} is an address; only files and data: URLs can be read: {}", where, shown(text));
+    require(text.find('\0') == std::string::npos, ErrorCode::kInvalidArgument,
+            "{} should be the path of a file, not {}", where, shown(text));
+    item.paths.emplace_back(text.starts_with("file://") ? path_of_url(text) : text);
+    return;
+  }
+  auto& files = held_[text];
+  if (files.empty()) {
+    DataUrl data;
+    if (is_url)
+      data = parse_data_url(text, limits_.max_file_bytes, limits_.max_frames, where);
+    else
+      data.parts.push_back(from_base64(text, limits_.max_file_bytes, where));
+    for (const std::string& part : data.parts) {
+      require(!part.empty(), ErrorCode::kInvalidArgument, "{} has no data", where);
+      files.push_back(
+          MemoryFile::make(part, fmt::format("{} data:{} ({} bytes)", where, data.media_type, part.size())));
+    }
+  }
+  for (const auto& file : files) {
+    item.paths.push_back(file->path());
+    item.held.push_back(file);
+  }
+}
+
+}  // namespace vl3

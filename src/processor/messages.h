@@ -1,0 +1,59 @@
+#pragma once
+// Messages as people write them, in one form. docs/tools.md lists what is taken.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/says_nothing.h"
+#include "vl3/processor.h"
+
+namespace vl3 {
+
+// Reads the messages of a request. What the same data: URL holds in several of them is held once; the request
+// and the limits outlive the reader.
+class MessageReader {
+ public:
+  struct Conversation {
+    // As the chat template wants them: of each message "role", "content" and what else the template reads;
+    // content a string, or parts that are text, {"type": "text", "text"}, {"type": "image", "image": name} or
+    // {"type": "video", "video": name}.
+    Json messages;
+    std::vector<MediaItem> media;  // in the order of the prompt
+  };
+
+  // template_: whose variables decide what a message may have beside role and content.
+  MessageReader(const ProcessorRequest& request, const MediaLimits& limits, const ChatTemplate& chat_template)
+      : request_(request), limits_(limits), template_(chat_template) {}
+
+  // Throws kInvalidArgument, naming message, part and key, for what is unknown, given twice or of a wrong
+  // type: nothing is passed over but what is null or empty. kUnsupported for addresses; what data: URLs
+  // throw.
+  Conversation read(const Json& messages);
+
+ private:
+  // A source as a part names it, with what stands beside it there.
+  struct Source {
+    const Json* value = nullptr;
+    std::string key;
+  };
+
+  Json read_message(const Json& message, const std::string& where, std::vector<MediaItem>& media);
+  Json read_part(const Json& part, const std::string& where, std::vector<MediaItem>& media);
+  MediaItem picture(const Source& source, Json rest, const std::string& where);
+  MediaItem clip(const Source& source, Json rest, const std::string& where);
+  void add_source(const Json& value, const std::string& where, Json* rest, MediaItem& item);
+  void add_text(const std::string& text, bool base64, const std::string& where, MediaItem& item);
+
+  const ProcessorRequest& request_;
+  const MediaLimits& limits_;
+  const ChatTemplate& template_;
+  std::map<std::string_view, std::vector<std::shared_ptr<const MemoryFile>>> held_;  // by URL
+};
+
+// Whether a template's text has this name as a word: a variable or key that it does not name, it cannot read.
+bool template_reads(const ChatTemplate& chat_template, std::string_view name);
+
+}  // namespace vl3

@@ -1,0 +1,34 @@
+#pragma once
+// Pictures and clips of a row, and the places in its turns that they belong to.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "train/row_keys.h"
+
+namespace vl3 {
+
+bool is_url(const std::string& path);  // an address or data: URL
+
+// A path of a row from where its media begin; URLs stay what they are.
+std::string resolved(const std::string& path, const std::filesystem::path& media);
+
+// Pictures or clips that a row lists beside its turns, as parts of a message.
+struct RowMedia {
+  std::vector<Json> parts;
+  size_t next = 0;        // the first that has no place yet
+  bool may_lack = false;  // what has no place comes first
+  const char* kind = "";  // "image" or "video"
+};
+
+// What the row has under `kind` or its plural. Throws kFormat for both, and for what is no path.
+RowMedia listed_media(RowKeys& row, const char* kind, const std::filesystem::path& media);
+
+// Puts the media where messages ({"role", "content"}) have marks or parts without a file, resolves the paths
+// of the other parts, and gives every clip `clip_options`. Content without any of that stays as it is. Throws
+// kFormat where places and media do not match, and for a mark in what an assistant or the system says.
+void place_media(Json& messages, RowMedia images, RowMedia videos, const Json& clip_options,
+                 const std::filesystem::path& media, const std::string& origin);
+
+}  // namespace vl3
