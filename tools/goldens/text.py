@@ -299,7 +299,8 @@ def variants(folder, out):
         if "ignore_merges" in model and model["ignore_merges"]:
             gone = [t for t in gone if len(t) == 1]   # longer ones stay, though nothing leads there
         for token in gone:
-            model["vocab"]["\u2603" + str(model["vocab"][token])] = model["vocab"].pop(token)   # ids stay without a gap
+            place = model["vocab"].pop(token)
+            model["vocab"]["\u2603" + str(place)] = place   # ids stay without a gap
         model["merges"] = [m for m in model["merges"] if not any(c in "".join(m) for c in lacks)]
         tokenizer = Tokenizer.from_str(json.dumps(file))
         own = texts + ["".join(rng.choice(BITS) for _ in range(5)) for _ in range(4)]
