@@ -26,6 +26,11 @@ struct TemplateLimits {
   int64_t max_range = 100'000;                    // length of range(), as the sandbox of Jinja2 has it
 };
 
+// What a prompt holds for a picture and for a clip.
+struct MediaTokens {
+  std::string image = "<|image_pad|>", video = "<|video_pad|>";
+};
+
 class ChatTemplate {
  public:
   // source: the template's text. special_tokens: an object of variables that every rendering sees
@@ -36,8 +41,15 @@ class ChatTemplate {
 
   // The template of a checkpoint folder: chat_template.jinja, else chat_template.json, else the
   // "chat_template" of tokenizer_config.json (a string, or a list of {name, template}: the one called
-  // "default"). Special tokens come from tokenizer_config.json. Throws kNotFound where there is none.
+  // "default"). Special tokens come from tokenizer_config.json. Throws kNotFound where there is none. The
+  // template is one with_text_contents().
   static ChatTemplate from_pretrained(const std::filesystem::path& folder, const TemplateLimits& limits = {});
+
+  // The same template, but where it can only take text as a message's content (tried with a message once,
+  // when the first list of parts comes), such a list is given to it as text: the texts one behind the other,
+  // tokens and a new line in place of pictures and clips. So are lists with pictures or clips where the
+  // template takes lists but leaves these out. Lists that it takes are left as they are.
+  ChatTemplate with_text_contents(MediaTokens tokens) const;
 
   // messages: a list of objects. extra: an object of further variables (tools, documents,
   // enable_thinking, …), which hide the special tokens of the same name. tools and documents are none
@@ -63,6 +75,8 @@ class ChatTemplate {
   const std::string& name() const;
 
  private:
+  static ChatTemplate read_template(const std::filesystem::path& folder, const TemplateLimits& limits);
+
   struct Parts;
   std::shared_ptr<const Parts> parts_;
 };

@@ -49,8 +49,8 @@ struct GenerationConfig {
 
   // Sampling, in the order in which they act.
   bool do_sample = false;
-  double temperature = 1.0;
-  int64_t top_k = 50;  // 0: off
+  double temperature = 1.0;  // 0: greedy, whatever do_sample says
+  int64_t top_k = 50;        // 0 or -1: off
   double top_p = 1.0;
   std::optional<double> min_p;
   double typical_p = 1.0;
@@ -80,7 +80,8 @@ struct GenerationConfig {
                                     std::string_view origin = "settings");
   static GenerationConfig from_json(const Json& settings) { return from_json(settings, GenerationConfig()); }
   // folder/generation_config.json, or base where there is none. Keys that the reference writes for itself,
-  // and settings that other programs invented, are passed over; known ones are checked as by from_json.
+  // and settings that other programs invented, are passed over, and so is a wish for further outputs; an id
+  // of -1 is none. Known ones are checked as by from_json.
   static GenerationConfig from_pretrained(const std::filesystem::path& folder, const GenerationConfig& base);
   static GenerationConfig from_pretrained(const std::filesystem::path& folder) {
     return from_pretrained(folder, GenerationConfig());
@@ -89,6 +90,8 @@ struct GenerationConfig {
   Json to_json() const;
   // Ranges, and settings that exclude each other. Throws kInvalidArgument.
   void validate() const;
+  // Whether tokens are drawn at random: do_sample at a temperature above 0.
+  bool samples() const noexcept { return do_sample && temperature > 0; }
   // New tokens that a prompt of this length may get. Throws kInvalidArgument when max_length leaves none.
   int64_t new_token_limit(int64_t prompt_length) const;
 };

@@ -77,6 +77,8 @@ struct MediaPlan {
 
 class Processor {
  public:
+  // A file of the folder means the folder. Which tokens stand for pictures and clips:
+  // src/text/media_tokens.h.
   static Processor from_pretrained(const std::filesystem::path& folder);
 
   const Tokenizer& tokenizer() const noexcept { return tokenizer_; }
@@ -108,8 +110,8 @@ class Processor {
   std::vector<int64_t> encode_text(const std::string& text, bool parse_special) const;
 
  private:
-  Processor(Tokenizer tokenizer, ChatTemplate chat_template, ImageProcessorFast images,
-            VideoProcessor videos);
+  Processor(Tokenizer tokenizer, const ChatTemplate& chat_template, const MediaTokens& tokens,
+            ImageProcessorFast images, VideoProcessor videos);
   std::vector<std::pair<size_t, size_t>> answers_of(const ProcessorRequest& request,
                                                     const Json& messages) const;
   ProcessorOutput process_named(ThreadPool& threads, const ProcessorRequest& request,

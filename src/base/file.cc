@@ -68,6 +68,8 @@ std::string read_file(const fs::path& path, uint64_t max_bytes) {
     done += got;
   }
   bytes.resize(done);
+  require(!bytes.starts_with("version https://git-lfs"), ErrorCode::kUnsupported,
+          "[{}] is a Git LFS pointer: fetch the file itself (git lfs pull)", path.string());
   return bytes;
 }
 

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <unordered_map>
 
 #include "base/check.h"
-#include "checkpoint/foreign_files.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "checkpoint/model_path.h"
 #include "checkpoint/weight_files.h"
+#include "checkpoint/weight_sources.h"
 
 namespace vl3 {
 namespace {
@@ -17,41 +19,22 @@ namespace fs = std::filesystem;
 constexpr std::string_view kHead = "lm_head.weight";
 constexpr std::string_view kEmbedding = "model.language_model.embed_tokens.weight";
 
-// Where a weight is: which file, under which name, and what it is there.
-struct Source {
-  size_t file = 0;
-  TensorInfo info;
-};
-using Sources = std::map<std::string, Source, std::less<>>;  // by canonical name
-
-// What is wrong with the tensors of a checkpoint, collected so that one error tells all of it.
-class Complaints {
- public:
-  void add(const std::string& kind, const std::string& what) { by_kind_[kind].push_back(what); }
-  bool empty() const { return by_kind_.empty(); }
-  std::string text() const {
-    constexpr size_t kShown = 20;
-    std::string result;
-    for (const auto& [kind, items] : by_kind_) {
-      const size_t count = std::min(items.size(), kShown);
-      result +=
-          fmt::format("{}{} {}: {}", result.empty() ? "" : "; ", items.size(), kind,
-                      fmt::join(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(count), ", "));
-      if (count < items.size()) result += fmt::format(" and {} more", items.size() - count);
-    }
-    return result;
-  }
-
- private:
-  std::map<std::string, std::vector<std::string>> by_kind_;
-};
+// Training saved the model wrapped for it, with the adapter's layers beside the model's.
+void refuse_adapter_layers(const SafetensorsFile& file, const TensorInfo& info) {
+  require(info.name.find(".lora_A.") == std::string::npos, ErrorCode::kUnsupported,
+          "[{}] holds an adapter's layers (\"{}\"): merge them into the model in Python (merge_and_unload), "
+          "or give "
+          "the model's own folder, and the adapter's with --adapter",
+          file.path().string(), info.name);
+}
 
 Sources collect(const std::vector<SafetensorsFile>& files, Complaints& complaints) {
   Sources sources;
   for (size_t i = 0; i < files.size(); ++i) {
     for (const TensorInfo& info : files[i].tensors()) {
       if (is_ignorable_tensor(info.name)) continue;
-      const auto [place, added] = sources.try_emplace(canonical_name(info.name), Source{i, info});
+      refuse_adapter_layers(files[i], info);
+      const auto [place, added] = sources.try_emplace(canonical_name(info.name), Source{i, info, nullptr});
       if (added) continue;
       const Source& first = place->second;
       complaints.add("there twice", fmt::format("{} as {} in {} and {} in {}", place->first, first.info.name,
@@ -80,6 +63,10 @@ bool is_weight_type(DType dtype, const Shape& shape) {
          (is_quantized(dtype) && shape.size() == 2);
 }
 
+Tensor read(const Source& source, const std::vector<SafetensorsFile>& files) {
+  return source.packed ? unpacked(source, files) : files[source.file].get(source.info.name);
+}
+
 bool same_bytes(const Tensor& a, const Tensor& b) {
   return a.dtype() == b.dtype() && a.shape() == b.shape() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
@@ -94,8 +81,7 @@ void settle_head(Config& config, const std::vector<SafetensorsFile>& files, Sour
     sources.erase(head);
     return;
   }
-  const auto tensor = [&](const Source& source) { return files[source.file].get(source.info.name); };
-  if (same_bytes(tensor(head->second), tensor(embedding->second))) {
+  if (same_bytes(read(head->second, files), read(embedding->second, files))) {
     sources.erase(head);
   } else {
     config.tie_word_embeddings = false;
@@ -130,6 +116,12 @@ void check_tensors(const std::vector<ExpectedTensor>& expected, const Sources& s
   }
 }
 
+std::optional<PackedFormat> packed_format_of(const fs::path& folder) {
+  const std::string path = resolve_link_stub(folder / "config.json").string();
+  const Json json = parse_json(read_file(path, 16 << 20), path);
+  return read_packed_format(JsonView(json, path));
+}
+
 }  // namespace
 
 struct Checkpoint::Contents {
@@ -143,22 +135,21 @@ struct Checkpoint::Contents {
 Checkpoint::Checkpoint(std::shared_ptr<const Contents> contents) : contents_(std::move(contents)) {}
 
 Checkpoint Checkpoint::open(const fs::path& path) {
-  std::error_code ignored;
-  require(fs::exists(path, ignored), ErrorCode::kNotFound, "[{}] there is no such checkpoint folder or file",
-          path.string());
   auto contents = std::make_shared<Contents>();
-  const bool one_file = !fs::is_directory(path, ignored);
-  contents->folder = one_file ? path.parent_path() : path;
+  const ModelPath found = resolve_model_path(path);
+  contents->folder = found.folder;
   // A file that is no safetensors file is told so before its folder is asked for anything.
-  if (one_file) contents->files.push_back(SafetensorsFile::open(path));
+  if (!found.file.empty()) contents->files.push_back(SafetensorsFile::open(found.file));
   contents->config = Config::from_pretrained(contents->folder / "config.json");
   Complaints complaints;
-  if (!one_file) {
-    const WeightFiles found = find_weight_files(path);
-    for (const fs::path& file : found.files) contents->files.push_back(SafetensorsFile::open(file));
-    check_index(found, contents->files, complaints);
+  if (found.file.empty()) {
+    const WeightFiles weights = find_weight_files(contents->folder);
+    for (const fs::path& file : weights.files) contents->files.push_back(SafetensorsFile::open(file));
+    check_index(weights, contents->files, complaints);
   }
   contents->sources = collect(contents->files, complaints);
+  if (const auto format = packed_format_of(contents->folder))
+    gather_packed(*format, contents->files, contents->sources, complaints);
   settle_head(contents->config, contents->files, contents->sources);
   contents->tensors = expected_tensors(contents->config);
   check_tensors(contents->tensors, contents->sources, complaints);
@@ -182,7 +173,7 @@ Tensor Checkpoint::get(std::string_view name) const {
       contents_->sources.find(name == kHead && contents_->config.tie_word_embeddings ? kEmbedding : name);
   require(found != contents_->sources.end(), ErrorCode::kNotFound, "[{}] has no tensor \"{}\"",
           contents_->folder.string(), name);
-  return contents_->files[found->second.file].get(found->second.info.name);
+  return read(found->second, contents_->files);
 }
 
 void Checkpoint::read_ahead() const noexcept {

@@ -1,7 +1,9 @@
 #include "vl3/config.h"
 
 #include "base/file.h"
+#include "base/model_folder.h"
 #include "checkpoint/config_fields.h"
+#include "checkpoint/packed_config.h"
 
 namespace vl3 {
 namespace {
@@ -196,13 +198,7 @@ Config Config::from_json(const Json& json, std::string_view origin) {
   const JsonView view(json, std::string(origin));
   require(view.has("model_type"), ErrorCode::kFormat, "[{}] has no \"model_type\"", origin);
   const std::string type = one_of(view, "model_type", "", {"video_llama_3", "videollama3_qwen2"});
-  if (view.has("quantization_config")) {
-    const std::string method = view.child("quantization_config").string("quant_method", "");
-    require(method == "videollama3", ErrorCode::kUnsupported,
-            "[{}] has a \"quantization_config\" of \"quant_method\" \"{}\": only \"videollama3\", which "
-            "`videollama3 quantize` makes, is supported",
-            origin, method);
-  }
+  read_packed_format(view);  // refuses what is not read
   Config config;
   config.layout = type == "video_llama_3" ? Layout::kHuggingFace : Layout::kOriginal;
   if (config.layout == Layout::kHuggingFace) {
@@ -214,9 +210,11 @@ Config Config::from_json(const Json& json, std::string_view origin) {
 }
 
 Config Config::from_pretrained(const fs::path& folder) {
+  // A file of another name than config.json means the one beside it, where there is one.
   std::error_code ignored;
+  const fs::path beside = model_folder(folder) / "config.json";
   const fs::path path =
-      resolve_link_stub(fs::is_directory(folder, ignored) ? folder / "config.json" : folder);
+      resolve_link_stub(fs::exists(beside, ignored) || fs::is_directory(folder, ignored) ? beside : folder);
   return from_json(parse_json(read_file(path, kMaxConfigBytes), path.string()), path.string());
 }
 

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "base/model_folder.h"
+#include "checkpoint/model_path.h"
 #include "checkpoint/quantized_entries.h"
 #include "checkpoint/weight_files.h"
 #include "vl3/checkpoint.h"
@@ -154,13 +156,7 @@ Json inspect_file(const fs::path& path) {
   return report;
 }
 
-}  // namespace
-
-Json inspect(const fs::path& path) {
-  std::error_code ignored;
-  require(fs::exists(path, ignored), ErrorCode::kNotFound, "[{}] there is no such file or folder",
-          path.string());
-  if (!fs::is_directory(path, ignored)) return inspect_file(path);
+Json inspect_folder(const fs::path& path) {
   Json report{{"path", path.string()}, {"kind", "checkpoint"}};
   Json problems = Json::array();
   const auto attempt = [&](const auto& step) {
@@ -172,7 +168,10 @@ Json inspect(const fs::path& path) {
       return false;
     }
   };
-  const bool configured = attempt([&] { add_config(Config::from_pretrained(path), report); });
+  const bool configured = attempt([&] {
+    resolve_model_path(path);  // says what else it is
+    add_config(Config::from_pretrained(path), report);
+  });
   std::vector<SafetensorsFile> files;
   attempt([&] {
     // File by file, so that one broken shard does not hide the others.
@@ -187,6 +186,19 @@ Json inspect(const fs::path& path) {
   add_files(path, report);
   report["problems"] = std::move(problems);
   return report;
+}
+
+}  // namespace
+
+Json inspect(const fs::path& path) {
+  std::error_code ignored;
+  require(fs::exists(path, ignored), ErrorCode::kNotFound, "[{}] there is no such file or folder",
+          path.string());
+  if (fs::is_directory(path, ignored)) return inspect_folder(path);
+  // A file of a checkpoint that holds no weights means the checkpoint.
+  const std::string extension = path.extension().string();
+  const bool text = extension == ".json" || extension == ".txt" || extension == ".jinja";
+  return text ? inspect_folder(model_folder(path)) : inspect_file(path);
 }
 
 }  // namespace vl3

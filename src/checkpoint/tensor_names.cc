@@ -95,7 +95,32 @@ std::vector<ExpectedTensor> expected_tensors(const Config& config) {
   return std::move(list.tensors);
 }
 
-std::string canonical_name(std::string_view name) {
+namespace {
+
+// What programs that wrap a model put before its names: data parallelism, compilation, an adapter's frame. A
+// compiled part of a model has its mark within the name.
+std::string unwrapped(std::string_view name) {
+  constexpr std::string_view kWrappers[] = {"module.", "base_model.model.", "_orig_mod."};
+  constexpr std::string_view kWithin = "._orig_mod.";
+  for (bool found = true; found;) {
+    found = false;
+    for (const std::string_view wrapper : kWrappers) {
+      if (!name.starts_with(wrapper)) continue;
+      name.remove_prefix(wrapper.size());
+      found = true;
+    }
+  }
+  std::string result(name);
+  for (size_t at = result.find(kWithin); at != std::string::npos; at = result.find(kWithin))
+    result.erase(at, kWithin.size() - 1);
+  return result;
+}
+
+}  // namespace
+
+std::string canonical_name(std::string_view given) {
+  const std::string whole = unwrapped(given);
+  const std::string_view name = whole;
   for (const auto& [file, canonical] : kPrefixes) {
     if (name.starts_with(file)) return std::string(canonical).append(name.substr(file.size()));
   }

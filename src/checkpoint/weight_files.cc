@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/text_file.h"
-#include "checkpoint/foreign_files.h"
+#include "checkpoint/model_path.h"
 
 namespace vl3 {
 namespace {
@@ -64,11 +64,9 @@ WeightFiles find_weight_files(const fs::path& folder) {
   const fs::path single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
   if (fs::exists(single, ignored)) return {{}, {single}, {}};
   if (fs::exists(index, ignored)) return read_index(resolve_link_stub(index));
-  const std::vector<std::string> pickles = pickle_files(folder);
-  require(pickles.empty(), ErrorCode::kUnsupported, "[{}] holds its weights in {}: {}", folder.string(),
-          fmt::join(pickles, ", "), kConvertHint);
-  fail(ErrorCode::kNotFound, "[{}] has neither model.safetensors nor model.safetensors.index.json",
-       folder.string());
+  const std::string others = what_lies_there(folder);
+  fail(others.empty() ? ErrorCode::kNotFound : ErrorCode::kUnsupported,
+       "[{}] has neither model.safetensors nor model.safetensors.index.json{}", folder.string(), others);
 }
 
 }  // namespace vl3

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/model_folder.h"
 #include "base/thread_pool.h"
 #include "checkpoint/fingerprint.h"
 #include "engine/feature_cache.h"
@@ -35,7 +36,7 @@ void append_row_numbers(const FeatureCache::Result& features, std::vector<int64_
 // Null where none is asked for.
 std::unique_ptr<FeatureStore> open_store(const std::filesystem::path& folder, const EngineOptions& options) {
   if (options.disk_cache.empty()) return nullptr;
-  Json model = {{"checkpoint", fingerprint(folder)["files"]}};
+  Json model = {{"checkpoint", fingerprint(model_folder(folder))["files"]}};
   if (!options.adapter.empty()) model["adapter"] = fingerprint(options.adapter)["files"];
   return std::make_unique<FeatureStore>(options.disk_cache, options.disk_cache_bytes, model.dump());
 }

@@ -79,7 +79,7 @@ std::vector<float> BeamTask::accumulate(const LogitRows& logits, bool same_row) 
 std::vector<int64_t> BeamTask::best_continuations(const std::vector<float>& scores) const {
   const auto count =
       std::max<int64_t>(2, 1 + static_cast<int64_t>(rules_.tokens.size())) * static_cast<int64_t>(num_beams_);
-  if (!setup_.settings.do_sample) return top_indices(scores, count);
+  if (!setup_.settings.samples()) return top_indices(scores, count);
   std::vector<float> noisy(scores.size());
   const auto drawn_step = static_cast<uint32_t>(beams_[0].answer.new_ids.size());
   for (size_t i = 0; i < scores.size(); ++i) {

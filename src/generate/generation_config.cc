@@ -1,6 +1,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/model_folder.h"
 #include "base/near_names.h"
 #include "generate/settings_table.h"
 #include "vl3/generation.h"
@@ -34,7 +35,14 @@ struct Source {
   bool pass_unknowns;  // a file of a checkpoint may hold what other programs put there
 };
 
+// What a file may say that changes nothing here, though a caller would be told: no id (-1), and outputs that
+// the reference's generate would return beside the answer.
+bool is_nothing_in_a_file(const std::string& name, const Json& value) {
+  return (name.ends_with("_token_id") && value == -1) || name.starts_with("output_");
+}
+
 void read_one(GenerationConfig& config, const std::string& name, const Json& value, const Source& source) {
+  if (source.pass_unknowns && is_nothing_in_a_file(name, value)) return;
   for (const SettingRow& row : setting_rows()) {
     if (name != row.name) continue;
     if (!value.is_null()) row.read(config, value, {source.origin, name, source.code, row.range});
@@ -82,7 +90,7 @@ GenerationConfig GenerationConfig::from_json(const Json& settings, const Generat
 
 GenerationConfig GenerationConfig::from_pretrained(const std::filesystem::path& folder,
                                                    const GenerationConfig& base) {
-  const auto path = resolve_link_stub(folder / "generation_config.json");
+  const auto path = resolve_link_stub(model_folder(folder) / "generation_config.json");
   if (!std::filesystem::exists(path)) return base;
   const std::string origin = path.string();
   return read_settings(parse_json(read_file(path, kMaxConfigBytes), origin), base,
@@ -108,10 +116,11 @@ void GenerationConfig::validate() const {
       row.read(scratch, value, {"settings", row.name, ErrorCode::kInvalidArgument, row.range});
   }
   const bool beams = num_beams > 1;
-  require(num_return_sequences == 1 || do_sample || beams, ErrorCode::kInvalidArgument,
-          "[settings] num_return_sequences = {} needs do_sample or num_beams > 1: greedy answers are all the "
-          "same",
-          num_return_sequences);
+  require(
+      num_return_sequences == 1 || samples() || beams, ErrorCode::kInvalidArgument,
+      "[settings] num_return_sequences = {} needs do_sample (and a temperature above 0) or num_beams > 1: "
+      "greedy answers are all the same",
+      num_return_sequences);
   require(!beams || num_return_sequences <= num_beams, ErrorCode::kInvalidArgument,
           "[settings] num_return_sequences = {} is more than num_beams = {}", num_return_sequences,
           num_beams);

@@ -141,7 +141,7 @@ void ProcessorChain::apply(Ids history, int64_t prompt_length, Scores scores) co
   if (too_short) ban_tokens(stop_ids_, scores);
   ban_tokens(settings_.suppress_tokens, scores);
   if (new_tokens == 0) ban_tokens(settings_.begin_suppress_tokens, scores);
-  if (settings_.do_sample) warp(scores);
+  if (settings_.samples()) warp(scores);
   if (settings_.renormalize_logits) log_softmax(scores);
 }
 

@@ -83,7 +83,7 @@ void SampleTask::verify(Sequence& sequence, const LogitRows& logits, int64_t fir
 int64_t SampleTask::choose(const Sequence& sequence, std::span<const float> logits) {
   scores_.assign(logits.begin(), logits.end());
   chain_.apply(sequence.result.ids, prompt_length_, scores_);
-  if (!setup_.settings.do_sample) return most_likely(scores_);
+  if (!setup_.settings.samples()) return most_likely(scores_);
   return draw(scores_, uniform(setup_.seed, static_cast<uint32_t>(sequence.result.sequence),
                                static_cast<uint32_t>(sequence.result.new_ids.size()), 0));
 }

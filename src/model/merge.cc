@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/new_folder.h"
 #include "checkpoint/other_files.h"
 #include "model/adapters.h"
@@ -39,6 +40,17 @@ const AdapterLayer* layer_of(const Adapter& adapter, const std::string& tensor) 
   if (!tensor.ends_with(kEnding)) return nullptr;
   const auto found = adapter.layers.find(tensor.substr(0, tensor.size() - kEnding.size()));
   return found == adapter.layers.end() ? nullptr : &found->second;
+}
+
+// Weights that another program packed are written as plain ones: what said how they were packed goes.
+std::string config_of_dense_weights(const std::string& text, const std::string& origin) {
+  Json json = parse_json(text, origin);
+  const JsonView view(json, origin);
+  if (!view.has("quantization_config") ||
+      view.child("quantization_config").string("quant_method", "") == "videollama3")
+    return text;
+  json.erase("quantization_config");
+  return json.dump(2) + "\n";
 }
 
 }  // namespace
@@ -99,7 +111,7 @@ MergeReport merge_adapter(Context& context, const fs::path& model, const fs::pat
   writer.commit();
   const std::string text = read_file(resolve_link_stub(checkpoint.folder() / "config.json"), 16 << 20);
   AtomicFile file(folder.path() / "config.json");
-  file.write(text);
+  file.write(config_of_dense_weights(text, checkpoint.folder().string()));
   file.commit();
   copy_other_files(checkpoint.folder(), folder.path());
   folder.commit();

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/model_folder.h"
 #include "processor/config_files.h"
 #include "processor/process_pictures.h"
 
@@ -130,11 +131,11 @@ Size smart_resize(int64_t height, int64_t width, int64_t factor, int64_t min_pix
 }
 
 ImageProcessor ImageProcessor::from_pretrained(const std::filesystem::path& folder) {
-  return ImageProcessor(read_image_options(folder), kBackend);
+  return ImageProcessor(read_image_options(model_folder(folder)), kBackend);
 }
 
 ImageProcessorFast ImageProcessorFast::from_pretrained(const std::filesystem::path& folder) {
-  return ImageProcessorFast(read_image_options(folder));
+  return ImageProcessorFast(read_image_options(model_folder(folder)));
 }
 
 int64_t ImageProcessor::get_number_of_image_patches(int64_t height, int64_t width) const {

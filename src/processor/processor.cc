@@ -4,12 +4,14 @@
 
 #include "base/json.h"
 #include "base/memory_file.h"
+#include "base/model_folder.h"
 #include "base/thread_pool.h"
 #include "processor/config_files.h"
 #include "processor/messages.h"
 #include "processor/open_clip.h"
 #include "processor/process_pictures.h"
 #include "processor/prompt.h"
+#include "text/media_tokens.h"
 
 namespace vl3 {
 namespace {
@@ -128,14 +130,14 @@ auto with_names(const std::vector<MediaItem>& items, const Body& body) {
 
 }  // namespace
 
-Processor::Processor(Tokenizer tokenizer, ChatTemplate chat_template, ImageProcessorFast images,
-                     VideoProcessor videos)
+Processor::Processor(Tokenizer tokenizer, const ChatTemplate& chat_template, const MediaTokens& tokens,
+                     ImageProcessorFast images, VideoProcessor videos)
     : tokenizer_(std::move(tokenizer)),
-      template_(std::move(chat_template)),
+      template_(chat_template.with_text_contents(tokens)),
       images_(std::move(images)),
       videos_(std::move(videos)),
-      image_token_("<|image_pad|>"),
-      video_token_("<|video_pad|>") {
+      image_token_(tokens.image),
+      video_token_(tokens.video) {
   const auto id = [&](const std::string& token) {
     const auto found = tokenizer_.token_to_id(token);
     require(found.has_value(), ErrorCode::kFormat, "[tokenizer] has no token \"{}\"", token);
@@ -145,8 +147,11 @@ Processor::Processor(Tokenizer tokenizer, ChatTemplate chat_template, ImageProce
   video_token_id_ = id(video_token_);
 }
 
-Processor Processor::from_pretrained(const std::filesystem::path& folder) {
-  return Processor(Tokenizer::from_pretrained(folder), ChatTemplate::from_pretrained(folder),
+Processor Processor::from_pretrained(const std::filesystem::path& given) {
+  const std::filesystem::path folder = model_folder(given);
+  Tokenizer tokenizer = Tokenizer::from_pretrained(folder);
+  const MediaTokens tokens = find_media_tokens(folder, tokenizer);
+  return Processor(std::move(tokenizer), ChatTemplate::from_pretrained(folder), tokens,
                    ImageProcessorFast::from_pretrained(folder), VideoProcessor::from_pretrained(folder));
 }
 

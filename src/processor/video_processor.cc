@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/json.h"
+#include "base/model_folder.h"
 #include "base/thread_pool.h"
 #include "processor/config_files.h"
 #include "processor/patches.h"
@@ -140,7 +141,7 @@ std::vector<uint8_t> compression_mask(const Tensor& patches, int64_t t, int64_t 
 }
 
 VideoProcessor VideoProcessor::from_pretrained(const std::filesystem::path& folder) {
-  return VideoProcessor(read_video_options(folder));
+  return VideoProcessor(read_video_options(model_folder(folder)));
 }
 
 int64_t VideoProcessor::get_num_of_video_patches(const VideoOptions& options, int64_t num_frames,

@@ -19,15 +19,15 @@ size_t place_of(uint64_t pair, int shift) { return ((pair ^ pair >> 29) * 0x9E37
 
 }  // namespace
 
-Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, std::string_view origin) {
+Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, Unknown unknown,
+         std::string_view origin)
+    : unknown_(unknown) {
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
-    const int32_t id = vocabulary.find_bytes({&c, 1});
-    require(id >= 0, ErrorCode::kFormat,
-            "[{}] has no token for the byte 0x{:02X} (\"{}\"): not a byte-level vocabulary", origin, byte,
-            spelling_of_bytes({&c, 1}));
-    byte_ids_[static_cast<size_t>(byte)] = id;
+    byte_ids_[static_cast<size_t>(byte)] = vocabulary.find_bytes({&c, 1});
   }
+  require(*std::max_element(byte_ids_.begin(), byte_ids_.end()) >= 0, ErrorCode::kFormat,
+          "[{}] has no token for any single byte: not a byte-level vocabulary", origin);
   slots_.resize(std::bit_ceil(merges.size() * 2 + 2));
   shift_ = 64 - std::countr_zero(slots_.size());
   for (size_t rank = 0; rank < merges.size(); ++rank) {
@@ -114,16 +114,27 @@ void Bpe::merge_many(Scratch& scratch) const {
   }
 }
 
-void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& out) const {
-  if (word.empty()) return;
-  auto& symbols = scratch.symbols;
+void Bpe::spell(std::string_view word, std::vector<Scratch::Symbol>& symbols) const {
   symbols.resize(word.size());
-  for (size_t i = 0; i < word.size(); ++i) {
-    const int32_t place = static_cast<int32_t>(i);
-    const bool last = i + 1 == word.size();
-    symbols[i] = {byte_ids_[static_cast<unsigned char>(word[i])], place - 1, last ? -1 : place + 1, kNone};
+  size_t count = 0;
+  bool after_unknown = false;
+  for (const char c : word) {
+    const int32_t known = byte_ids_[static_cast<unsigned char>(c)];
+    const bool skipped = known < 0 && (unknown_.id < 0 || (unknown_.fuse && after_unknown));
+    after_unknown = known < 0;
+    if (skipped) continue;
+    const int32_t place = static_cast<int32_t>(count);
+    symbols[count++] = {known < 0 ? unknown_.id : known, place - 1, place + 1, kNone};
   }
-  for (size_t i = 0; i + 1 < word.size(); ++i) symbols[i].rank = rank_of(symbols[i].id, symbols[i + 1].id);
+  symbols.resize(count);
+  if (count > 0) symbols.back().next = -1;
+  for (size_t i = 0; i + 1 < count; ++i) symbols[i].rank = rank_of(symbols[i].id, symbols[i + 1].id);
+}
+
+void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& out) const {
+  auto& symbols = scratch.symbols;
+  spell(word, symbols);
+  if (symbols.empty()) return;
   if (word.size() <= kFewBytes) {
     merge_few(scratch);
   } else {

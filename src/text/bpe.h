@@ -23,12 +23,20 @@ class Bpe {
     std::vector<uint64_t> heap;
   };
 
-  // merges[i], of rank i, joins tokens left and right to result. All 256 single bytes must be tokens: throws
-  // kFormat naming origin and the byte. A later merge of the same pair replaces an earlier one.
+  // merges[i], of rank i, joins tokens left and right to result. A later merge of the same pair replaces an
+  // earlier one.
   struct Merge {
     int32_t left, right, result;
   };
-  Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, std::string_view origin);
+  // What stands for a byte without a token: id, one for each or (fuse) for each run of them within a word;
+  // -1: such bytes are left out, and what is beside them may merge, as in the reference.
+  struct Unknown {
+    int32_t id = -1;
+    bool fuse = false;
+  };
+  // Throws kFormat naming origin where no single byte is a token.
+  Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, Unknown unknown,
+      std::string_view origin);
 
   // Appends the ids of a word of at most 2^31 - 1 bytes. Time O(n log n).
   void encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& out) const;
@@ -46,7 +54,11 @@ class Bpe {
   void merge_many(Scratch& scratch) const;
   void join(std::vector<Scratch::Symbol>& symbols, size_t at) const;
 
-  std::array<int32_t, 256> byte_ids_{};
+  // The symbols of a word before anything is merged.
+  void spell(std::string_view word, std::vector<Scratch::Symbol>& symbols) const;
+
+  std::array<int32_t, 256> byte_ids_{};  // -1: no token
+  Unknown unknown_;
   std::vector<Slot> slots_;  // a power of two of them, at most half full
   int shift_ = 63;
 };

@@ -1,8 +1,12 @@
 #include "vl3/chat_template.h"
 
+#include <mutex>
+
 #include "base/file.h"
 #include "base/json.h"
+#include "base/model_folder.h"
 #include "base/text_file.h"
+#include "text/content_parts.h"
 #include "text/jinja_interpreter.h"
 
 namespace vl3 {
@@ -49,8 +53,73 @@ struct ChatTemplate::Parts {
   std::string source, name;
   Json special_tokens;
   TemplateLimits limits;
-  jinja::NodePtr tree;
+  std::shared_ptr<const jinja::Node> tree;
+  std::optional<MediaTokens> tokens;  // of with_text_contents
+  // What the template takes, found out when a list of parts comes for the first time.
+  mutable std::once_flag tried;
+  mutable bool takes_parts = true, takes_media = true;
+
+  jinja::Text render(jinja::Value messages, bool add_generation_prompt, const Json& extra) const;
+  void try_contents() const;
+  jinja::Value values_of(const Json& messages) const;
 };
+
+jinja::Text ChatTemplate::Parts::render(jinja::Value messages, bool add_generation_prompt,
+                                        const Json& extra) const {
+  using jinja::Value;
+  jinja::Dict variables;
+  for (const auto& [key, value] : special_tokens.items())
+    variables.emplace_back(jinja::Text(key), Value::from_json(value, false));
+  variables.emplace_back("tools", Value::none());
+  variables.emplace_back("documents", Value::none());
+  if (extra.is_object()) {
+    for (const auto& [key, value] : extra.items())
+      variables.emplace_back(jinja::Text(key), Value::from_json(value, true));
+  }
+  variables.emplace_back("messages", std::move(messages));
+  variables.emplace_back("add_generation_prompt", Value(add_generation_prompt));
+  return jinja::render(*tree, std::move(variables), name, limits);
+}
+
+// Renders one message with its content as text, as a list with that text, and as a list with a picture too. A
+// template that takes text alone fails on a list, leaves it out, or prints it as a list.
+void ChatTemplate::Parts::try_contents() const {
+  constexpr std::string_view kText = "Xq7Zv";
+  const auto written = [&](Json content) -> std::string {
+    const Json messages = Json::array({{{"role", "user"}, {"content", std::move(content)}}});
+    try {
+      return render(jinja::Value::from_json(messages, true), false, nullptr).bytes;
+    } catch (const Error&) {
+      return {};
+    }
+  };
+  const auto count = [](const std::string& text, std::string_view word) {
+    int times = 0;
+    for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++times;
+    return times;
+  };
+  const Json text = {{"type", "text"}, {"text", kText}}, picture = {{"type", "image"}};
+  const std::string plain = written(kText), listed = written(Json::array({text})),
+                    shown = written(Json::array({picture, text}));
+  if (count(plain, kText) == 0) return;  // text is not what it takes
+  takes_parts = count(listed, kText) > 0 && count(listed, "type") <= count(plain, "type");
+  takes_media = takes_parts && count(shown, tokens->image) > count(listed, tokens->image);
+}
+
+jinja::Value ChatTemplate::Parts::values_of(const Json& messages) const {
+  using jinja::Value;
+  jinja::List list;
+  for (size_t i = 0; i < messages.size(); ++i) {
+    list.push_back(Value::from_json(messages[i], true));
+    const auto content = messages[i].find("content");
+    if (!tokens || content == messages[i].end() || !content->is_array()) continue;
+    std::call_once(tried, [this] { try_contents(); });
+    if (has_media(*content) ? takes_media : takes_parts) continue;
+    const std::string where = fmt::format("{}: messages[{}]", name, i);
+    list.back().set(jinja::Text("content", true), Value(text_of_parts(*content, *tokens, where)));
+  }
+  return Value::list(std::move(list));
+}
 
 ChatTemplate::ChatTemplate(std::string source, const Json& special_tokens, std::string name,
                            const TemplateLimits& limits) {
@@ -65,7 +134,24 @@ ChatTemplate::ChatTemplate(std::string source, const Json& special_tokens, std::
   parts_ = std::move(parts);
 }
 
-ChatTemplate ChatTemplate::from_pretrained(const fs::path& folder, const TemplateLimits& limits) {
+ChatTemplate ChatTemplate::with_text_contents(MediaTokens tokens) const {
+  ChatTemplate other = *this;
+  auto parts = std::make_shared<Parts>();
+  parts->source = parts_->source;
+  parts->name = parts_->name;
+  parts->special_tokens = parts_->special_tokens;
+  parts->limits = parts_->limits;
+  parts->tree = parts_->tree;
+  parts->tokens = std::move(tokens);
+  other.parts_ = std::move(parts);
+  return other;
+}
+
+ChatTemplate ChatTemplate::from_pretrained(const fs::path& given, const TemplateLimits& limits) {
+  return read_template(model_folder(given), limits).with_text_contents({});
+}
+
+ChatTemplate ChatTemplate::read_template(const fs::path& folder, const TemplateLimits& limits) {
   Json tokens = Json::object();
   std::optional<std::string> fallback;
   const fs::path config_path = folder / "tokenizer_config.json", json_path = folder / "chat_template.json";
@@ -98,19 +184,7 @@ std::vector<ChatTemplate::Piece> ChatTemplate::render_pieces(const Json& message
     require(messages[i].is_object(), ErrorCode::kInvalidArgument,
             "[{}] messages[{}] should be an object, not {}", name(), i, shown(messages[i]));
   }
-  using jinja::Value;
-  jinja::Dict variables;
-  for (const auto& [key, value] : parts_->special_tokens.items())
-    variables.emplace_back(jinja::Text(key), Value::from_json(value, false));
-  variables.emplace_back("tools", Value::none());
-  variables.emplace_back("documents", Value::none());
-  if (extra.is_object()) {
-    for (const auto& [key, value] : extra.items())
-      variables.emplace_back(jinja::Text(key), Value::from_json(value, true));
-  }
-  variables.emplace_back("messages", Value::from_json(messages, true));
-  variables.emplace_back("add_generation_prompt", Value(add_generation_prompt));
-  const jinja::Text text = jinja::render(*parts_->tree, std::move(variables), name(), parts_->limits);
+  const jinja::Text text = parts_->render(parts_->values_of(messages), add_generation_prompt, extra);
   std::vector<Piece> pieces;
   for (size_t i = 0; i < text.bytes.size();) {
     size_t end = i + 1;

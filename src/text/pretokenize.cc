@@ -1,14 +1,37 @@
 #include "text/pretokenize.h"
 
+#include <climits>
+
 namespace vl3 {
 namespace {
 
+struct Spelling {
+  std::string_view regex;
+  SplitRule rule;
+};
+
+// Several spellings stand for one rule: possessive quantifiers and [sdmt] change nothing here.
 constexpr std::string_view kQwen2Regex =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kQwen2ThreeRegex =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kGpt2Regex =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+constexpr Spelling kSpellings[] = {
+    {kQwen2Regex, SplitRule::kQwen2},
+    {kQwen2ThreeRegex, SplitRule::kQwen2Three},
+    {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)",
+     SplitRule::kQwen2Three},
+    {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     SplitRule::kQwen2Three},
+    {kGpt2Regex, SplitRule::kGpt2},
+    {R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", SplitRule::kGpt2},
+    {R"('(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s)", SplitRule::kGpt2},
+    {R"(\p{N})", SplitRule::kDigit},
+    {R"(\p{N}{1,3})", SplitRule::kThreeDigits},
+    {R"(\p{N}+)", SplitRule::kDigits},
+};
 
 // Bytes of the contraction after an apostrophe, or 0.
 size_t contraction(std::string_view rest, bool any_case) {
@@ -30,10 +53,45 @@ bool newline(char32_t c) { return c == '\r' || c == '\n'; }
 }  // namespace
 
 std::optional<SplitRule> split_rule_of(std::string_view regex) {
-  if (regex == kQwen2Regex) return SplitRule::kQwen2;
-  if (regex == kQwen2ThreeRegex) return SplitRule::kQwen2Three;
-  if (regex == kGpt2Regex) return SplitRule::kGpt2;
+  for (const Spelling& spelling : kSpellings) {
+    if (regex == spelling.regex) return spelling.rule;
+  }
   return std::nullopt;
+}
+
+bool covers_everything(SplitRule rule) {
+  return rule == SplitRule::kQwen2 || rule == SplitRule::kQwen2Three || rule == SplitRule::kGpt2;
+}
+
+size_t Pretokenizer::word_end(SplitRule rule, std::string_view text, size_t at) const {
+  switch (rule) {
+    case SplitRule::kQwen2:
+      return qwen2_word_end(text, at, 1);
+    case SplitRule::kQwen2Three:
+      return qwen2_word_end(text, at, 3);
+    case SplitRule::kGpt2:
+      return gpt2_word_end(text, at);
+    case SplitRule::kDigit:
+      return digits_end(text, at, 1);
+    case SplitRule::kThreeDigits:
+      return digits_end(text, at, 3);
+    case SplitRule::kDigits:
+      return digits_end(text, at, INT_MAX);
+    case SplitRule::kWhole:
+      break;
+  }
+  return text.size();
+}
+
+// Up to most_digits numbers, or all up to the next one.
+size_t Pretokenizer::digits_end(std::string_view text, size_t at, int most_digits) const {
+  if (!look(text, at).number()) return run_end(text, at, [](const Seen& s) { return !s.number(); });
+  for (int count = 0; count < most_digits && at < text.size(); ++count) {
+    const Seen c = look(text, at);
+    if (!c.number()) break;
+    at += c.size;
+  }
+  return at;
 }
 
 // \s*[\r\n]+ where the rule has it, then \s+(?!\S), then \s+: up to the last newline; else all of it at the
@@ -51,22 +109,14 @@ size_t Pretokenizer::space_end(std::string_view text, size_t at, bool break_at_n
   return end == text.size() || last == at ? end : last;
 }
 
-size_t Pretokenizer::qwen2_word_end(std::string_view text, size_t at) const {
+size_t Pretokenizer::qwen2_word_end(std::string_view text, size_t at, int most_digits) const {
   const auto letter = [](const Seen& s) { return s.letter(); };
   const Seen c = look(text, at);
   if (c.letter()) return run_end(text, at + c.size, letter);
   if (c.code == '\'') {
     if (const size_t size = contraction(text.substr(at + 1), true)) return at + 1 + size;
   }
-  if (c.number()) {
-    size_t end = at + c.size;
-    for (int more = rule_ == SplitRule::kQwen2Three ? 2 : 0; more > 0; --more) {
-      const Seen next = look(text, end);
-      if (!next.number()) break;
-      end += next.size;
-    }
-    return end;
-  }
+  if (c.number()) return digits_end(text, at, most_digits);
   const Seen next = look(text, at + c.size);
   if (next.letter() && !newline(c.code)) return run_end(text, at + c.size + next.size, letter);
   if (c.other() || (c.code == ' ' && next.other())) {

@@ -3,6 +3,7 @@
 #include <deque>
 
 #include "base/check.h"
+#include "base/model_folder.h"
 #include "text/nfc.h"
 #include "text/tokenizer_parts.h"
 #include "text/unicode.h"
@@ -81,17 +82,14 @@ class EncodeCall {
       text = repaired;
     }
     if (parts_.nfc) text = to_nfc(text, normal);
-    for (size_t at = 0; at < text.size();) {
-      const size_t end = parts_.pretokenizer.word_end(text, at);
-      const std::string_view word = text.substr(at, end - at);
+    parts_.pretokenizer.words(text, [&](std::string_view word) {
       const int32_t whole = parts_.vocabulary.find_bytes(word);
       if (whole >= 0 && parts_.vocabulary.is_direct(whole)) {
         ids_.push_back(whole);
       } else {
         parts_.bpe.encode(word, scratch_, ids_);
       }
-      at = end;
-    }
+    });
     pending_ = {};
     joined_.clear();
   }
@@ -112,8 +110,8 @@ void check_id(int32_t id) {
 
 Tokenizer::Parts::Parts(TokenizerSpec spec)
     : vocabulary(std::move(spec.vocabulary)),
-      bpe(vocabulary, spec.merges, spec.origin),
-      pretokenizer(spec.rule),
+      bpe(vocabulary, spec.merges, {spec.unknown_id, spec.fuse_unknown}, spec.origin),
+      pretokenizer(std::move(spec.steps)),
       nfc(spec.nfc),
       bos_id(spec.bos_id),
       eos_id(spec.eos_id),
@@ -140,7 +138,7 @@ Tokenizer::Parts::Parts(TokenizerSpec spec)
 Tokenizer::Tokenizer(std::shared_ptr<const Parts> parts) : parts_(std::move(parts)) {}
 
 Tokenizer Tokenizer::from_pretrained(const std::filesystem::path& folder) {
-  return Tokenizer(std::make_shared<const Parts>(load_tokenizer_spec(folder)));
+  return Tokenizer(std::make_shared<const Parts>(load_tokenizer_spec(model_folder(folder))));
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special) const {

@@ -177,7 +177,8 @@ void load_tokenizer_config(const fs::path& path, bool from_json, TokenizerSpec& 
   for (const char* key : {"add_bos_token", "add_eos_token", "add_prefix_space"}) {
     const bool wanted = config.boolean(key, false);
     const bool harmless = (std::string_view(key) == "add_bos_token" && !spec.bos_id) ||
-                          (std::string_view(key) == "add_eos_token" && !spec.eos_id);
+                          (std::string_view(key) == "add_eos_token" && !spec.eos_id) ||
+                          (std::string_view(key) == "add_prefix_space" && spec.steps.back().prefix_space);
     require(!wanted || harmless, ErrorCode::kUnsupported, "[{}] {} is true; supported: false", path.string(),
             key);
   }
@@ -190,6 +191,15 @@ TokenizerSpec load_tokenizer_spec(const fs::path& folder) {
   const bool from_json = fs::exists(json, ignored);
   if (!from_json) {
     require(fs::is_directory(folder, ignored), ErrorCode::kNotFound, "[{}] is not a folder", folder.string());
+    for (const auto& [name, what] :
+         {std::pair{"tokenizer.model", "a SentencePiece"}, std::pair{"spiece.model", "a SentencePiece"},
+          std::pair{"qwen.tiktoken", "a tiktoken"}, std::pair{"tekken.json", "a Tekken"},
+          std::pair{"vocab.txt", "a WordPiece"}}) {
+      require(!fs::exists(folder / name, ignored) || fs::exists(vocab, ignored), ErrorCode::kUnsupported,
+              "[{}] has {} tokenizer ({}), which the engine does not read; supported: tokenizer.json, or "
+              "vocab.json and merges.txt, of byte-level BPE",
+              folder.string(), what, name);
+    }
     for (const fs::path& path : {vocab, merges}) {
       require(fs::exists(path, ignored), ErrorCode::kNotFound,
               "[{}] has no tokenizer.json, and no {}: a tokenizer is that file, or vocab.json and merges.txt",

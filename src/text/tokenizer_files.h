@@ -18,9 +18,11 @@ struct TokenizerSpec {
   Vocabulary vocabulary;
   std::vector<Bpe::Merge> merges;
   std::string origin;  // the file of the vocabulary
-  SplitRule rule = SplitRule::kQwen2;
+  std::vector<SplitStep> steps{SplitStep{}};
   bool nfc = true;
   bool ignore_merges = false;  // a word that is a token is it, whether merges lead there or not
+  int32_t unknown_id = -1;     // stands for bytes without a token; -1: they are left out
+  bool fuse_unknown = false;   // one for a run of them
   std::vector<AddedToken> added;
   std::optional<int32_t> bos_id, eos_id, pad_id;
 };

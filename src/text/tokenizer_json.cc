@@ -1,76 +1,16 @@
 // tokenizer.json, the file of Hugging Face tokenizers.
-#include <simdjson.h>
-
 #include "base/check.h"
 #include "base/file.h"
 #include "base/text_file.h"
 #include "text/tokenizer_files.h"
+#include "text/tokenizer_reader.h"
 
 namespace vl3 {
 namespace {
 
 namespace dom = simdjson::dom;
 
-// Typed access, with errors that name file and field.
-class Reader {
- public:
-  explicit Reader(std::string origin) : origin_(std::move(origin)) {}
-  const std::string& origin() const { return origin_; }
-
-  [[noreturn]] void wrong(std::string_view field, dom::element value, std::string_view wanted) const {
-    std::string text = simdjson::to_string(value);
-    if (text.size() > 80) text = text.substr(0, 77) + "...";
-    fail(ErrorCode::kFormat, "[{}] {} should be {}, not {}", origin_, field, wanted, text);
-  }
-  [[noreturn]] void unsupported(std::string_view field, dom::element value, std::string_view known) const {
-    std::string text = simdjson::to_string(value);
-    if (text.size() > 300) text = text.substr(0, 297) + "...";
-    fail(ErrorCode::kUnsupported, "[{}] {} is {}; supported: {}", origin_, field, text, known);
-  }
-  // The value of key; nothing where it is absent or null.
-  std::optional<dom::element> find(dom::object object, std::string_view key) const {
-    dom::element value;
-    if (object.at_key(key).get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
-    return value;
-  }
-  dom::object object(dom::element value, std::string_view field) const {
-    dom::object result;
-    if (value.get(result) != simdjson::SUCCESS) wrong(field, value, "an object");
-    return result;
-  }
-  dom::array array(dom::element value, std::string_view field) const {
-    dom::array result;
-    if (value.get(result) != simdjson::SUCCESS) wrong(field, value, "a list");
-    return result;
-  }
-  std::string_view string(dom::element value, std::string_view field) const {
-    std::string_view result;
-    if (value.get(result) != simdjson::SUCCESS) wrong(field, value, "a string");
-    return result;
-  }
-  int64_t integer(dom::element value, std::string_view field) const {
-    int64_t result = 0;
-    if (value.get(result) != simdjson::SUCCESS) wrong(field, value, "an integer");
-    return result;
-  }
-  bool boolean(dom::object object, std::string_view key, bool fallback, std::string_view field) const {
-    const auto value = find(object, key);
-    bool result = fallback;
-    if (value && value->get(result) != simdjson::SUCCESS) {
-      wrong(fmt::format("{}.{}", field, key), *value, "true or false");
-    }
-    return result;
-  }
-  std::string_view type(dom::object object, std::string_view field) const {
-    const auto value = find(object, "type");
-    return value ? string(*value, fmt::format("{}.type", field)) : std::string_view();
-  }
-
- private:
-  std::string origin_;
-};
-
-void read_vocabulary(const Reader& in, dom::element value, TokenizerSpec& spec) {
+void read_vocabulary(const TokenizerReader& in, dom::element value, TokenizerSpec& spec) {
   const dom::object object = in.object(value, "model.vocab");
   size_t bytes = 0;
   for (const auto& field : object) bytes += field.key.size();
@@ -84,7 +24,7 @@ void read_vocabulary(const Reader& in, dom::element value, TokenizerSpec& spec) 
   }
 }
 
-void read_merges(const Reader& in, dom::element value, TokenizerSpec& spec) {
+void read_merges(const TokenizerReader& in, dom::element value, TokenizerSpec& spec) {
   size_t index = 0;
   const dom::array list = in.array(value, "model.merges");
   spec.merges.reserve(list.size());
@@ -108,13 +48,39 @@ void read_merges(const Reader& in, dom::element value, TokenizerSpec& spec) {
   }
 }
 
-void read_model(const Reader& in, dom::object root, TokenizerSpec& spec) {
+// What stands for bytes that are no tokens. byte_fallback spells them "<0x0A>", which SentencePiece
+// vocabularies do: with a token for every byte it does nothing, and without it is another tokenizer.
+void read_unknown(const TokenizerReader& in, dom::object model, TokenizerSpec& spec) {
+  const auto missing = [&] {
+    for (int byte = 0; byte < 256; ++byte) {
+      const char c = static_cast<char>(byte);
+      if (spec.vocabulary.find_bytes({&c, 1}) < 0) return true;
+    }
+    return false;
+  }();
+  if (!missing) return;
+  require(!in.boolean(model, "byte_fallback", false, "model"), ErrorCode::kUnsupported,
+          "[{}] model.byte_fallback is true and not every byte has a token: a SentencePiece tokenizer; "
+          "supported: vocabularies of bytes",
+          in.origin());
+  spec.fuse_unknown = in.boolean(model, "fuse_unk", false, "model");
+  const auto unknown = in.find(model, "unk_token");
+  if (!unknown) return;
+  const std::string_view token = in.string(*unknown, "model.unk_token");
+  const auto id = spec.vocabulary.find_spelling(token);
+  require(id.has_value(), ErrorCode::kFormat, "[{}] model.unk_token is \"{}\", which is not in model.vocab",
+          in.origin(), token.substr(0, 60));
+  spec.unknown_id = *id;
+}
+
+void read_model(const TokenizerReader& in, dom::object root, TokenizerSpec& spec) {
   const auto value = in.find(root, "model");
   require(value.has_value(), ErrorCode::kFormat, "[{}] has no \"model\"", in.origin());
   const dom::object model = in.object(*value, "model");
   const std::string_view type = in.type(model, "model");
   require(type.empty() || type == "BPE", ErrorCode::kUnsupported,
-          "[{}] model.type is \"{}\"; supported: \"BPE\"", in.origin(), type);
+          "[{}] model.type is \"{}\"{}; supported: \"BPE\" over bytes", in.origin(), type,
+          type == "Unigram" ? ", a SentencePiece tokenizer" : "");
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     const auto text = in.find(model, key);
     if (text && !in.string(*text, fmt::format("model.{}", key)).empty()) {
@@ -131,83 +97,11 @@ void read_model(const Reader& in, dom::object root, TokenizerSpec& spec) {
   require(vocab.has_value(), ErrorCode::kFormat, "[{}] has no \"model.vocab\"", in.origin());
   require(merges.has_value(), ErrorCode::kFormat, "[{}] has no \"model.merges\"", in.origin());
   read_vocabulary(in, *vocab, spec);
+  read_unknown(in, model, spec);
   read_merges(in, *merges, spec);
 }
 
-void read_normalizer(const Reader& in, dom::object root, TokenizerSpec& spec) {
-  constexpr std::string_view kKnown = "null, {\"type\": \"NFC\"}, or a Sequence of it";
-  spec.nfc = false;
-  const auto value = in.find(root, "normalizer");
-  if (!value) return;
-  const dom::object object = in.object(*value, "normalizer");
-  if (in.type(object, "normalizer") == "NFC") {
-    spec.nfc = true;
-    return;
-  }
-  const auto list = in.find(object, "normalizers");
-  if (in.type(object, "normalizer") != "Sequence" || !list) in.unsupported("normalizer", *value, kKnown);
-  for (const dom::element one : in.array(*list, "normalizer.normalizers")) {
-    if (in.type(in.object(one, "normalizer.normalizers"), "normalizer.normalizers") != "NFC") {
-      in.unsupported("normalizer", *value, kKnown);
-    }
-    spec.nfc = true;
-  }
-}
-
-// A list of one or two steps: the split, then bytes; or bytes alone with a split of its own.
-void read_pre_tokenizer(const Reader& in, dom::object root, TokenizerSpec& spec) {
-  constexpr std::string_view kKnown =
-      "a Sequence of Split (the regular expression of Qwen2, cl100k or GPT-2; Isolated, not inverted) and "
-      "ByteLevel without a prefix space, or ByteLevel with use_regex";
-  const auto value = in.find(root, "pre_tokenizer");
-  require(value.has_value(), ErrorCode::kUnsupported, "[{}] pre_tokenizer is null; supported: {}",
-          in.origin(), kKnown);
-  const dom::object object = in.object(*value, "pre_tokenizer");
-  std::vector<dom::element> steps;
-  if (in.type(object, "pre_tokenizer") == "Sequence") {
-    const auto list = in.find(object, "pretokenizers");
-    if (!list) in.unsupported("pre_tokenizer", *value, kKnown);
-    for (const dom::element step : in.array(*list, "pre_tokenizer.pretokenizers")) steps.push_back(step);
-  } else {
-    steps.push_back(*value);
-  }
-  if (steps.empty() || steps.size() > 2) in.unsupported("pre_tokenizer", *value, kKnown);
-
-  const dom::object bytes = in.object(steps.back(), "pre_tokenizer");
-  const bool alone = steps.size() == 1;
-  if (in.type(bytes, "pre_tokenizer") != "ByteLevel" ||
-      in.boolean(bytes, "add_prefix_space", true, "pre_tokenizer") ||
-      in.boolean(bytes, "use_regex", true, "pre_tokenizer") != alone) {
-    in.unsupported("pre_tokenizer", *value, kKnown);
-  }
-  spec.rule = SplitRule::kGpt2;
-  if (alone) return;
-
-  const dom::object split = in.object(steps.front(), "pre_tokenizer");
-  const auto pattern = in.find(split, "pattern"), behavior = in.find(split, "behavior");
-  if (in.type(split, "pre_tokenizer") != "Split" || !pattern || !behavior ||
-      in.string(*behavior, "pre_tokenizer: behavior") != "Isolated" ||
-      in.boolean(split, "invert", false, "pre_tokenizer")) {
-    in.unsupported("pre_tokenizer", *value, kKnown);
-  }
-  const auto regex = in.find(in.object(*pattern, "pre_tokenizer: pattern"), "Regex");
-  const auto rule = regex ? split_rule_of(in.string(*regex, "pre_tokenizer: pattern.Regex")) : std::nullopt;
-  if (!rule) in.unsupported("pre_tokenizer: pattern", *pattern, kKnown);
-  spec.rule = *rule;
-}
-
-// Anything here that would add or change tokens.
-void check_rest(const Reader& in, dom::object root) {
-  const auto is_byte_level = [&](std::string_view key) {
-    const auto value = in.find(root, key);
-    if (!value || in.type(in.object(*value, key), key) == "ByteLevel") return;
-    in.unsupported(key, *value, "null, {\"type\": \"ByteLevel\"}");
-  };
-  is_byte_level("decoder");
-  is_byte_level("post_processor");
-}
-
-void read_added_tokens(const Reader& in, dom::object root, TokenizerSpec& spec) {
+void read_added_tokens(const TokenizerReader& in, dom::object root, TokenizerSpec& spec) {
   const auto value = in.find(root, "added_tokens");
   if (!value) return;
   size_t index = 0;
@@ -232,7 +126,7 @@ void read_added_tokens(const Reader& in, dom::object root, TokenizerSpec& spec) 
 }  // namespace
 
 void load_tokenizer_json(const std::filesystem::path& path, TokenizerSpec& spec) {
-  const Reader in(path.string());
+  const TokenizerReader in(path.string());
   const std::string text = read_text(resolve_link_stub(path), kMaxTokenizerBytes);
   dom::parser parser;
   dom::element document;
@@ -242,9 +136,7 @@ void load_tokenizer_json(const std::filesystem::path& path, TokenizerSpec& spec)
   const dom::object root = in.object(document, "the file");
   spec.origin = in.origin();
   read_model(in, root, spec);
-  read_normalizer(in, root, spec);
-  read_pre_tokenizer(in, root, spec);
-  check_rest(in, root);
+  read_pipeline(in, root, spec);
   read_added_tokens(in, root, spec);
 }
 

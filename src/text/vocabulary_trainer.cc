@@ -59,12 +59,7 @@ void write_json(const std::filesystem::path& path, const Json& json) {
 
 void VocabularyTrainer::add(std::string_view text) {
   const std::string valid = to_utf8(text);
-  const Pretokenizer pretokenizer(SplitRule::kQwen2);
-  for (size_t at = 0; at < valid.size();) {
-    const size_t end = pretokenizer.word_end(valid, at);
-    ++words_[valid.substr(at, end - at)];
-    at = end;
-  }
+  Pretokenizer(SplitRule::kQwen2).words(valid, [&](std::string_view word) { ++words_[std::string(word)]; });
 }
 
 std::vector<VocabularyTrainer::Merge> VocabularyTrainer::merges(int64_t count, int64_t min_count) const {

@@ -95,6 +95,54 @@ TEST(Sampling, SameSeedSameTokensOtherSeedOthers) {
   EXPECT_EQ(std::set(first.begin(), first.end()).size(), 4u);  // sequences differ among each other
 }
 
+TEST(Sampling, TemperatureZeroIsGreedyWhateverElseIsSet) {
+  Context context;
+  for (const int64_t beams : {1, 3}) {
+    for (uint64_t seed = 0; seed < 10; ++seed) {
+      ToyDecoder decoder({.seed = seed});
+      GenerationConfig greedy;
+      greedy.max_new_tokens = 30;
+      greedy.num_beams = beams;
+      greedy.repetition_penalty = 1.1;
+      const auto ids = [&](const GenerationConfig& config) {
+        return test::new_ids_of(generate(context, decoder, decoder.prefill_all({{5, 6, 7}}), config));
+      };
+      const auto wanted = ids(greedy);
+      GenerationConfig zero = greedy;
+      zero.temperature = 0;
+      EXPECT_EQ(ids(zero), wanted);
+      zero.do_sample = true;
+      zero.top_k = -1;
+      zero.top_p = 0.5;
+      zero.min_p = 0.1;
+      zero.typical_p = 0.5;
+      EXPECT_EQ(ids(zero), wanted) << "seed " << seed << ", " << beams << " beams";
+    }
+  }
+}
+
+TEST(Sampling, NoTopKKeepsEveryToken) {
+  Context context;
+  ToyDecoder decoder({});
+  GenerationConfig config = sampling(4, 3);
+  const auto ids = [&](int64_t top_k) {
+    config.top_k = top_k;
+    return test::new_ids_of(generate(context, decoder, decoder.prefill_all({{5, 6}}), config));
+  };
+  EXPECT_EQ(ids(-1), ids(0));
+  EXPECT_EQ(ids(-1), ids(24));  // the whole vocabulary
+}
+
+TEST(Sampling, TopPOfZeroKeepsTheMostLikely) {
+  Context context;
+  ToyDecoder decoder({});
+  GenerationConfig config = sampling(4, 1);
+  config.top_p = 0;
+  const auto drawn = test::new_ids_of(generate(context, decoder, decoder.prefill_all({{5, 6}}), config));
+  config.do_sample = false;
+  EXPECT_EQ(drawn, test::new_ids_of(generate(context, decoder, decoder.prefill_all({{5, 6}}), config)));
+}
+
 TEST(Sampling, FirstSequencesDoNotDependOnHowManyAreAsked) {
   Context context;
   ToyDecoder decoder({});

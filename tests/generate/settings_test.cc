@@ -37,9 +37,10 @@ TEST(Settings, BadOnesAreRefusedByName) {
       {R"({"max_length": 1e300})", "max_length"},
       {R"({"min_new_tokens": -1})", "min_new_tokens"},
       {R"({"do_sample": 1})", "do_sample should be true or false, not 1"},
-      {R"({"temperature": 0})", "temperature should be a number > 0, not 0"},
+      {R"({"temperature": -0.5})", "temperature should be a number >= 0, not -0.5"},
+      {R"({"temperature": 0, "do_sample": true, "num_return_sequences": 2})", "temperature above 0"},
       {R"({"temperature": "hot"})", "temperature"},
-      {R"({"top_k": -1})", "top_k"},
+      {R"({"top_k": -2})", "top_k"},
       {R"({"top_p": 1.5})", "top_p should be a number [0, 1], not 1.5"},
       {R"({"top_p": -0.1})", "top_p"},
       {R"({"min_p": 2})", "min_p"},
@@ -175,6 +176,40 @@ TEST(Settings, FileOfACheckpoint) {
       EXPECT_NE(std::string(error.what()).find("generation_config.json"), std::string::npos) << error.what();
     }
   }
+}
+
+// What checkpoints in the field say, of which nothing keeps one from being used.
+TEST(Settings, FilesOfTheFieldAreRead) {
+  const test::TemporaryFolder folder;
+  const auto read = [&](const char* text) {
+    test::write_text(folder / "generation_config.json", text);
+    return GenerationConfig::from_pretrained(folder.path());
+  };
+  for (const char* text : {R"({"temperature": 0.0})", R"({"temperature": 0, "do_sample": true})",
+                           R"({"temperature": 0, "do_sample": false, "top_k": 1, "top_p": 0})",
+                           R"({"temperature": 0.0, "top_p": 0.0, "top_k": 0, "do_sample": true})"}) {
+    const GenerationConfig config = read(text);
+    EXPECT_FALSE(config.samples()) << text;
+    EXPECT_EQ(config.temperature, 0) << text;
+  }
+  EXPECT_TRUE(read(R"({"temperature": 1, "do_sample": true, "top_k": 20.0, "top_p": 1})").samples());
+  EXPECT_FALSE(
+      read(R"({"temperature": 0.7, "top_k": 20, "top_p": 0.8, "min_p": 0, "do_sample": false})").samples());
+  EXPECT_EQ(read(R"({"top_k": -1})").top_k, -1);
+  EXPECT_EQ(
+      read(R"({"temperature": null, "top_k": null, "top_p": null, "min_p": null, "do_sample": null})").top_k,
+      50);
+  const GenerationConfig none = read(R"({"pad_token_id": -1, "eos_token_id": -1, "bos_token_id": -1})");
+  EXPECT_FALSE(none.pad_token_id);
+  EXPECT_TRUE(none.eos_token_id.empty());
+  read(
+      R"({"output_scores": true, "output_attentions": true, "output_hidden_states": true, "thinking_budget": 3})");
+  // The file itself, and another file of the folder, mean the folder.
+  test::write_text(folder / "generation_config.json", R"({"top_k": 7})");
+  EXPECT_EQ(GenerationConfig::from_pretrained(folder / "generation_config.json").top_k, 7);
+  // What a caller asks for and will not get stays an error.
+  EXPECT_THROW(parse(R"({"output_scores": true})"), Error);
+  EXPECT_THROW(parse(R"({"pad_token_id": -1})"), Error);
 }
 
 TEST(Settings, LengthLimits) {

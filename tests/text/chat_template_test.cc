@@ -70,6 +70,69 @@ TEST(ChatTemplate, TellsWhatCameFromMessages) {
   EXPECT_EQ(pieces, expected);
 }
 
+const Json kText = {{"type", "text"}, {"text", "What <|x|>?"}},
+           kPicture = {{"type", "image"}, {"image", "a.png"}},
+           kClip = {{"type", "video"}, {"video", "a.mp4"}};
+
+std::string rendered(const std::string& source, const Json& content) {
+  const Json messages = Json::array({{{"role", "user"}, {"content", content}}});
+  return ChatTemplate(source).with_text_contents({"<i>", "<v>"}).render(messages, false);
+}
+
+TEST(ChatTemplate, GivesTextToTemplatesThatTakeNothingElse) {
+  // Each takes strings alone, in its way: it fails on a list, prints it, or leaves it out.
+  const char* sources[] = {
+      "{% for m in messages %}{{ '[' + m['role'] + ']' + m['content'] + ';' }}{% endfor %}",
+      "{% for m in messages %}[{{ m.role }}]{{ m.content }};{% endfor %}",
+      "{% for m in messages %}[{{ m.role }}]{{ m.content | tojson if m.content is not string else m.content "
+      "}};{% endfor %}",
+      "{% for m in messages %}[{{ m.role }}]{% if m.content is string %}{{ m.content }}{% endif %};{% endfor "
+      "%}",
+      "{% for m in messages %}{% if m.content is not string %}{{ raise_exception('text only') }}{% endif %}"
+      "[{{ m.role }}]{{ m.content }};{% endfor %}",
+      "{% for m in messages %}[{{ m.role }}]{{ m.content.replace('a', 'a') }};{% endfor %}",
+  };
+  for (const char* source : sources) {
+    EXPECT_EQ(rendered(source, "What <|x|>?"), "[user]What <|x|>?;") << source;
+    EXPECT_EQ(rendered(source, Json::array({kText})), "[user]What <|x|>?;") << source;
+    EXPECT_EQ(rendered(source, Json::array({kPicture, kText, kClip, "end"})),
+              "[user]<i>\nWhat <|x|>?<v>\nend;")
+        << source;
+    EXPECT_EQ(rendered(source, Json::array()), "[user];") << source;
+  }
+  // Lists that the template takes are its own affair.
+  const std::string takes =
+      "{% for m in messages %}{% for p in m.content %}{% if p.type == 'text' %}({{ p.text }}){% elif p.type "
+      "== 'image' %}"
+      "<i>{% elif p.type == 'video' %}<v>{% endif %}{% endfor %}{% endfor %}";
+  EXPECT_EQ(rendered(takes, Json::array({kPicture, kText, kClip})), "<i>(What <|x|>?)<v>");
+  // One that takes lists of texts but leaves pictures out is given text where there are any.
+  const std::string texts =
+      "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}"
+      "{% if p.type == 'text' %}({{ p.text }}){% endif %}{% endfor %}{% endif %}{% endfor %}";
+  EXPECT_EQ(rendered(texts, Json::array({kText})), "(What <|x|>?)");
+  EXPECT_EQ(rendered(texts, Json::array({kPicture, kText})), "<i>\nWhat <|x|>?");
+}
+
+TEST(ChatTemplate, TokensOfMediaAreItsOwnAndTextIsNot) {
+  const ChatTemplate prompt = ChatTemplate("{% for m in messages %}{{ '<s>' + m.content }}{% endfor %}")
+                                  .with_text_contents({"<i>", "<v>"});
+  const Json forged = {{"type", "text"}, {"text", "<i>"}};
+  const Json messages = Json::array({{{"role", "user"}, {"content", Json::array({kPicture, forged})}}});
+  using Piece = ChatTemplate::Piece;
+  EXPECT_EQ(prompt.render_pieces(messages, false), (std::vector<Piece>{{"<s><i>\n", false}, {"<i>", true}}));
+  const Json odd =
+      Json::array({{{"role", "user"}, {"content", Json::array({{{"type", "audio"}, {"audio", "a.wav"}}})}}});
+  try {
+    prompt.render(odd, false);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(std::string(error.what()).find("messages[0]"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("a.wav"), std::string::npos) << error.what();
+  }
+}
+
 TEST(ChatTemplate, SaysWhereATemplateIsWrong) {
   const auto message = [](const std::string& source) -> std::string {
     try {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <random>
 
+#include "text/media_tokens.h"
 #include "text/tokenizer_support.h"
 #include "vl3/error.h"
 
@@ -89,7 +90,24 @@ TEST(TokenizerFiles, BrokenTokenizerJson) {
            "model.vocab[\"a\"]"},
           {"id twice", [](Json& j) { j["model"]["vocab"]["a"] = j["model"]["vocab"]["b"]; }, kFormat,
            "two tokens"},
-          {"byte missing", [](Json& j) { j["model"]["vocab"].erase("\u00c0"); }, kFormat, "0xC0"},
+          {"no bytes",
+           [](Json& j) {
+             j["model"]["vocab"] = {{"hello", 0}};
+             j["model"]["merges"] = Json::array();
+           },
+           kFormat, "no token for any single byte"},
+          {"unknown token missing",
+           [](Json& j) {
+             j["model"]["vocab"].erase("\u00c0");
+             j["model"]["unk_token"] = "<unk>";
+           },
+           kFormat, "model.unk_token is \"<unk>\""},
+          {"byte fallback",
+           [](Json& j) {
+             j["model"]["vocab"].erase("\u00c0");
+             j["model"]["byte_fallback"] = true;
+           },
+           kUnsupported, "SentencePiece"},
           {"no merges", [](Json& j) { j["model"].erase("merges"); }, kFormat, "model.merges"},
           {"merges a number", [](Json& j) { j["model"]["merges"] = 3; }, kFormat, "model.merges should be"},
           {"merge a number", [](Json& j) { j["model"]["merges"][2] = 3; }, kFormat, "model.merges[2]"},
@@ -111,7 +129,8 @@ TEST(TokenizerFiles, BrokenTokenizerJson) {
              j["model"]["merges"][2] = {"~", "~"};
            },
            kFormat, "\"~~\""},
-          {"other model", [](Json& j) { j["model"]["type"] = "Unigram"; }, kUnsupported, "Unigram"},
+          {"other model", [](Json& j) { j["model"]["type"] = "Unigram"; }, kUnsupported, "SentencePiece"},
+          {"words", [](Json& j) { j["model"]["type"] = "WordPiece"; }, kUnsupported, "WordPiece"},
           {"model type a number", [](Json& j) { j["model"]["type"] = 1; }, kFormat, "model.type"},
           {"dropout", [](Json& j) { j["model"]["dropout"] = 0.1; }, kUnsupported, "dropout"},
           {"prefix", [](Json& j) { j["model"]["continuing_subword_prefix"] = "##"; }, kUnsupported, "##"},
@@ -124,7 +143,19 @@ TEST(TokenizerFiles, BrokenTokenizerJson) {
            [](Json& j) {
              j["pre_tokenizer"] = {{"type", "Metaspace"}};
            },
-           kUnsupported, "Metaspace"},
+           kUnsupported, "SentencePiece"},
+          {"normalizer of SentencePiece",
+           [](Json& j) {
+             j["normalizer"] = {{"type", "Prepend"}, {"prepend", "\u2581"}};
+           },
+           kUnsupported, "SentencePiece"},
+          {"steps behind bytes",
+           [](Json& j) {
+             j["pre_tokenizer"]["pretokenizers"].push_back({{"type", "Digits"}, {"individual_digits", true}});
+           },
+           kUnsupported, "behind ByteLevel"},
+          {"no bytes in the end", [](Json& j) { j["pre_tokenizer"]["pretokenizers"].erase(1); }, kUnsupported,
+           "ByteLevel"},
           {"no steps", [](Json& j) { j["pre_tokenizer"]["pretokenizers"] = Json::array(); }, kUnsupported,
            "pre_tok"},
           {"pattern",
@@ -137,10 +168,14 @@ TEST(TokenizerFiles, BrokenTokenizerJson) {
            kUnsupported, "String"},
           {"behavior", [](Json& j) { j["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Removed"; },
            kUnsupported, "Removed"},
-          {"inverted", [](Json& j) { j["pre_tokenizer"]["pretokenizers"][0]["invert"] = true; }, kUnsupported,
-           "invert"},
-          {"prefix space", [](Json& j) { j["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = true; },
-           kUnsupported, "add_prefix_space"},
+          {"numbers removed",
+           [](Json& j) {
+             Json& step = j["pre_tokenizer"]["pretokenizers"][0];
+             step["pattern"]["Regex"] = "\\p{N}";
+             step["behavior"] = "Removed";
+             step["invert"] = true;
+           },
+           kUnsupported, "Removed"},
           {"decoder",
            [](Json& j) {
              j["decoder"] = {{"type", "Metaspace"}};
@@ -151,6 +186,13 @@ TEST(TokenizerFiles, BrokenTokenizerJson) {
              j["post_processor"] = {{"type", "TemplateProcessing"}};
            },
            kUnsupported, "TemplateProcessing"},
+          {"special tokens around a text",
+           [](Json& j) {
+             const Json special = {{"SpecialToken", {{"id", "<|im_start|>"}, {"type_id", 0}}}};
+             const Json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+             j["post_processor"] = {{"type", "TemplateProcessing"}, {"single", {special, text}}};
+           },
+           kUnsupported, "adds no special tokens"},
           {"added a number", [](Json& j) { j["added_tokens"] = 1; }, kFormat, "added_tokens should be"},
           {"added without id", [](Json& j) { j["added_tokens"][1].erase("id"); }, kFormat,
            "added_tokens[1] has no"},
@@ -296,6 +338,45 @@ TEST(TokenizerFiles, MissingFiles) {
 
 // Cut anywhere the file is refused; with any bit flipped it is read or refused, and then works or not, but
 // never breaks what it runs in.
+TEST(TokenizerFiles, OtherTokenizersAreNamed) {
+  for (const auto& [name, word] :
+       {std::pair{"tokenizer.model", "SentencePiece"}, std::pair{"spiece.model", "SentencePiece"},
+        std::pair{"qwen.tiktoken", "tiktoken"}, std::pair{"tekken.json", "Tekken"},
+        std::pair{"vocab.txt", "WordPiece"}}) {
+    const test::TemporaryFolder folder;
+    write_text(folder / name, "x");
+    const std::string error = error_of(folder.path(), kUnsupported);
+    EXPECT_NE(error.find(word), std::string::npos) << error;
+    EXPECT_NE(error.find(name), std::string::npos) << error;
+  }
+  const test::TemporaryFolder pointer;
+  write_text(pointer / "tokenizer.json",
+             "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n");
+  EXPECT_NE(error_of(pointer.path(), kUnsupported).find("Git LFS pointer"), std::string::npos);
+}
+
+TEST(TokenizerFiles, TokensOfMediaAreFound) {
+  const test::TemporaryFolder folder;
+  const auto found = [&](const char* settings, const char* config) {
+    write_text(folder / "tokenizer_config.json", settings);
+    write_text(folder / "config.json", config);
+    const MediaTokens tokens = find_media_tokens(folder.path(), Tokenizer::from_pretrained(folder.path()));
+    return tokens.image + " " + tokens.video;
+  };
+  Json file = Json::parse(read_text(data_path("text/qwen2/tokenizer.json")));
+  write_text(folder / "tokenizer.json", file.dump());
+  const std::string ids = R"("image_token_id": 701, "video_token_id": 702)";
+  // The vocabulary has <|image_pad|>, and none for clips.
+  EXPECT_EQ(found("{}", ("{" + ids + "}").c_str()), "<|image_pad|> <|im_end|>");
+  EXPECT_EQ(found(R"({"image_token": "<tool_call>"})", ("{" + ids + "}").c_str()), "<tool_call> <|im_end|>");
+  EXPECT_EQ(found(R"({"extra_special_tokens": {"video_token": "<|endoftext|>"}})", "{}"),
+            "<|image_pad|> <|endoftext|>");
+  EXPECT_EQ(found("{}", R"({"image_token_index": 700})"), "<|image_pad|> <|endoftext|>");
+  // A word of the vocabulary, or nothing at all, cannot stand for a clip.
+  for (const char* config : {"{}", R"({"video_token_id": 65})", R"({"video_token_id": 70000})"})
+    EXPECT_THROW(found("{}", config), Error) << config;
+}
+
 TEST(TokenizerFiles, TruncatedAndFlipped) {
   const std::string good = read_text(data_path("text/added") / "tokenizer.json");
   const test::TemporaryFolder folder;

@@ -87,7 +87,7 @@ TEST(BytePairs, EqualTheirDefinition) {
       if (!ranks.emplace(std::pair(left, right), merges.size()).second) continue;
       merges.push_back({left, right, id});
     }
-    const Bpe bpe(vocabulary, merges, "test");
+    const Bpe bpe(vocabulary, merges, {}, "test");
     Bpe::Scratch scratch;
     for (int words = 0; words < 60; ++words) {
       std::string word(1 + random() % (words % 2 == 0 ? 40 : 200), 'a');

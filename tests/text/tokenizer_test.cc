@@ -9,6 +9,16 @@
 namespace vl3 {
 namespace {
 
+// The characters of UTF-8 text, each a string.
+std::vector<std::string> characters(const std::string& text) {
+  std::vector<std::string> result;
+  for (const char c : text) {
+    if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) result.emplace_back();
+    result.back() += c;
+  }
+  return result;
+}
+
 namespace fs = std::filesystem;
 using test::check_rows;
 using test::data_path;
@@ -35,6 +45,46 @@ TEST(Tokenizer, TheOtherFilesGiveTheSame) {
   const auto counts = check_rows(Tokenizer::from_pretrained(copy.path()), read_rows(folder / "rows.jsonl"));
   EXPECT_EQ(counts.wrong, 0);
   test::print("qwen2 from vocab.json and merges.txt", counts);
+}
+
+// tools/goldens/text.py made the changes and asked the reference.
+TEST(Tokenizer, OtherStepsAndMissingBytes) {
+  const auto rows = read_rows(data_path("text/variants.jsonl"));
+  EXPECT_GE(rows.size(), 12u);
+  for (const Json& row : rows) {
+    SCOPED_TRACE(row["name"].get<std::string>());
+    Json file = Json::parse(test::read_text(data_path("text/qwen2/tokenizer.json")));
+    Json& model = file["model"];
+    for (const auto& [key, value] : row["patch"].items()) {
+      if (key != "model") file[key] = value;
+    }
+    if (row["patch"].contains("model")) model.update(row["patch"]["model"]);
+    const auto lacks = characters(row["lacks"].get<std::string>());
+    const auto gone = [&](const std::string& token) {
+      return std::any_of(lacks.begin(), lacks.end(),
+                         [&](const std::string& c) { return token.find(c) != std::string::npos; });
+    };
+    const bool words_first = model.value("ignore_merges", false);
+    Json vocab = Json::object(), merges = Json::array();
+    for (const auto& [token, id] : model["vocab"].items()) {
+      const bool kept =
+          !gone(token) || token.starts_with("<") || (words_first && characters(token).size() > 1);
+      vocab[kept ? token : "\u2603" + std::to_string(id.get<int>())] = id;
+    }
+    for (const Json& merge : model["merges"]) {
+      if (!gone(merge[0].get<std::string>() + merge[1].get<std::string>())) merges.push_back(merge);
+    }
+    model["vocab"] = vocab;
+    model["merges"] = merges;
+    const test::TemporaryFolder folder;
+    test::write_text(folder / "tokenizer.json", file.dump());
+    const Tokenizer tokenizer = Tokenizer::from_pretrained(folder.path());
+    for (size_t i = 0; i < row["texts"].size(); ++i) {
+      EXPECT_EQ(tokenizer.encode(row["texts"][i].get<std::string>()),
+                row["ids"][i].get<std::vector<int32_t>>())
+          << row["texts"][i].dump();
+    }
+  }
 }
 
 TEST(Tokenizer, SharedGoldens) {

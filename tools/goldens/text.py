@@ -4,6 +4,7 @@
     python text.py small OUT                            a small tokenizer in both forms and its goldens, for tests/data/text
     python text.py rows TOKENIZER_FOLDER OUT.jsonl [--seed 1] [--count 20000]
                                                         many rows through a real tokenizer, hostile text among them
+    python text.py variants TOKENIZER_FOLDER OUT.jsonl  the same tokenizer with other steps, and without some bytes: tests/data/text/variants.jsonl
     python text.py every TOKENIZER_FOLDER OUT.jsonl     every code point in several contexts (large)
 
 The classes come from asking the reference about every code point, because its parts follow different versions of Unicode:
@@ -257,6 +258,56 @@ def small(out):
             save(tokenizer, out / name, 17, 150)
 
 
+# ---------------------------------------------------------------- tokenizers of other kinds
+def variants(folder, out):
+    """The tokenizer of a folder, changed: for each change the keys that get other values (those of "model" one by one), characters whose tokens are taken away, texts and ids."""
+    split = lambda regex, behavior="Isolated", invert=False: {"type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": invert}
+    last = lambda space=False, regex=False: {"type": "ByteLevel", "add_prefix_space": space, "trim_offsets": True, "use_regex": regex}
+    steps = lambda *s: {"pre_tokenizer": {"type": "Sequence", "pretokenizers": list(s)}}
+    digits = lambda single: {"type": "Digits", "individual_digits": single}
+    tiktoken = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
+    r50k = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    template = {"type": "TemplateProcessing", "single": [text], "pair": [text, {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {}}
+    changes = [
+        ("published SmolLM2", {**steps(digits(True), last(False, True)), "normalizer": None, "post_processor": template}, ""),
+        ("its conversion", {"pre_tokenizer": last(False, True), "normalizer": None, "post_processor": template}, "\u010a\u00c3\u0126"),
+        ("runs of digits", {**steps(digits(False), last()), "normalizer": {"type": "Sequence", "normalizers": []}}, ""),
+        ("three digits", {**steps(split(r"\p{N}{1,3}"), last(False, True)), "decoder": {"type": "Sequence", "decoders": [{"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}]}}, ""),
+        ("numbers alone", {**steps(split(r"\p{N}"), split(QWEN2), last()), "post_processor": {"type": "Sequence", "processors": [template]}}, ""),
+        ("tiktoken", {**steps(split(tiktoken, "Removed", True), last()), "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "NFC"}]}}, ""),
+        ("r50k", steps(split(r50k), last()), ""),
+        ("a space first", {"pre_tokenizer": last(True, True)}, ""),
+        ("a space before each number", steps(digits(True), last(True, False)), ""),
+        ("sequence in a sequence", {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [digits(True), steps(last(False, True))["pre_tokenizer"]]}}, ""),
+        ("bytes left out", {}, "ae\u00c3\u0120"),
+        ("unknown bytes", {"model": {"unk_token": "t"}}, "ae\u00c3\u0120"),
+        ("unknown bytes in one", {"model": {"unk_token": "t", "fuse_unk": True}}, "ae\u00c3\u0120"),
+        ("unknown bytes, words first", {"model": {"unk_token": "t", "ignore_merges": True}}, "\u00c3"),
+        ("fallback that nothing needs", {"model": {"byte_fallback": True, "unk_token": "t"}}, ""),
+    ]
+    texts = ["Hello, world 12345 times", " a\u00e9\u4e2d12\u0663\u00bd  3x", "aaeaea", "e\u0301t\u00e9 the quick\r\n\n  brown 1 2", "don't I'LL 'RE we'\u017f",
+             "<|im_start|>user\nhi 7<|im_end|>\n 8", "\t\n", "tea at 10:30\u3000a\u0000b", " "]
+    rows = []
+    for name, patch, lacks in changes:
+        rng = random.Random(name)
+        file = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        model = file["model"]
+        model.update(patch.get("model", {}))
+        file.update({k: v for k, v in patch.items() if k != "model"})
+        gone = [t for t in model["vocab"] if any(c in t for c in lacks) and not t.startswith("<")]
+        if "ignore_merges" in model and model["ignore_merges"]:
+            gone = [t for t in gone if len(t) == 1]   # longer ones stay, though nothing leads there
+        for token in gone:
+            place = model["vocab"].pop(token)
+            model["vocab"]["\u2603" + str(place)] = place   # ids stay without a gap
+        model["merges"] = [m for m in model["merges"] if not any(c in "".join(m) for c in lacks)]
+        tokenizer = Tokenizer.from_str(json.dumps(file))
+        own = texts + ["".join(rng.choice(BITS) for _ in range(5)) for _ in range(4)]
+        rows.append(dict(name=name, patch=patch, lacks=lacks, texts=own, ids=[tokenizer.encode(t).ids for t in own]))
+    out.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -270,8 +321,13 @@ def main():
     every = commands.add_parser("every")
     every.add_argument("tokenizer", type=pathlib.Path)
     every.add_argument("out", type=pathlib.Path)
+    changed = commands.add_parser("variants")
+    changed.add_argument("tokenizer", type=pathlib.Path)
+    changed.add_argument("out", type=pathlib.Path)
     args = parser.parse_args()
-    if args.command == "classes":
+    if args.command == "variants":
+        variants(args.tokenizer, args.out)
+    elif args.command == "classes":
         classes()
     elif args.command == "small":
         small(args.out)
