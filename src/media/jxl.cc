@@ -53,12 +53,13 @@ class JxlReader {
   // Goes on to the next event.
   JxlDecoderStatus next() const {
     const JxlDecoderStatus status = JxlDecoderProcessInput(decoder_.get());
-    const size_t left = JxlDecoderReleaseInput(decoder_.get()), at = source_.bytes.size() - left;
-    check(JxlDecoderSetInput(decoder_.get(), source_.bytes.data() + at, left));
     require(status != JXL_DEC_NEED_MORE_INPUT, ErrorCode::kFormat,
             "[{}] JPEG XL truncated: the file ends at byte {}", source_.name, source_.bytes.size());
-    require(status != JXL_DEC_ERROR, ErrorCode::kFormat, "[{}] broken JPEG XL before byte {} of {}",
-            source_.name, at, source_.bytes.size());
+    if (status == JXL_DEC_ERROR) {
+      const size_t left = JxlDecoderReleaseInput(decoder_.get());
+      fail(ErrorCode::kFormat, "[{}] broken JPEG XL before byte {} of {}", source_.name,
+           source_.bytes.size() - left, source_.bytes.size());
+    }
     return status;
   }
   JxlBasicInfo basic_info() const {
@@ -158,11 +159,12 @@ ImageInfo probe_jxl(const Source& source) {
     return info;
   }
   info.mode = form_of(source, basic).mode;
-  // libjxl has turned the picture where its own header says so, and then EXIF no longer counts. The EXIF box
-  // begins with four bytes of its own.
-  const auto exif = find_box(source, "Exif");
-  if (basic.orientation == JXL_ORIENT_IDENTITY && exif.size() > 8)
-    info.orientation = choose_orientation(exif_orientation(exif.subspan(4)), 0);
+  // libjxl has turned the picture where its own header says so, and then EXIF no longer counts. The box
+  // begins with four bytes of its own, which some writers leave out.
+  auto exif = find_box(source, "Exif");
+  if (exif.size() > 8 && exif[0] != 'I' && exif[0] != 'M') exif = exif.subspan(4);
+  if (basic.orientation == JXL_ORIENT_IDENTITY)
+    info.orientation = choose_orientation(exif_orientation(exif), 0);
   return info;
 }
 
