@@ -60,8 +60,9 @@ void decode_all(const std::string& bytes, const std::string& name, Count* count)
 
 std::vector<fs::path> pictures() {
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(test::data_path("media/pictures")))
-    if (entry.path().extension() != ".json") paths.push_back(entry.path());
+  for (const char* folder : {"media/pictures", "media/more_pictures"})
+    for (const auto& entry : fs::directory_iterator(test::data_path(folder)))
+      if (entry.path().extension() != ".json") paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   return paths;
 }
