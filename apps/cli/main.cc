@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "vl3/error.h"
+#include "vl3/image.h"
 
 #ifndef VL3_VERSION
 #define VL3_VERSION "development"
@@ -19,13 +20,23 @@ int status_of(const vl3::Error& error) {
   return error.code() == vl3::ErrorCode::kCancelled ? vl3::cli::kInterrupted : vl3::cli::kFailed;
 }
 
+// What the program is and what it was built with.
+std::string describe_version() {
+  std::string text = "videollama3 " VL3_VERSION
+                     "\npictures by themselves: GIF, BMP, DIB, PNM, ICO, CUR, TGA, QOI, PCX, SGI, DDS";
+  for (const vl3::PictureLibrary& row : vl3::picture_libraries())
+    text += row.version.empty() ? fmt::format("\n{}: none, built without {}", row.formats, row.library)
+                                : fmt::format("\n{}: {} {}", row.formats, row.library, row.version);
+  return text;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace vl3::cli;
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error like any other
   CLI::App app("VideoLLaMA3: pictures, clips and text in, answers out");
-  app.set_version_flag("--version", VL3_VERSION);
+  app.set_version_flag("--version", describe_version, "the version, and the libraries that read pictures");
   app.require_subcommand(1);
   add_run(app);
   add_plan(app);

@@ -1,7 +1,8 @@
 #pragma once
-// Pictures: PNG, JPEG, WebP, GIF, BMP and TIFF, recognised by their bytes and never by their name, decoded to
-// the 8-bit RGB that Pillow's Image.open(f).convert("RGB") gives, byte for byte
-// (docs/decisions/media_pictures.md lists the few corners where other versions of a codec could differ).
+// Pictures: PNG, JPEG, WebP, GIF, BMP, DIB, TIFF, AVIF, HEIC, JPEG XL, JPEG 2000, PNM, ICO, CUR, TGA, QOI,
+// PCX, SGI and DDS, recognised by their bytes and never by their name, decoded to the 8-bit RGB that Pillow's
+// Image.open(f).convert("RGB") gives, byte for byte (docs/decisions/media_pictures.md lists the few corners
+// where other versions of a codec could differ, docs/numerics.md by how much).
 
 #include <cstddef>
 #include <cstdint>
@@ -17,9 +18,29 @@
 
 namespace vl3 {
 
-enum class ImageFormat { kPng, kJpeg, kWebp, kGif, kBmp, kTiff };
+enum class ImageFormat {
+  kPng,
+  kJpeg,
+  kWebp,
+  kGif,
+  kBmp,
+  kTiff,
+  kAvif,
+  kHeif,
+  kJxl,
+  kJpeg2000,
+  kPnm,
+  kIco,
+  kCur,
+  kTga,
+  kQoi,
+  kDib,
+  kPcx,
+  kSgi,
+  kDds
+};
 
-// "png", "jpeg", "webp", "gif", "bmp", "tiff".
+// "png", "jpeg", "webp", "gif", "bmp", "tiff", "avif", "heif", "jxl", "jpeg2000", "pnm", "ico", …
 const char* to_string(ImageFormat format) noexcept;
 
 struct Image {
@@ -36,16 +57,18 @@ struct ImageInfo {
   ImageFormat format = ImageFormat::kPng;
   std::string mode;     // Pillow's mode
   int orientation = 1;  // EXIF or TIFF orientation, 1 to 8; 1 where absent or out of range
-  int64_t frames =
-      1;  // frames of an animated GIF or WebP, pages of a TIFF; 1 otherwise. decode_image gives the first
+  // Frames of an animated GIF, WebP or AVIF, pages of a TIFF; 1 otherwise. decode_image gives the first.
+  int64_t frames = 1;
 };
 
 // Decodes the first frame of the picture. name stands for it in messages ("[name] …", with where it broke:
 // a byte, a row or a chunk). apply_exif_orientation turns the picture upright as ImageOps.exif_transpose
 // does; the reference's image processor doesn't, so its callers say false where they need its exact result.
-// (TIFF pictures are upright either way, as Pillow makes them when it loads them.)
-// Alpha is dropped, not composited. Throws kFormat for bytes that are no picture, broken or truncated;
-// kUnsupported for what the codecs do not do (12-bit JPEG, …), by name; kLimitExceeded.
+// (TIFF and HEIC pictures are upright either way, as Pillow makes them when it loads them.)
+// Alpha is dropped, not composited. Throws kFormat for bytes that are no picture, by the name of what they
+// are
+// ("is a Git LFS pointer: …"), broken or truncated; kUnsupported for what the codecs do not do (12-bit JPEG,
+// …) and for formats whose library this build lacks, by name; kLimitExceeded.
 Image decode_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,
                    bool apply_exif_orientation = true);
 
@@ -71,8 +94,20 @@ ImageInfo probe_image(std::span<const std::byte> bytes, const MediaLimits& limit
 ImageInfo probe_image(const std::filesystem::path& path, const MediaLimits& limits = {},
                       bool apply_exif_orientation = true);
 
-// The format these bytes begin like; false where they begin like none of the six.
+// The format these bytes begin like, by the first 64 of them; false where they begin like none.
 bool sniff_image(std::span<const std::byte> bytes, ImageFormat* format) noexcept;
+
+// What bytes are that are no picture, as a phrase behind "is ": "an SVG drawing: …", with what to do; empty
+// where nothing is known of them. By the first kilobyte.
+std::string describe_foreign_file(std::span<const std::byte> bytes);
+
+// The libraries that decode pictures, for people to read.
+struct PictureLibrary {
+  const char* formats;  // "AVIF"
+  const char* library;  // "libavif"
+  std::string version;  // empty where this build was made without it
+};
+std::vector<PictureLibrary> picture_libraries();
 
 // An animated GIF as a clip: every frame composited over the ones before it, with disposal and transparency,
 // as Pillow's seek() and convert("RGB") do. One canvas in memory however long the animation is.

@@ -1,14 +1,17 @@
-// BMP, all of it here: headers of 12 to 124 bytes, 1 to 32 bits, bit fields, RLE4 and RLE8. Pillow's choices
-// where the format leaves any, among them that a palette of plain greys makes the picture "1" or "L".
+// BMP, all of it here, and DIB, which is the same without its first 14 bytes: headers of 12 to 124 bytes, 1
+// to 32 bits, bit fields, RLE4 and RLE8. Pillow's choices where the format leaves any, among them that a
+// palette of plain greys makes the picture "1" or "L".
+#include "media/bmp.h"
+
 #include <algorithm>
 #include <cstring>
 #include <vector>
 
-#include "media/image_codec.h"
-
 namespace vl3::media {
 namespace {
 
+// Where the header lies in a file of one cursor: only there Pillow takes the fourth byte for alpha.
+constexpr uint64_t kOneCursorInfo = 22;
 constexpr uint32_t kRaw = 0, kRle8 = 1, kRle4 = 2, kBitFields = 3;
 
 struct Header {
@@ -72,15 +75,15 @@ void read_palette(const Source& source, uint64_t at, uint32_t entry_bytes, Heade
   header->mode = std::string(!grey ? "P" : header->colors <= 2 ? "1" : "L");
 }
 
-Header read_header(const Source& source) {
-  const uint32_t header_size = load_le32(source.slice(0, 18, "the BMP header").data() + 14);
+Header read_header(const Source& source, uint64_t info_at) {
+  const uint32_t header_size = load_le32(source.slice(info_at, 4, "the BMP header").data());
   constexpr uint32_t kSizes[] = {12, 40, 52, 56, 64, 108, 124};
   require(std::ranges::find(kSizes, header_size) != std::end(kSizes), ErrorCode::kUnsupported,
-          "[{}] BMP with a header of {} bytes at byte 14 is not supported", source.name, header_size);
-  const uint8_t* file = source.slice(0, 14 + uint64_t{header_size}, "the BMP header").data();
-  const uint8_t* info = file + 14;
+          "[{}] BMP with a header of {} bytes at byte {} is not supported", source.name, header_size,
+          info_at);
+  const uint8_t* info = source.slice(info_at, header_size, "the BMP header").data();
   Header header;
-  uint64_t end = 14 + uint64_t{header_size};
+  uint64_t end = info_at + uint64_t{header_size};
   uint32_t masks[4] = {0, 0, 0, 0};
   if (header_size == 12) {
     header.width = load_le16(info + 4);
@@ -109,11 +112,13 @@ Header read_header(const Source& source) {
   check_size(source, header.width, header.height, 3);
   const uint32_t entry_bytes = header_size == 12 ? 3 : 4;
   if (header.colors == 0 && header.bits <= 8) header.colors = 1u << header.bits;
-  header.offset = load_le32(file + 10);
-  if (header.offset == 14 + uint64_t{header_size} && header.bits <= 8)
+  if (info_at == kBmpInfo) header.offset = load_le32(source.slice(10, 4, "the BMP header").data());
+  if (header.offset == kBmpInfo + uint64_t{header_size} && header.bits <= 8)
     header.offset += uint64_t{entry_bytes} * header.colors;
   header.mode = "RGB";
   if (header.compression == kBitFields) read_masks(source, masks, &header);
+  if (header.compression == kRaw && header.bits == 32 && info_at == kOneCursorInfo)
+    header.mode = std::string("RGBA");
   if (header.bits <= 8) {
     read_palette(source, end, entry_bytes, &header);
     end += uint64_t{entry_bytes} * header.colors;
@@ -235,22 +240,20 @@ void decode_runs(const Source& source, const Header& header, Image* image) {
 
 }  // namespace
 
-ImageInfo probe_bmp(const Source& source) {
-  const Header header = read_header(source);
-  ImageInfo info;
-  info.width = header.width;
-  info.height = header.height;
-  info.mode = header.mode;
-  return info;
+BmpBody read_bmp_body(const Source& source, uint64_t info_at, bool half) {
+  const Header header = read_header(source, info_at);
+  return {header.width, half ? header.height / 2 : header.height, header.offset, header.mode};
 }
 
-void decode_bmp(const Source& source, Image* image) {
-  const Header header = read_header(source);
+void decode_bmp_body(const Source& source, uint64_t info_at, bool half, Image* image) {
+  Header header = read_header(source, info_at);
+  if (half) header.height /= 2;
   const bool runs = header.compression == kRle8 || header.compression == kRle4;
   if (!runs) {  // the whole of it is there, or nothing is allocated for it
     const uint64_t stride = (static_cast<uint64_t>(header.width) * header.bits + 31) / 32 * 4;
     const uint64_t last_row =
         static_cast<uint64_t>(header.width) * (header.mode == "1" ? 1 : header.bits) / 8;
+    check_size(source, header.width, header.height, 3);
     source.slice(header.offset, stride * static_cast<uint64_t>(header.height - 1) + last_row, "the pixels");
   }
   *image = new_image(source, header.width, header.height, header.mode);
@@ -260,5 +263,23 @@ void decode_bmp(const Source& source, Image* image) {
     decode_raw(source, header, image);
   }
 }
+
+namespace {
+
+ImageInfo probe(const Source& source, uint64_t info_at) {
+  const BmpBody body = read_bmp_body(source, info_at, false);
+  ImageInfo info;
+  info.width = body.width;
+  info.height = body.height;
+  info.mode = body.mode;
+  return info;
+}
+
+}  // namespace
+
+ImageInfo probe_bmp(const Source& source) { return probe(source, kBmpInfo); }
+void decode_bmp(const Source& source, Image* image) { decode_bmp_body(source, kBmpInfo, false, image); }
+ImageInfo probe_dib(const Source& source) { return probe(source, 0); }
+void decode_dib(const Source& source, Image* image) { decode_bmp_body(source, 0, false, image); }
 
 }  // namespace vl3::media

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "media/exif.h"
 #include "media/image_codec.h"
+#include "media/image_sniff.h"
 
 namespace vl3 {
 namespace media {
@@ -62,21 +63,47 @@ namespace {
 struct Codec {
   ImageFormat format;
   const char* name;
+  const char* library;  // that this build lacks, else null
   ImageInfo (*probe)(const Source&);
   void (*decode)(const Source&, Image*);
 };
 constexpr Codec kCodecs[] = {
-    {ImageFormat::kPng, "png", probe_png, decode_png},
-    {ImageFormat::kJpeg, "jpeg", probe_jpeg, decode_jpeg},
-    {ImageFormat::kWebp, "webp", probe_webp, decode_webp},
-    {ImageFormat::kGif, "gif", probe_gif, decode_gif},
-    {ImageFormat::kBmp, "bmp", probe_bmp, decode_bmp},
-    {ImageFormat::kTiff, "tiff", probe_tiff, decode_tiff},
+    {ImageFormat::kPng, "png", nullptr, probe_png, decode_png},
+    {ImageFormat::kJpeg, "jpeg", nullptr, probe_jpeg, decode_jpeg},
+    {ImageFormat::kWebp, "webp", nullptr, probe_webp, decode_webp},
+    {ImageFormat::kGif, "gif", nullptr, probe_gif, decode_gif},
+    {ImageFormat::kBmp, "bmp", nullptr, probe_bmp, decode_bmp},
+    {ImageFormat::kTiff, "tiff", nullptr, probe_tiff, decode_tiff},
+#ifdef VL3_HAVE_AVIF
+    {ImageFormat::kAvif, "avif", nullptr, probe_avif, decode_avif},
+#else
+    {ImageFormat::kAvif, "avif", "libavif", nullptr, nullptr},
+#endif
+#ifdef VL3_HAVE_HEIF
+    {ImageFormat::kHeif, "heif", nullptr, probe_heif, decode_heif},
+#else
+    {ImageFormat::kHeif, "heif", "libheif", nullptr, nullptr},
+#endif
+#ifdef VL3_HAVE_JXL
+    {ImageFormat::kJxl, "jxl", nullptr, probe_jxl, decode_jxl},
+#else
+    {ImageFormat::kJxl, "jxl", "libjxl", nullptr, nullptr},
+#endif
+#ifdef VL3_HAVE_JPEG2000
+    {ImageFormat::kJpeg2000, "jpeg2000", nullptr, probe_jpeg2000, decode_jpeg2000},
+#else
+    {ImageFormat::kJpeg2000, "jpeg2000", "libopenjp2", nullptr, nullptr},
+#endif
+    {ImageFormat::kPnm, "pnm", nullptr, probe_pnm, decode_pnm},
+    {ImageFormat::kIco, "ico", nullptr, probe_ico, decode_ico},
+    {ImageFormat::kCur, "cur", nullptr, probe_cur, decode_cur},
+    {ImageFormat::kTga, "tga", nullptr, probe_tga, decode_tga},
+    {ImageFormat::kQoi, "qoi", nullptr, probe_qoi, decode_qoi},
+    {ImageFormat::kDib, "dib", nullptr, probe_dib, decode_dib},
+    {ImageFormat::kPcx, "pcx", nullptr, probe_pcx, decode_pcx},
+    {ImageFormat::kSgi, "sgi", nullptr, probe_sgi, decode_sgi},
+    {ImageFormat::kDds, "dds", nullptr, probe_dds, decode_dds},
 };
-
-bool begins(std::span<const std::byte> bytes, std::string_view magic, size_t at = 0) {
-  return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
-}
 
 const Codec& find_codec(const Source& source, std::span<const std::byte> bytes) {
   require(!bytes.empty(), ErrorCode::kFormat, "[{}] is empty", source.name);
@@ -84,9 +111,20 @@ const Codec& find_codec(const Source& source, std::span<const std::byte> bytes) 
           "[{}] has {} bytes, above the limit max_file_bytes of {}", source.name, bytes.size(),
           source.limits.max_file_bytes);
   ImageFormat format{};
-  require(sniff_image(bytes, &format), ErrorCode::kFormat,
-          "[{}] does not begin like a PNG, JPEG, WebP, GIF, BMP or TIFF picture", source.name);
-  return kCodecs[static_cast<size_t>(format)];
+  if (!sniff_image(bytes, &format)) {
+    const std::string other = describe_foreign_file(bytes);
+    require(other.empty(), ErrorCode::kFormat, "[{}] is {}", source.name, other);
+    fail(ErrorCode::kFormat,
+         "[{}] does not begin like a picture (PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, HEIC, JPEG XL, JPEG "
+         "2000, PNM, "
+         "ICO, TGA, QOI, PCX, SGI or DDS): {}",
+         source.name, first_bytes(source.bytes));
+  }
+  const Codec& codec = kCodecs[static_cast<size_t>(format)];
+  require(codec.library == nullptr, ErrorCode::kUnsupported,
+          "[{}] is a picture of the format {}, which this build cannot read: it was made without {}",
+          source.name, codec.name, codec.library != nullptr ? codec.library : "");
+  return codec;
 }
 
 Source make_source(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name) {
@@ -102,24 +140,6 @@ std::string read_picture_file(const std::filesystem::path& path, const MediaLimi
 
 const char* to_string(ImageFormat format) noexcept {
   return media::kCodecs[static_cast<size_t>(format)].name;
-}
-
-bool sniff_image(std::span<const std::byte> bytes, ImageFormat* format) noexcept {
-  using media::begins;
-  using namespace std::string_view_literals;
-  const auto is = [&](ImageFormat found) {
-    *format = found;
-    return true;
-  };
-  if (begins(bytes, "\x89PNG\r\n\x1a\n"sv)) return is(ImageFormat::kPng);
-  if (begins(bytes, "\xff\xd8\xff"sv)) return is(ImageFormat::kJpeg);
-  if (begins(bytes, "RIFF"sv) && begins(bytes, "WEBP"sv, 8)) return is(ImageFormat::kWebp);
-  if (begins(bytes, "GIF87a"sv) || begins(bytes, "GIF89a"sv)) return is(ImageFormat::kGif);
-  if (begins(bytes, "BM"sv)) return is(ImageFormat::kBmp);
-  if (begins(bytes, "II\x2a\0"sv) || begins(bytes, "MM\0\x2a"sv) || begins(bytes, "II\x2b\0"sv) ||
-      begins(bytes, "MM\0\x2b"sv))
-    return is(ImageFormat::kTiff);
-  return false;
 }
 
 Image decode_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,

@@ -1,5 +1,5 @@
 #pragma once
-// What the six decoders share: the bytes with their name and limits, checks, and the ways Pillow turns other
+// What the decoders share: the bytes with their name and limits, checks, and the ways Pillow turns other
 // forms into RGB.
 
 #include <array>
@@ -65,13 +65,42 @@ ImageInfo probe_webp(const Source& source);
 ImageInfo probe_gif(const Source& source);
 ImageInfo probe_bmp(const Source& source);
 ImageInfo probe_tiff(const Source& source);
+ImageInfo probe_avif(const Source& source);
+ImageInfo probe_heif(const Source& source);
+ImageInfo probe_jxl(const Source& source);
+ImageInfo probe_jpeg2000(const Source& source);
+ImageInfo probe_pnm(const Source& source);
+ImageInfo probe_ico(const Source& source);
+ImageInfo probe_cur(const Source& source);
+ImageInfo probe_tga(const Source& source);
+ImageInfo probe_qoi(const Source& source);
+ImageInfo probe_dib(const Source& source);
+ImageInfo probe_pcx(const Source& source);
+ImageInfo probe_sgi(const Source& source);
+ImageInfo probe_dds(const Source& source);
 
-// Pixels as stored (TIFF: upright); the caller applies the orientation that the probe reports.
+// Pixels as stored (TIFF and HEIC: upright); the caller applies the orientation that the probe reports.
 void decode_png(const Source& source, Image* image);
 void decode_jpeg(const Source& source, Image* image);
 void decode_webp(const Source& source, Image* image);
 void decode_gif(const Source& source, Image* image);
 void decode_bmp(const Source& source, Image* image);
 void decode_tiff(const Source& source, Image* image);
+void decode_avif(const Source& source, Image* image);
+void decode_heif(const Source& source, Image* image);
+void decode_jxl(const Source& source, Image* image);
+void decode_jpeg2000(const Source& source, Image* image);
+void decode_pnm(const Source& source, Image* image);
+void decode_ico(const Source& source, Image* image);
+void decode_cur(const Source& source, Image* image);
+void decode_tga(const Source& source, Image* image);
+void decode_qoi(const Source& source, Image* image);
+void decode_dib(const Source& source, Image* image);
+void decode_pcx(const Source& source, Image* image);
+void decode_sgi(const Source& source, Image* image);
+void decode_dds(const Source& source, Image* image);
+
+// Whether these bytes are a TGA's header: the format has no signature.
+bool looks_like_tga(std::span<const uint8_t> bytes);
 
 }  // namespace vl3::media

@@ -60,8 +60,9 @@ void decode_all(const std::string& bytes, const std::string& name, Count* count)
 
 std::vector<fs::path> pictures() {
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(test::data_path("media/pictures")))
-    if (entry.path().extension() != ".json") paths.push_back(entry.path());
+  for (const char* folder : {"media/pictures", "media/more_pictures"})
+    for (const auto& entry : fs::directory_iterator(test::data_path(folder)))
+      if (entry.path().extension() != ".json") paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   return paths;
 }
@@ -87,9 +88,10 @@ TEST(BadImage, HalfIsAnError) {
   for (const fs::path& path : pictures()) {
     const std::string bytes = test::read_text(path);
     const auto name = path.filename().string();
-    // A first frame or page may well lie within the first half.
+    // A first frame or page may well lie within the first half, and a small PCX's pixels before its palette,
+    // without which it is grey.
     if (name.find("animated") != std::string::npos || name.find("random") != std::string::npos ||
-        name.find("pages") != std::string::npos)
+        name.find("pages") != std::string::npos || name == "pcx_L.pcx" || name == "pcx_P.pcx")
       continue;
     const std::string half = bytes.substr(0, bytes.size() / 2);
     EXPECT_THROW(decode_image(std::as_bytes(std::span(half)), {}, name), Error) << name;
