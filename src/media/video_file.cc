@@ -3,6 +3,7 @@
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/pixdesc.h>
 }
 
 #include <algorithm>
@@ -37,6 +38,8 @@ std::string av_words(int error) {
   av_strerror(error, text, sizeof text);
   return text;
 }
+
+std::string_view name_or(const char* name) { return name != nullptr ? name : "unknown"; }
 
 struct FreeFormat {
   void operator()(AVFormatContext* p) const { avformat_close_input(&p); }
@@ -290,8 +293,9 @@ void VideoFile::convert() {
            info_.height);
   }
   require(converter_(*frame_, image_), ErrorCode::kUnsupported,
-          "[{}] frame {} of pixel format {} cannot be converted", path_.string(), decoded_ - 1,
-          frame_->format);
+          "[{}] frame {}: colours of pixel format {} and matrix {} cannot be converted", path_.string(),
+          decoded_ - 1, name_or(av_get_pix_fmt_name(static_cast<AVPixelFormat>(frame_->format))),
+          name_or(av_color_space_name(frame_->colorspace)));
 }
 
 // Leaps from one wanted frame to the next. How many of the indices were served: not all of them where the
