@@ -9,6 +9,7 @@ extern "C" {
 #include <algorithm>
 
 #include "base/check.h"
+#include "media/clip_formats.h"
 #include "media/file_source.h"
 #include "media/frame_converter.h"
 #include "media/frame_index.h"
@@ -19,15 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Containers and codecs that clips come in. Playlists, network streams and the like stay out.
-constexpr const char* kContainers =
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,gif,mjpeg,h264,hevc,ivf,apng,webp_"
-    "pipe,m4v,mpegvideo";
-constexpr const char* kCodecs =
-    "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg4,mpeg2video,mpeg1video,h263,h263p,flv,"
-    "mjpeg,mjpegb,"
-    "gif,png,apng,webp,theora,wmv1,wmv2,wmv3,vc1,msmpeg4,msmpeg4v2,msmpeg4v1,prores,dnxhd,rawvideo,ffv1,"
-    "huffyuv,utvideo";
 constexpr int kDecodeThreads = 2;
 // Below so many frames that nobody wants, all are decoded: indexing would not pay.
 constexpr int64_t kWorthIndexing = 128;
@@ -41,9 +33,6 @@ std::string av_words(int error) {
 
 std::string_view name_or(const char* name) { return name != nullptr ? name : "unknown"; }
 
-struct FreeFormat {
-  void operator()(AVFormatContext* p) const { avformat_close_input(&p); }
-};
 struct FreeCodec {
   void operator()(AVCodecContext* p) const { avcodec_free_context(&p); }
 };
@@ -93,7 +82,7 @@ class VideoFile final : public VideoReader {
   fs::path path_;
   MediaLimits limits_;
   FileSource source_;
-  std::unique_ptr<AVFormatContext, FreeFormat> container_;
+  std::unique_ptr<AVFormatContext, CloseContainer> container_;
   std::unique_ptr<AVCodecContext, FreeCodec> decoder_;
   std::unique_ptr<AVFrame, FreeFrame> frame_{av_frame_alloc()};
   std::unique_ptr<AVPacket, FreePacket> packet_{av_packet_alloc()};
@@ -110,29 +99,9 @@ class VideoFile final : public VideoReader {
 };
 
 void VideoFile::open_container() {
-  AVFormatContext* raw = avformat_alloc_context();
-  require(raw != nullptr, ErrorCode::kOutOfMemory, "[{}] no memory to open it", path_.string());
-  raw->pb = source_.io();
-  raw->max_streams = 32;
-  raw->max_analyze_duration = 5 * AV_TIME_BASE;
-  AVDictionary* options = nullptr;
-  av_dict_set(&options, "format_whitelist", kContainers, 0);
-  av_dict_set(&options, "codec_whitelist", kCodecs, 0);
-  av_dict_set(&options, "protocol_whitelist", "", 0);
-  const int opened = avformat_open_input(&raw, nullptr, nullptr, &options);  // frees raw where it fails
-  av_dict_free(&options);
-  if (opened < 0) broken("is no clip that can be read: {} ({} bytes)", av_words(opened), source_.size());
-  container_.reset(raw);
-  const int found = avformat_find_stream_info(raw, nullptr);
-  if (found < 0) broken("has no readable streams: {}", av_words(found));
-  for (unsigned i = 0; i < raw->nb_streams && stream_ == nullptr;
-       ++i) {  // the first one, as in the reference
-    if (raw->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO) stream_ = raw->streams[i];
-  }
-  if (stream_ == nullptr) broken("has no video stream ({} streams)", raw->nb_streams);
-  for (unsigned i = 0; i < raw->nb_streams; ++i) {
-    if (raw->streams[i] != stream_) raw->streams[i]->discard = AVDISCARD_ALL;
-  }
+  ClipStream clip = open_clip_stream(source_, path_.string());
+  container_ = std::move(clip.container);
+  stream_ = clip.stream;
 }
 
 void VideoFile::describe() {
@@ -245,7 +214,7 @@ void VideoFile::open_decoder() {
   decoder_->max_pixels = limits_.max_pixels;
   decoder_->pkt_timebase = stream_->time_base;
   AVDictionary* options = nullptr;
-  av_dict_set(&options, "codec_whitelist", kCodecs, 0);
+  av_dict_set(&options, "codec_whitelist", kClipCodecs, 0);
   const int opened = avcodec_open2(decoder_.get(), codec, &options);
   av_dict_free(&options);
   require(opened >= 0, ErrorCode::kUnsupported, "[{}] cannot decode {}: {}", path_.string(), info_.format,
