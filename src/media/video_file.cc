@@ -10,9 +10,12 @@ extern "C" {
 
 #include "base/check.h"
 #include "media/clip_formats.h"
+#include "media/clip_turn.h"
 #include "media/file_source.h"
 #include "media/frame_converter.h"
 #include "media/frame_index.h"
+#include "media/picture_frames.h"
+#include "media/webp_clip.h"
 #include "vl3/video.h"
 
 namespace vl3 {
@@ -55,6 +58,7 @@ class VideoFile final : public VideoReader {
 
   void read(std::span<const int64_t> indices, const Sink& sink,
             const std::function<bool()>& cancelled) override;
+  void turn_upright() override;
 
  private:
   template <class... Args>
@@ -108,6 +112,7 @@ void VideoFile::describe() {
   const AVCodecParameters& codec = *stream_->codecpar;
   info_.height = codec.height;
   info_.width = codec.width;
+  info_.turn = clip_turn(*stream_);
   info_.format = fmt::format("{}/{}", container_->iformat->name, avcodec_get_name(codec.codec_id));
   if (info_.height <= 0 || info_.width <= 0)
     broken("says its frames have {} x {} pixels", info_.width, info_.height);
@@ -257,14 +262,22 @@ void VideoFile::convert() {
   require(height > 0 && width > 0 && height <= limits_.max_pixels / width, ErrorCode::kLimitExceeded,
           "[{}] frame {} has {} x {} pixels, above max_pixels, {}", path_.string(), decoded_ - 1, width,
           height, limits_.max_pixels);
-  if (height != info_.height || width != info_.width) {
-    broken("frame {} has {} x {} pixels; the clip says {} x {}", decoded_ - 1, width, height, info_.width,
-           info_.height);
+  const AVCodecParameters& said = *stream_->codecpar;
+  if (height != said.height || width != said.width) {
+    broken("frame {} has {} x {} pixels; the clip says {} x {}", decoded_ - 1, width, height, said.width,
+           said.height);
   }
   require(converter_(*frame_, image_), ErrorCode::kUnsupported,
           "[{}] frame {}: colours of pixel format {} and matrix {} cannot be converted", path_.string(),
           decoded_ - 1, name_or(av_get_pix_fmt_name(static_cast<AVPixelFormat>(frame_->format))),
           name_or(av_color_space_name(frame_->colorspace)));
+  if (info_.upright) turn(info_.turn, image_);
+}
+
+void VideoFile::turn_upright() {
+  if (info_.upright || !info_.turn) return;
+  info_.upright = true;
+  if (info_.turn.quarters % 2 != 0) std::swap(info_.height, info_.width);
 }
 
 // Leaps from one wanted frame to the next. How many of the indices were served: not all of them where the
@@ -329,16 +342,11 @@ void VideoFile::read(std::span<const int64_t> indices, const Sink& sink,
 
 }  // namespace
 
-std::unique_ptr<VideoReader> VideoReader::open(const fs::path& path, const MediaLimits& limits) {
-  if (!fs::is_directory(path)) return std::make_unique<VideoFile>(path, limits);
-  std::vector<fs::path> pictures;
-  for (const auto& entry : fs::directory_iterator(path)) {
-    if (entry.is_regular_file() && entry.path().filename().string()[0] != '.')
-      pictures.push_back(entry.path());
-  }
-  std::sort(pictures.begin(), pictures.end());
-  require(!pictures.empty(), ErrorCode::kInvalidArgument, "[{}] is a folder without pictures", path.string());
-  return open_pictures(std::move(pictures), limits);
+std::unique_ptr<VideoReader> VideoReader::open(const fs::path& path, const MediaLimits& limits,
+                                               std::optional<double> pictures_rate) {
+  if (fs::is_directory(path)) return open_folder(path, limits, pictures_rate);
+  if (is_animated_webp(path)) return open_animated_webp(path, limits);
+  return std::make_unique<VideoFile>(path, limits);
 }
 
 }  // namespace vl3
