@@ -7,6 +7,8 @@ extern "C" {
 #include <cmath>
 #include <cstring>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 namespace vl3 {
 namespace {
@@ -62,18 +64,19 @@ void turn(const ClipTurn& by, Image& image) {
   const int64_t width = image.width, height = image.height;
   const bool lies = by.quarters % 2 != 0;
   const int64_t new_width = lies ? height : width, new_height = lies ? width : height;
+  // Which pixel comes to (x, y): the turn undone, then the mirror.
+  const auto source = [&](int64_t x, int64_t y) {
+    if (by.quarters == 1) std::tie(x, y) = std::pair(y, height - 1 - x);
+    if (by.quarters == 2) std::tie(x, y) = std::pair(width - 1 - x, height - 1 - y);
+    if (by.quarters == 3) std::tie(x, y) = std::pair(width - 1 - y, x);
+    return y * width + (by.mirrored ? width - 1 - x : x);
+  };
+  const int64_t first = source(0, 0), right = source(1, 0) - first, down = source(0, 1) - first;
   std::vector<uint8_t> turned(image.rgb.size());
+  uint8_t* target = turned.data();
   for (int64_t y = 0; y < new_height; ++y) {
-    for (int64_t x = 0; x < new_width; ++x) {
-      // Where this pixel comes from: the turn undone, then the mirror.
-      int64_t from_x = x, from_y = y;
-      if (by.quarters == 1) std::tie(from_x, from_y) = std::pair(y, height - 1 - x);
-      if (by.quarters == 2) std::tie(from_x, from_y) = std::pair(width - 1 - x, height - 1 - y);
-      if (by.quarters == 3) std::tie(from_x, from_y) = std::pair(width - 1 - y, x);
-      if (by.mirrored) from_x = width - 1 - from_x;
-      std::memcpy(&turned[static_cast<size_t>(3 * (y * new_width + x))],
-                  &image.rgb[static_cast<size_t>(3 * (from_y * width + from_x))], 3);
-    }
+    for (int64_t x = 0; x < new_width; ++x, target += 3)
+      std::memcpy(target, &image.rgb[static_cast<size_t>(3 * (first + x * right + y * down))], 3);
   }
   image.rgb = std::move(turned);
   image.width = new_width;

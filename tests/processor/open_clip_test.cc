@@ -90,8 +90,9 @@ TEST(OpenClip, NotesAreInReportsAndPlans) {
     EXPECT_EQ(plans[i].notes, reports[i].notes);
     EXPECT_EQ(to_json(reports)[i]["notes"], Json(reports[i].notes));
     ASSERT_EQ(reports[i].notes.size(), words[i] != nullptr ? 1U : 0U) << i;
-    if (words[i] != nullptr)
+    if (words[i] != nullptr) {
       EXPECT_NE(reports[i].notes[0].find(words[i]), std::string::npos) << reports[i].notes[0];
+    }
   }
   EXPECT_EQ(reports[0].info.width, 224);
   EXPECT_EQ(reports[1].info.width, 168);
