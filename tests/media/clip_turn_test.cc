@@ -156,13 +156,13 @@ TEST(PictureFrames, CasesFromTheField) {
   ASSERT_EQ(numbered->info().total_frames, 12);
   std::vector<int64_t> all(12);
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
-  numbered->read(
-      all, [](size_t i, const Image& frame) {
-    EXPECT_NEAR(frame.rgb[0], 20 * (static_cast<int>(i) + 1), 2) << "frame " << i;  // JPEGs });
-    const auto with_thumbs = VideoReader::open(cases / "frames_with_thumbs");
-    EXPECT_EQ(with_thumbs->info().total_frames, 2);
-    ASSERT_EQ(with_thumbs->notes().size(), 1U);
-    EXPECT_NE(with_thumbs->notes()[0].find("Thumbs.db"), std::string::npos);
+  numbered->read(all, [](size_t i, const Image& frame) {
+    EXPECT_NEAR(frame.rgb[0], 20 * (static_cast<int>(i) + 1), 2) << "frame " << i;  // as JPEGs round
+  });
+  const auto with_thumbs = VideoReader::open(cases / "frames_with_thumbs");
+  EXPECT_EQ(with_thumbs->info().total_frames, 2);
+  ASSERT_EQ(with_thumbs->notes().size(), 1U);
+  EXPECT_NE(with_thumbs->notes()[0].find("Thumbs.db"), std::string::npos);
 }
 
 }  // namespace
