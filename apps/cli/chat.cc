@@ -100,6 +100,11 @@ class Chat {
         engine_.answer(context_, options_.make(engine_, messages), settings_, hooks, &probe);
     fmt::print("{}\n", interrupt.interrupted() ? " [stopped]" : "");
     finish_stdout();
+    for (const ClipReport& clip : answers.inputs.videos.clips) {
+      for (const std::string& note : clip.notes) {
+        if (told_.insert(note).second) fmt::print(stderr, "note: {}\n", note);
+      }
+    }
     // Only an answered question becomes part of the conversation.
     messages.push_back({{"role", "assistant"}, {"content", answers.results[0].text}});
     messages_ = std::move(messages);
@@ -110,7 +115,8 @@ class Chat {
   Context& context_;
   const RequestOptions& options_;
   const GenerationConfig& settings_;
-  Json messages_, pending_;  // pending: pictures and clips for the next question
+  std::set<std::string> told_;  // notes of clips, which come with every question about them
+  Json messages_, pending_;     // pending: pictures and clips for the next question
 };
 
 }  // namespace

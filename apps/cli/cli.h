@@ -2,8 +2,10 @@
 // What the commands of the program share: options, data out on stdout, everything else on stderr, and Ctrl-C.
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -58,6 +60,17 @@ void print_json(const Json& value);
 // Checks that everything written to stdout got there; throws kIo otherwise (a full disk behind a
 // redirection).
 void finish_stdout();
+
+// What a person should know of clips or their plans (their notes), on stderr, each once.
+template <class List>
+void tell_notes(const List& clips) {
+  std::set<std::string> told;
+  for (const auto& clip : clips) {
+    for (const std::string& note : clip.notes) {
+      if (told.insert(note).second) std::fprintf(stderr, "note: %s\n", note.c_str());
+    }
+  }
+}
 
 // Progress on stderr: a line that is drawn over, only on a terminal, only for stages that take longer than
 // half a second.

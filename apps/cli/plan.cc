@@ -54,6 +54,7 @@ void add_plan(CLI::App& app) {
                                          : asked.parse(engine, file);
     const Plan plan = engine.plan(context.get(), request,
                                   asked.generation(engine, asked.request_file.empty() ? nullptr : &file));
+    tell_notes(plan.media);
     if (options->json)
       print_json(plan.to_json());
     else

@@ -47,6 +47,7 @@ void add_process(CLI::App& app) {
     };
     std::erase_if(tensors, [](const auto& entry) { return !entry.second.defined(); });
     write_safetensors(options->out, tensors);
+    tell_notes(got.videos.clips);
     print_json(Json{{"ids", got.ids}, {"videos", to_json(got.videos.clips)}});
   });
 }

@@ -74,6 +74,18 @@ void RequestOptions::add_media_to(CLI::App& command) {
   command.add_option("--start-time", start_time, "look from this second on")->group(clips);
   command.add_option("--end-time", end_time, "look up to this second")->group(clips);
   command
+      .add_option("--rotate", rotate,
+                  "clips that lie on their side: auto turns them as their container says, off (the default) "
+                  "takes them as stored, as the reference does")
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->group(clips);
+  command
+      .add_option(
+          "--pictures-rate", pictures_rate,
+          "frames per second of clips that are folders or lists of pictures (default: none, taken for 1)")
+      ->check(CLI::PositiveNumber)
+      ->group(clips);
+  command
       .add_flag("--no-token-compression", keep_all_tokens,
                 "keep tokens that hardly differ from the frame before")
       ->group(clips);
@@ -173,6 +185,8 @@ void RequestOptions::apply(ProcessorRequest& request) const {
   set("max_frames", max_frames);
   set("start_time", start_time);
   set("end_time", end_time);
+  set("rotate", rotate);
+  set("pictures_rate", pictures_rate);
   if (all_frames) clip["do_sample_frames"] = false;
   if (keep_all_tokens) clip["use_token_compression"] = false;
   request.videos.merge(clip, "command line");
@@ -193,6 +207,8 @@ Json RequestOptions::media_settings() const {
   set("max_frames", max_frames);
   set("start_time", start_time);
   set("end_time", end_time);
+  set("rotate", rotate);
+  set("pictures_rate", pictures_rate);
   set("min_pixels", min_pixels);
   set("max_pixels", max_pixels);
   for (const auto& [name, on] :

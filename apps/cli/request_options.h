@@ -16,7 +16,8 @@ struct RequestOptions {
   std::vector<std::string> images, videos;
   std::vector<std::pair<std::string, std::string>> settings;  // of generation, as typed
   // Of pictures and clips; unset ones are the checkpoint's.
-  std::optional<double> fps, start_time, end_time;
+  std::optional<double> fps, start_time, end_time, pictures_rate;
+  std::optional<std::string> rotate;
   std::optional<int64_t> num_frames, min_frames, max_frames, min_pixels, max_pixels;
   bool all_frames = false, keep_all_tokens = false, special_tokens_in_messages = false;
   std::string backend = "torchvision";

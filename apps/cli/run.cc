@@ -96,6 +96,7 @@ void run_request(const RunOptions& options, const Engine& engine, Context& conte
     else if (!streams)
       fmt::print("{}\n", result.text);
   }
+  tell_notes(answers.inputs.videos.clips);
   if (options.explain) explain(answers.inputs.videos.clips);
   if (options.compute.verbose) tell_timings(answers);
 }

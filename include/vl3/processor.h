@@ -73,6 +73,7 @@ struct MediaPlan {
   int64_t tokens = 0;       // before compression
   int64_t min_tokens = 0;   // the fewest that compression can leave; the same as tokens for pictures
   size_t conversation = 0;  // of the request
+  std::vector<std::string> notes = {};  // of clips: what a person should know
 };
 
 class Processor {

@@ -15,26 +15,44 @@
 
 namespace vl3 {
 
+// How stored frames are made to stand upright: first mirrored, the left side to the right, then turned.
+struct ClipTurn {
+  bool mirrored = false;
+  int quarters = 0;  // of a circle to the right, 0 to 3
+
+  explicit operator bool() const noexcept { return mirrored || quarters != 0; }
+  bool operator==(const ClipTurn&) const = default;
+};
+
 struct VideoInfo {
   int64_t height = 0,
           width =
               0;  // of a frame, as stored: a rotation in the container is not applied, as in the reference
+  ClipTurn turn;  // that rotation, to the nearest quarter; none for pictures
+  bool upright = false;       // it is applied all the same: VideoReader::turn_upright
   int64_t total_frames = 0;   // as the container says, else counted by reading its index
   std::optional<double> fps;  // average rate; absent for pictures that are frames
   double duration_s = 0;      // total_frames / fps, 0 without a rate
-  std::string format;         // "mov,mp4,…/h264", "pictures"
+  // When each frame is shown, from the first one on; empty where frame i is shown at i / fps, within the
+  // rounding of the container's clock.
+  std::vector<double> times_s;
+  std::string format;  // "mov,mp4,…/h264", "pictures"
 };
 
-// A clip that is read from front to back: a file that FFmpeg's libraries decode in this process, or
-// pictures that are its frames (a list, or the pictures of a folder in the order of their names). Memory is
-// bounded by a few frames.
+// A clip that is read from front to back: a file that FFmpeg's libraries decode in this process, an animated
+// WebP, or pictures that are its frames. Of a folder these are its pictures in the order of their names,
+// where numbers count as such (frame_2 before frame_10); other files are left out, which notes() say. Memory
+// is bounded by a few frames.
 class VideoReader {
  public:
   // Throws kNotFound, kIo, kFormat (no clip, or broken: where), kUnsupported (a container or codec that is
   // not allowed), kLimitExceeded.
-  static std::unique_ptr<VideoReader> open(const std::filesystem::path& path, const MediaLimits& limits = {});
+  // pictures_rate: frames per second of pictures; without it they have no rate. Files have their own.
+  static std::unique_ptr<VideoReader> open(const std::filesystem::path& path, const MediaLimits& limits = {},
+                                           std::optional<double> pictures_rate = {});
   static std::unique_ptr<VideoReader> open_pictures(std::vector<std::filesystem::path> paths,
-                                                    const MediaLimits& limits = {});
+                                                    const MediaLimits& limits = {},
+                                                    std::optional<double> pictures_rate = {});
   virtual ~VideoReader() = default;
 
   const VideoInfo& info() const noexcept { return info_; }
@@ -45,12 +63,19 @@ class VideoReader {
   virtual void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
                     const std::function<bool()>& cancelled = {}) = 0;
 
+  // Frames come as info().turn says from now on, and info() has the size that they then have.
+  virtual void turn_upright() {}
+
+  // What a person should know of the last read(), each a sentence that begins with the file.
+  const std::vector<std::string>& notes() const noexcept { return notes_; }
+
   // Of the last read(), those that nobody asked for among them. Where few of many frames of a file are
   // wanted, decoding leaps from one to the next; pictures are read singly and not counted.
   int64_t frames_decoded() const noexcept { return frames_decoded_; }
 
  protected:
   VideoInfo info_;
+  std::vector<std::string> notes_;
   int64_t frames_decoded_ = 0;
 };
 

@@ -112,7 +112,8 @@ Json Plan::to_json() const {
                     {"frames", m.frames},
                     {"patches", m.patches},
                     {"tokens", m.tokens},
-                    {"min_tokens", m.min_tokens}});
+                    {"min_tokens", m.min_tokens},
+                    {"notes", m.notes}});
   }
   return {{"media", list},
           {"patches", patches},

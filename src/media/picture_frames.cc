@@ -1,16 +1,18 @@
-// Pictures that are the frames of a clip.
+#include "media/picture_frames.h"
 
 #include <algorithm>
+#include <array>
+#include <fstream>
 
 #include "base/check.h"
-#include "vl3/video.h"
 
 namespace vl3 {
 namespace {
 
 class PictureFrames final : public VideoReader {
  public:
-  PictureFrames(std::vector<std::filesystem::path> paths, const MediaLimits& limits)
+  PictureFrames(std::vector<std::filesystem::path> paths, const MediaLimits& limits,
+                std::optional<double> rate, std::vector<std::string> notes)
       : paths_(std::move(paths)), limits_(limits) {
     require(!paths_.empty(), ErrorCode::kInvalidArgument, "[clip] no pictures were given as frames");
     require(static_cast<int64_t>(paths_.size()) <= limits.max_frames, ErrorCode::kLimitExceeded,
@@ -20,6 +22,12 @@ class PictureFrames final : public VideoReader {
     info_.width = first.width;
     info_.total_frames = static_cast<int64_t>(paths_.size());
     info_.format = "pictures";
+    info_.fps = rate;
+    if (rate) info_.duration_s = static_cast<double>(info_.total_frames) / *rate;
+    require(info_.duration_s <= limits.max_duration_s, ErrorCode::kLimitExceeded,
+            "[clip] {} pictures at {} per second, {:.1f} s, are more than max_duration_s, {:.1f}",
+            info_.total_frames, rate.value_or(0), info_.duration_s, limits.max_duration_s);
+    notes_ = std::move(notes);
   }
 
   void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
@@ -42,11 +50,93 @@ class PictureFrames final : public VideoReader {
   MediaLimits limits_;
 };
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// The row of digits at the beginning, without leading zeros.
+std::string_view number_of(std::string_view text) {
+  size_t end = 0, begin = 0;
+  while (end < text.size() && is_digit(text[end])) ++end;
+  while (begin + 1 < end && text[begin] == '0') ++begin;
+  return text.substr(begin, end - begin);
+}
+
+bool is_picture(const std::filesystem::path& path) {
+  std::array<char, 64> head{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(head.data(), head.size());
+  ImageFormat format{};
+  if (sniff_image(std::as_bytes(std::span(head.data(), static_cast<size_t>(file.gcount()))), &format))
+    return true;
+  std::string end = path.extension().string();
+  std::transform(end.begin(), end.end(), end.begin(), [](unsigned char c) { return std::tolower(c); });
+  constexpr std::string_view kEnds[] = {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif",
+                                        ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
+                                        ".jxl", ".jp2", ".ppm",  ".pgm",  ".tga",  ".qoi"};
+  return std::find(std::begin(kEnds), std::end(kEnds), end) != std::end(kEnds);
+}
+
+// "a, b, c and 4 more"
+std::string listed(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i == 0 ? "" : ", ") + names[i];
+  if (names.size() > kMost) text += fmt::format(" and {} more", names.size() - kMost);
+  return text;
+}
+
 }  // namespace
 
+bool in_natural_order(std::string_view a, std::string_view b) {
+  size_t i = 0, j = 0;
+  while (i < a.size() && j < b.size()) {
+    if (is_digit(a[i]) && is_digit(b[j])) {
+      const std::string_view x = number_of(a.substr(i)), y = number_of(b.substr(j));
+      if (x.size() != y.size()) return x.size() < y.size();
+      if (x != y) return x < y;
+      while (i < a.size() && is_digit(a[i])) ++i;
+      while (j < b.size() && is_digit(b[j])) ++j;
+    } else {
+      if (a[i] != b[j]) return static_cast<unsigned char>(a[i]) < static_cast<unsigned char>(b[j]);
+      ++i;
+      ++j;
+    }
+  }
+  const bool a_left = i < a.size(), b_left = j < b.size();
+  if (a_left != b_left) return b_left;
+  return a.size() != b.size() ? a.size() < b.size() : a < b;
+}
+
+std::unique_ptr<VideoReader> open_folder(const std::filesystem::path& folder, const MediaLimits& limits,
+                                         std::optional<double> pictures_rate) {
+  std::vector<std::filesystem::path> pictures;
+  std::vector<std::string> others;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    const std::string name = entry.path().filename().string();
+    if (name[0] != '.' && is_picture(entry.path())) {
+      pictures.push_back(entry.path());
+    } else {
+      others.push_back(name);
+    }
+  }
+  std::sort(others.begin(), others.end(), in_natural_order);
+  require(!pictures.empty(), ErrorCode::kInvalidArgument, "[{}] is a folder without pictures{}",
+          folder.string(), others.empty() ? "" : "; it has " + listed(others));
+  std::sort(pictures.begin(), pictures.end(), [](const auto& a, const auto& b) {
+    return in_natural_order(a.filename().string(), b.filename().string());
+  });
+  std::vector<std::string> notes;
+  if (!others.empty()) {
+    notes.push_back(fmt::format("[{}] files that are no pictures are left out of the {} frames: {}",
+                                folder.string(), pictures.size(), listed(others)));
+  }
+  return std::make_unique<PictureFrames>(std::move(pictures), limits, pictures_rate, std::move(notes));
+}
+
 std::unique_ptr<VideoReader> VideoReader::open_pictures(std::vector<std::filesystem::path> paths,
-                                                        const MediaLimits& limits) {
-  return std::make_unique<PictureFrames>(std::move(paths), limits);
+                                                        const MediaLimits& limits,
+                                                        std::optional<double> pictures_rate) {
+  return std::make_unique<PictureFrames>(std::move(paths), limits, pictures_rate, std::vector<std::string>());
 }
 
 }  // namespace vl3

@@ -3,14 +3,19 @@
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/pixdesc.h>
 }
 
 #include <algorithm>
 
 #include "base/check.h"
+#include "media/clip_formats.h"
+#include "media/clip_turn.h"
 #include "media/file_source.h"
 #include "media/frame_converter.h"
 #include "media/frame_index.h"
+#include "media/picture_frames.h"
+#include "media/webp_clip.h"
 #include "vl3/video.h"
 
 namespace vl3 {
@@ -18,15 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Containers and codecs that clips come in. Playlists, network streams and the like stay out.
-constexpr const char* kContainers =
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,gif,mjpeg,h264,hevc,ivf,apng,webp_"
-    "pipe,m4v,mpegvideo";
-constexpr const char* kCodecs =
-    "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg4,mpeg2video,mpeg1video,h263,h263p,flv,"
-    "mjpeg,mjpegb,"
-    "gif,png,apng,webp,theora,wmv1,wmv2,wmv3,vc1,msmpeg4,msmpeg4v2,msmpeg4v1,prores,dnxhd,rawvideo,ffv1,"
-    "huffyuv,utvideo";
 constexpr int kDecodeThreads = 2;
 // Below so many frames that nobody wants, all are decoded: indexing would not pay.
 constexpr int64_t kWorthIndexing = 128;
@@ -38,9 +34,8 @@ std::string av_words(int error) {
   return text;
 }
 
-struct FreeFormat {
-  void operator()(AVFormatContext* p) const { avformat_close_input(&p); }
-};
+std::string_view name_or(const char* name) { return name != nullptr ? name : "unknown"; }
+
 struct FreeCodec {
   void operator()(AVCodecContext* p) const { avcodec_free_context(&p); }
 };
@@ -63,6 +58,7 @@ class VideoFile final : public VideoReader {
 
   void read(std::span<const int64_t> indices, const Sink& sink,
             const std::function<bool()>& cancelled) override;
+  void turn_upright() override;
 
  private:
   template <class... Args>
@@ -90,7 +86,7 @@ class VideoFile final : public VideoReader {
   fs::path path_;
   MediaLimits limits_;
   FileSource source_;
-  std::unique_ptr<AVFormatContext, FreeFormat> container_;
+  std::unique_ptr<AVFormatContext, CloseContainer> container_;
   std::unique_ptr<AVCodecContext, FreeCodec> decoder_;
   std::unique_ptr<AVFrame, FreeFrame> frame_{av_frame_alloc()};
   std::unique_ptr<AVPacket, FreePacket> packet_{av_packet_alloc()};
@@ -107,35 +103,16 @@ class VideoFile final : public VideoReader {
 };
 
 void VideoFile::open_container() {
-  AVFormatContext* raw = avformat_alloc_context();
-  require(raw != nullptr, ErrorCode::kOutOfMemory, "[{}] no memory to open it", path_.string());
-  raw->pb = source_.io();
-  raw->max_streams = 32;
-  raw->max_analyze_duration = 5 * AV_TIME_BASE;
-  AVDictionary* options = nullptr;
-  av_dict_set(&options, "format_whitelist", kContainers, 0);
-  av_dict_set(&options, "codec_whitelist", kCodecs, 0);
-  av_dict_set(&options, "protocol_whitelist", "", 0);
-  const int opened = avformat_open_input(&raw, nullptr, nullptr, &options);  // frees raw where it fails
-  av_dict_free(&options);
-  if (opened < 0) broken("is no clip that can be read: {} ({} bytes)", av_words(opened), source_.size());
-  container_.reset(raw);
-  const int found = avformat_find_stream_info(raw, nullptr);
-  if (found < 0) broken("has no readable streams: {}", av_words(found));
-  for (unsigned i = 0; i < raw->nb_streams && stream_ == nullptr;
-       ++i) {  // the first one, as in the reference
-    if (raw->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO) stream_ = raw->streams[i];
-  }
-  if (stream_ == nullptr) broken("has no video stream ({} streams)", raw->nb_streams);
-  for (unsigned i = 0; i < raw->nb_streams; ++i) {
-    if (raw->streams[i] != stream_) raw->streams[i]->discard = AVDISCARD_ALL;
-  }
+  ClipStream clip = open_clip_stream(source_, path_.string());
+  container_ = std::move(clip.container);
+  stream_ = clip.stream;
 }
 
 void VideoFile::describe() {
   const AVCodecParameters& codec = *stream_->codecpar;
   info_.height = codec.height;
   info_.width = codec.width;
+  info_.turn = clip_turn(*stream_);
   info_.format = fmt::format("{}/{}", container_->iformat->name, avcodec_get_name(codec.codec_id));
   if (info_.height <= 0 || info_.width <= 0)
     broken("says its frames have {} x {} pixels", info_.width, info_.height);
@@ -242,7 +219,7 @@ void VideoFile::open_decoder() {
   decoder_->max_pixels = limits_.max_pixels;
   decoder_->pkt_timebase = stream_->time_base;
   AVDictionary* options = nullptr;
-  av_dict_set(&options, "codec_whitelist", kCodecs, 0);
+  av_dict_set(&options, "codec_whitelist", kClipCodecs, 0);
   const int opened = avcodec_open2(decoder_.get(), codec, &options);
   av_dict_free(&options);
   require(opened >= 0, ErrorCode::kUnsupported, "[{}] cannot decode {}: {}", path_.string(), info_.format,
@@ -285,13 +262,22 @@ void VideoFile::convert() {
   require(height > 0 && width > 0 && height <= limits_.max_pixels / width, ErrorCode::kLimitExceeded,
           "[{}] frame {} has {} x {} pixels, above max_pixels, {}", path_.string(), decoded_ - 1, width,
           height, limits_.max_pixels);
-  if (height != info_.height || width != info_.width) {
-    broken("frame {} has {} x {} pixels; the clip says {} x {}", decoded_ - 1, width, height, info_.width,
-           info_.height);
+  const AVCodecParameters& said = *stream_->codecpar;
+  if (height != said.height || width != said.width) {
+    broken("frame {} has {} x {} pixels; the clip says {} x {}", decoded_ - 1, width, height, said.width,
+           said.height);
   }
   require(converter_(*frame_, image_), ErrorCode::kUnsupported,
-          "[{}] frame {} of pixel format {} cannot be converted", path_.string(), decoded_ - 1,
-          frame_->format);
+          "[{}] frame {}: colours of pixel format {} and matrix {} cannot be converted", path_.string(),
+          decoded_ - 1, name_or(av_get_pix_fmt_name(static_cast<AVPixelFormat>(frame_->format))),
+          name_or(av_color_space_name(frame_->colorspace)));
+  if (info_.upright) turn(info_.turn, image_);
+}
+
+void VideoFile::turn_upright() {
+  if (info_.upright || !info_.turn) return;
+  info_.upright = true;
+  if (info_.turn.quarters % 2 != 0) std::swap(info_.height, info_.width);
 }
 
 // Leaps from one wanted frame to the next. How many of the indices were served: not all of them where the
@@ -356,16 +342,11 @@ void VideoFile::read(std::span<const int64_t> indices, const Sink& sink,
 
 }  // namespace
 
-std::unique_ptr<VideoReader> VideoReader::open(const fs::path& path, const MediaLimits& limits) {
-  if (!fs::is_directory(path)) return std::make_unique<VideoFile>(path, limits);
-  std::vector<fs::path> pictures;
-  for (const auto& entry : fs::directory_iterator(path)) {
-    if (entry.is_regular_file() && entry.path().filename().string()[0] != '.')
-      pictures.push_back(entry.path());
-  }
-  std::sort(pictures.begin(), pictures.end());
-  require(!pictures.empty(), ErrorCode::kInvalidArgument, "[{}] is a folder without pictures", path.string());
-  return open_pictures(std::move(pictures), limits);
+std::unique_ptr<VideoReader> VideoReader::open(const fs::path& path, const MediaLimits& limits,
+                                               std::optional<double> pictures_rate) {
+  if (fs::is_directory(path)) return open_folder(path, limits, pictures_rate);
+  if (is_animated_webp(path)) return open_animated_webp(path, limits);
+  return std::make_unique<VideoFile>(path, limits);
 }
 
 }  // namespace vl3

@@ -7,12 +7,19 @@
 
 #include "vl3/media_limits.h"
 #include "vl3/video.h"
+#include "vl3/video_processor.h"
 
 namespace vl3 {
 
 // Several paths are pictures, and so is a single one whose content is that of a still picture: a clip of one
-// frame. Throws what VideoReader::open and open_pictures throw.
+// frame. Of the options those count that say how a clip is opened: rotate and pictures_rate. Throws what
+// VideoReader::open and open_pictures throw.
 std::unique_ptr<VideoReader> open_clip(const std::vector<std::filesystem::path>& paths,
-                                       const MediaLimits& limits);
+                                       const MediaLimits& limits, const VideoOptions& options);
+
+// What a person should know of a clip that was opened so: the reader's notes, that it lies on its side, that
+// an option does not fit it. Each is a sentence that begins with the name.
+std::vector<std::string> clip_notes(const std::string& name, const VideoReader& reader,
+                                    const VideoOptions& options);
 
 }  // namespace vl3

@@ -204,7 +204,7 @@ ProcessorOutput Processor::process_named(ThreadPool& threads, const ProcessorReq
     std::vector<std::unique_ptr<VideoReader>> readers;
     std::vector<ClipInput> inputs;
     for (const MediaItem& item : clips.items) {
-      readers.push_back(open_clip(item.paths, limits));
+      readers.push_back(open_clip(item.paths, limits, item.options));
       inputs.push_back({item.name(), readers.back().get(), item.options});
     }
     out.videos = videos_.preprocess(threads, inputs, hooks);
@@ -276,7 +276,8 @@ MediaPlan Processor::plan_of(const ProcessorRequest& request, const MediaItem& i
                              const MediaLimits& limits) const {
   MediaPlan plan{item.name(), item.video};
   if (item.video) {
-    const auto reader = open_clip(item.paths, limits);
+    const auto reader = open_clip(item.paths, limits, item.options);
+    plan.notes = clip_notes(item.name(), *reader, item.options);
     plan.frames = static_cast<int64_t>(sample_frames(reader->info(), item.options).indices.size());
     plan.height = reader->info().height;
     plan.width = reader->info().width;

@@ -213,7 +213,8 @@ Json to_json(const std::vector<ClipReport>& clips) {
                     {"frames_indices", clip.frames.indices},
                     {"timestamps", clip.frames.timestamps},
                     {"tokens_per_frame", clip.tokens_per_frame},
-                    {"kept", clip.kept}});
+                    {"kept", clip.kept},
+                    {"notes", clip.notes}});
   }
   return list;
 }

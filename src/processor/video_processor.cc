@@ -8,11 +8,14 @@
 #include "base/model_folder.h"
 #include "base/thread_pool.h"
 #include "processor/config_files.h"
+#include "processor/open_clip.h"
 #include "processor/patches.h"
 #include "processor/pixel_difference.h"
 
 namespace vl3 {
 namespace {
+
+constexpr double kHighestRate = 1000;  // pictures per second
 
 // One clip on its way: frames in, patches out.
 struct ClipWork {
@@ -81,6 +84,16 @@ std::vector<std::string> VideoOptions::merge(const Json& json, std::string_view 
   number("fps", fps);
   number("start_time", start_time);
   number("end_time", end_time);
+  number("pictures_rate", pictures_rate);
+  require(!pictures_rate || (*pictures_rate > 0 && *pictures_rate <= kHighestRate),
+          ErrorCode::kInvalidArgument, "[{}] pictures_rate is {}; it should be above 0 and at most {}",
+          origin, pictures_rate.value_or(0), kHighestRate);
+  if (view.has("rotate")) {
+    const std::string named = view.string("rotate", "");
+    require(named == "auto" || named == "off", ErrorCode::kInvalidArgument,
+            "[{}] rotate is \"{}\"; it should be \"auto\" or \"off\"", origin, named);
+    rotate = named == "auto";
+  }
   if (view.has("num_frames")) num_frames = view.integer("num_frames", 0, 1, 1 << 24);
   min_frames = view.integer("min_frames", min_frames, 0, 1 << 24);
   max_frames = view.integer("max_frames", max_frames, 1, 1 << 24);
@@ -93,6 +106,8 @@ std::vector<std::string> VideoOptions::merge(const Json& json, std::string_view 
   constexpr std::string_view kKnown[] = {"fps",
                                          "start_time",
                                          "end_time",
+                                         "rotate",
+                                         "pictures_rate",
                                          "num_frames",
                                          "min_frames",
                                          "max_frames",
@@ -169,8 +184,9 @@ VideoFeatures VideoProcessor::preprocess(ThreadPool& threads, std::span<const Cl
   int64_t patches = 0;
   for (const ClipInput& clip : clips) {
     const VideoOptions& options = clip.options;
-    ClipWork work{
-        threads, clip, {clip.name, clip.reader->info(), sample_frames(clip.reader->info(), options), {}, 0}};
+    ClipWork work{threads,
+                  clip,
+                  {clip.name, clip.reader->info(), sample_frames(clip.reader->info(), options), {}, 0, {}}};
     const int64_t count = work.frames_wanted(), depth = options.temporal_patch_size;
     require_filter(options.resample, ResizeBackend::kTorchvision, clip.name);
     work.grid_t = (count + depth - 1) / depth;
@@ -185,6 +201,7 @@ VideoFeatures VideoProcessor::preprocess(ThreadPool& threads, std::span<const Cl
           if (hooks.decoded) hooks.decoded(static_cast<int64_t>(i) + 1, count);
         },
         hooks.cancelled);
+    work.report.notes = clip_notes(clip.name, *clip.reader, options);
     require(work.frames == count, ErrorCode::kFormat, "[{}] ended after {} of {} frames", clip.name,
             work.frames, count);
 

@@ -46,10 +46,11 @@ Clip clip_of(const ProcessorRequest& request, const TrainRow& row) {
   std::vector<std::filesystem::path> paths;
   for (const Json& path : part["video"].is_array() ? part["video"] : Json::array({part["video"]}))
     paths.emplace_back(path.get<std::string>());
-  Clip clip{open_clip(paths, {}), request.videos, {}};
+  Clip clip{nullptr, request.videos, {}};
   part.erase("type");
   part.erase("video");
   clip.options.merge(part, row.origin);
+  clip.reader = open_clip(paths, {}, clip.options);
   clip.frames = sample_frames(clip.reader->info(), clip.options);
   return clip;
 }

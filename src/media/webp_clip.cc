@@ -1,0 +1,133 @@
+#include "media/webp_clip.h"
+
+#include <webp/demux.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "vl3/image.h"
+
+namespace vl3 {
+namespace {
+
+constexpr double kSameTime_s = 0.001;  // durations are whole milliseconds
+
+using Demuxer = std::unique_ptr<WebPDemuxer, decltype([](WebPDemuxer* d) { WebPDemuxDelete(d); })>;
+using Decoder =
+    std::unique_ptr<WebPAnimDecoder, decltype([](WebPAnimDecoder* d) { WebPAnimDecoderDelete(d); })>;
+
+class AnimatedWebp final : public VideoReader {
+ public:
+  AnimatedWebp(const std::filesystem::path& path, const MediaLimits& limits)
+      : name_(path.string()),
+        bytes_(read_file(path, static_cast<uint64_t>(std::max<int64_t>(limits.max_file_bytes, 0)))) {
+    const ImageInfo info = probe_image(std::as_bytes(std::span(bytes_)), limits, name_, false);
+    require(info.frames <= limits.max_frames, ErrorCode::kLimitExceeded,
+            "[{}] {} frames are more than max_frames, {}", name_, info.frames, limits.max_frames);
+    info_.height = info.height;
+    info_.width = info.width;
+    info_.total_frames = info.frames;
+    info_.format = "webp";
+    tell_times();
+    require(info_.duration_s <= limits.max_duration_s, ErrorCode::kLimitExceeded,
+            "[{}] {:.1f} s are more than max_duration_s, {:.1f}", name_, info_.duration_s,
+            limits.max_duration_s);
+    WebPAnimDecoderOptions options;
+    require(WebPAnimDecoderOptionsInit(&options) != 0, ErrorCode::kInternal,
+            "[{}] libwebp of another version", name_);
+    options.color_mode = MODE_RGBA;
+    options.use_threads = 0;
+    const WebPData data = whole();
+    decoder_.reset(WebPAnimDecoderNew(&data, &options));
+    require(decoder_ != nullptr, ErrorCode::kFormat, "[{}] broken WebP: libwebp cannot read its frames",
+            name_);
+  }
+
+  void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
+            const std::function<bool()>& cancelled) override {
+    require(std::is_sorted(indices.begin(), indices.end()) && (indices.empty() || indices[0] >= 0),
+            ErrorCode::kInvalidArgument, "[{}] frames are read in ascending order", name_);
+    frames_decoded_ = 0;
+    WebPAnimDecoderReset(decoder_.get());
+    int64_t here = -1;
+    for (size_t i = 0; i < indices.size(); ++i) {
+      require(indices[i] < info_.total_frames, ErrorCode::kFormat,
+              "[{}] ends after {} frames, and frame {} was asked for", name_, info_.total_frames, indices[i]);
+      for (; here < indices[i]; ++here) {
+        require(!cancelled || !cancelled(), ErrorCode::kCancelled, "[{}] cancelled", name_);
+        next(here + 1, here + 1 == indices[i]);
+      }
+      sink(i, image_);
+    }
+  }
+
+ private:
+  WebPData whole() const { return {reinterpret_cast<const uint8_t*>(bytes_.data()), bytes_.size()}; }
+
+  void tell_times() {
+    const WebPData data = whole();
+    const Demuxer demuxer(WebPDemux(&data));
+    require(demuxer != nullptr, ErrorCode::kFormat, "[{}] broken WebP: its chunks do not make frames", name_);
+    int64_t end_ms = 0;
+    WebPIterator frame{};
+    for (int ok = WebPDemuxGetFrame(demuxer.get(), 1, &frame); ok != 0; ok = WebPDemuxNextFrame(&frame)) {
+      info_.times_s.push_back(static_cast<double>(end_ms) / 1000);
+      end_ms += std::max(frame.duration, 0);
+    }
+    WebPDemuxReleaseIterator(&frame);
+    require(static_cast<int64_t>(info_.times_s.size()) == info_.total_frames, ErrorCode::kFormat,
+            "[{}] broken WebP: {} frames where {} were counted", name_, info_.times_s.size(),
+            info_.total_frames);
+    info_.duration_s = static_cast<double>(end_ms) / 1000;
+    if (end_ms > 0) info_.fps = static_cast<double>(info_.total_frames) / info_.duration_s;
+    bool even = true;
+    for (size_t i = 0; i < info_.times_s.size(); ++i) {
+      const double expected = static_cast<double>(i) / info_.fps.value_or(1);
+      even = even && std::abs(info_.times_s[i] - expected) <= kSameTime_s;
+    }
+    if (even || end_ms == 0) info_.times_s.clear();
+  }
+
+  void next(int64_t number, bool wanted) {
+    uint8_t* rgba = nullptr;
+    int end_ms = 0;
+    require(WebPAnimDecoderGetNext(decoder_.get(), &rgba, &end_ms) != 0, ErrorCode::kFormat,
+            "[{}] frame {} cannot be decoded: its data is corrupt", name_, number);
+    ++frames_decoded_;
+    if (!wanted) return;
+    image_.height = info_.height;
+    image_.width = info_.width;
+    image_.mode = "RGB";
+    image_.rgb.resize(static_cast<size_t>(info_.height * info_.width * 3));
+    for (size_t i = 0; i < image_.rgb.size() / 3; ++i) std::memcpy(&image_.rgb[3 * i], rgba + 4 * i, 3);
+  }
+
+  std::string name_, bytes_;
+  Decoder decoder_;
+  Image image_;
+};
+
+}  // namespace
+
+bool is_animated_webp(const std::filesystem::path& path) {
+  constexpr size_t kFlags = 20;
+  constexpr uint8_t kAnimation = 0x02;
+  std::array<char, kFlags + 1> head{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(head.data(), head.size());
+  const std::string_view bytes(head.data(), static_cast<size_t>(file.gcount()));
+  return bytes.size() > kFlags && bytes.starts_with("RIFF") && bytes.substr(8, 8) == "WEBPVP8X" &&
+         (static_cast<uint8_t>(bytes[kFlags]) & kAnimation) != 0;
+}
+
+std::unique_ptr<VideoReader> open_animated_webp(const std::filesystem::path& path,
+                                                const MediaLimits& limits) {
+  return std::make_unique<AnimatedWebp>(path, limits);
+}
+
+}  // namespace vl3
