@@ -29,6 +29,8 @@ struct VideoOptions : PixelOptions {
       false;  // fps and num_frames count only with it; a call that gives one of them turns it on
   bool use_token_compression = true;
   std::optional<double> start_time, end_time;  // seconds, beyond the reference
+  ClipTimes times = ClipTimes::kTimestamps;     // "timestamps" or "frames", beyond the reference
+  bool skip_broken_frames = false;              // VideoReader::skip_broken_frames, beyond the reference
 
   // As PixelOptions::merge, with the keys above. file: json is a checkpoint's file, whose fps does not turn
   // sampling on.
@@ -43,6 +45,7 @@ struct ClipReport {
   SampledFrames frames;
   std::vector<int64_t> kept;  // visual tokens kept of each frame
   int64_t tokens_per_frame = 0;
+  std::vector<std::string> notes;  // what a person should know: VideoReader::notes, and where a clip was shorter
 };
 
 struct VideoFeatures {

@@ -220,7 +220,9 @@ Json to_json(const std::vector<ClipReport>& clips) {
                     {"frames_indices", clip.frames.indices},
                     {"timestamps", clip.frames.timestamps},
                     {"tokens_per_frame", clip.tokens_per_frame},
-                    {"kept", clip.kept}});
+                    {"kept", clip.kept},
+                    {"variable_rate", !clip.info.times_s.empty()},
+                    {"notes", clip.notes}});
   }
   return list;
 }

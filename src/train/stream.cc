@@ -27,7 +27,9 @@ class SomeFrames : public VideoReader {
             const std::function<bool()>& cancelled) override {
     std::vector<int64_t> wanted;
     for (const int64_t i : indices) wanted.push_back(frames_.at(static_cast<size_t>(i)));
+    clip_->skip_broken_frames(skip_broken_);
     clip_->read(wanted, sink, cancelled);
+    notes_ = clip_->notes();
   }
 
  private:

@@ -1,0 +1,161 @@
+#include "media/demuxer.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace vl3 {
+namespace {
+
+// Containers and codecs that clips come in. Playlists, network streams and the like stay out.
+constexpr const char* kContainers =
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,gif,mjpeg,h264,hevc,ivf,apng,webp_"
+    "pipe,m4v,mpegvideo";
+constexpr int kStrangers = 64;  // packets behind a leap that the index does not know, before giving up
+constexpr int kTries = 3;
+// As ffmpeg's own: a clock that steps further was set, where the container allows for it.
+constexpr double kFarSeconds = 10, kBackSeconds = 0.5;
+
+// Containers that are a row of packets without a list of them: a packet's place is the way to it.
+bool goes_by_bytes(std::string_view container) {
+  for (const char* name : {"mpegts", "mpeg", "flv", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "ivf"}) {
+    if (container == name) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+const char* const kCodecs =
+    "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg4,mpeg2video,mpeg1video,h263,h263p,flv,"
+    "mjpeg,mjpegb,"
+    "gif,png,apng,webp,theora,wmv1,wmv2,wmv3,vc1,msmpeg4,msmpeg4v2,msmpeg4v1,prores,dnxhd,rawvideo,ffv1,"
+    "huffyuv,utvideo";
+
+std::string av_words(int error) {
+  char text[AV_ERROR_MAX_STRING_SIZE] = {};
+  av_strerror(error, text, sizeof text);
+  return text;
+}
+
+Demuxer::Demuxer(const std::filesystem::path& path, const MediaLimits& limits)
+    : path_(path), limits_(limits), source_(path) {
+  open();
+}
+
+void Demuxer::open() {
+  AVFormatContext* raw = avformat_alloc_context();
+  require(raw != nullptr, ErrorCode::kOutOfMemory, "[{}] no memory to open it", name());
+  raw->pb = source_.io();
+  raw->max_streams = 32;
+  raw->max_analyze_duration = 5 * AV_TIME_BASE;
+  AVDictionary* options = nullptr;
+  av_dict_set(&options, "format_whitelist", kContainers, 0);
+  av_dict_set(&options, "codec_whitelist", kCodecs, 0);
+  av_dict_set(&options, "protocol_whitelist", "", 0);
+  const int opened = avformat_open_input(&raw, nullptr, nullptr, &options);  // frees raw where it fails
+  av_dict_free(&options);
+  require(opened >= 0, ErrorCode::kFormat, "[{}] is no clip that can be read: {} ({} bytes)", name(),
+          av_words(opened), source_.size());
+  container_.reset(raw);
+  const int found = avformat_find_stream_info(raw, nullptr);
+  require(found >= 0, ErrorCode::kFormat, "[{}] has no readable streams: {}", name(), av_words(found));
+  stream_ = nullptr;
+  for (unsigned i = 0; i < raw->nb_streams && stream_ == nullptr;
+       ++i) {  // the first one, as in the reference
+    if (raw->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO) stream_ = raw->streams[i];
+  }
+  require(stream_ != nullptr, ErrorCode::kFormat, "[{}] has no video stream ({} streams)", name(),
+          raw->nb_streams);
+  for (unsigned i = 0; i < raw->nb_streams; ++i) {
+    if (raw->streams[i] != stream_) raw->streams[i]->discard = AVDISCARD_ALL;
+  }
+  fresh_ = true;
+}
+
+std::string Demuxer::format() const {
+  return fmt::format("{}/{}", container_->iformat->name, avcodec_get_name(stream_->codecpar->codec_id));
+}
+
+int64_t Demuxer::listed_packets() const {
+  const std::string_view container = container_->iformat->name;
+  const bool lists_all = container.starts_with("mov") || container == "avi";
+  return lists_all ? avformat_index_get_entries_count(stream_) : 0;
+}
+
+bool Demuxer::means_damage(const AVPacket& packet) const {
+  return (packet.flags & AV_PKT_FLAG_CORRUPT) != 0 && std::string_view(container_->iformat->name) != "mpegts";
+}
+
+IndexRules Demuxer::rules() const {
+  const double tick_s = av_q2d(stream_->time_base);
+  const auto ticks = [tick_s](double seconds) {
+    return tick_s > 0 ? static_cast<int64_t>(seconds / tick_s) : INT64_MAX;
+  };
+  return {reorders(stream_->codecpar->codec_id),
+          (container_->iformat->flags & AVFMT_TS_DISCONT) != 0 ? ticks(kFarSeconds) : 0,
+          ticks(kBackSeconds)};
+}
+
+Demuxer::Next Demuxer::next(AVPacket& packet) {
+  fresh_ = false;
+  for (;;) {
+    const int got = av_read_frame(container_.get(), &packet);
+    if (got == AVERROR_EOF) return Next::kEnd;
+    if (got < 0) {
+      words_ = av_words(got);
+      return Next::kBroken;
+    }
+    if (packet.stream_index == stream_->index) break;
+    av_packet_unref(&packet);
+  }
+  require(packet.size <= limits_.max_packet_bytes, ErrorCode::kLimitExceeded,
+          "[{}] a packet of {} bytes is above max_packet_bytes, {}", name(), packet.size,
+          limits_.max_packet_bytes);
+  return Next::kPacket;
+}
+
+void Demuxer::rewind() {
+  if (fresh_) return;
+  container_.reset();
+  stream_ = nullptr;
+  source_.rewind();
+  open();
+}
+
+bool Demuxer::jump(const PacketIndex::Place& place) {
+  fresh_ = false;
+  const std::string_view container = container_->iformat->name;
+  if (goes_by_bytes(container) && place.pos >= 0)
+    return av_seek_frame(container_.get(), stream_->index, place.pos, AVSEEK_FLAG_BYTE) >= 0;
+  // Their lists go by the time of decoding, but for those that have no such time.
+  const bool shown = place.pts != AV_NOPTS_VALUE && (place.dts == AV_NOPTS_VALUE ||
+                                                     container.starts_with("matroska") || container == "ogg");
+  const int64_t time = shown ? place.pts : place.dts;
+  return time != AV_NOPTS_VALUE &&
+         av_seek_frame(container_.get(), stream_->index, time, AVSEEK_FLAG_BACKWARD) >= 0;
+}
+
+bool Demuxer::seek(const PacketIndex& index, int64_t number, AVPacket& packet) {
+  int64_t target = number;
+  for (int tries = 0; tries < kTries; ++tries) {
+    if (!jump(index.place(target))) return false;
+    std::optional<int64_t> at;
+    for (int strangers = 0; !at && strangers < kStrangers; ++strangers) {
+      if (next(packet) != Next::kPacket) break;
+      at = index.find(packet, target);
+      if (!at) av_packet_unref(&packet);
+    }
+    while (at && *at < number) {
+      av_packet_unref(&packet);
+      if (next(packet) != Next::kPacket || !index.matches(++*at, packet)) return false;
+    }
+    if (at && *at == number) return true;
+    av_packet_unref(&packet);
+    if (target == 0) return false;
+    target = std::max<int64_t>(0, target - (int64_t{1} << (5 * tries)));
+  }
+  return false;
+}
+
+}  // namespace vl3
