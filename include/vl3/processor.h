@@ -93,8 +93,9 @@ class Processor {
   // disagree.
   ProcessorOutput process(ThreadPool& threads, const ProcessorRequest& request,
                           const MediaLimits& limits = {}, const ProcessHooks& hooks = {}) const;
-  // Reads headers only.
-  std::vector<MediaPlan> plan(const ProcessorRequest& request, const MediaLimits& limits = {}) const;
+  // Reads headers and, of clips, packets. Clips stay in `opened` for process() where that is given.
+  std::vector<MediaPlan> plan(const ProcessorRequest& request, const MediaLimits& limits = {},
+                              OpenClips* opened = nullptr) const;
   // The prompt as text, placeholders not expanded, and its ids: no media are needed.
   std::string render(const Json& messages, bool add_generation_prompt) const;
   std::vector<int64_t> encode_text(const std::string& text, bool parse_special) const;
@@ -104,7 +105,8 @@ class Processor {
             VideoProcessor videos);
   std::vector<std::pair<size_t, size_t>> answers_of(const ProcessorRequest& request,
                                                     const Json& messages) const;
-  MediaPlan plan_of(const ProcessorRequest& request, const MediaItem& item, const MediaLimits& limits) const;
+  MediaPlan plan_of(const ProcessorRequest& request, const MediaItem& item, const MediaLimits& limits,
+                    OpenClips& opened) const;
   std::vector<MediaItem> media_of(const ProcessorRequest& request, const Json& messages) const;
 
   Tokenizer tokenizer_;

@@ -26,7 +26,7 @@ struct VideoInfo {
   // When each frame is shown, from the first one on; empty where frame i is shown at i / fps, within the
   // rounding of the container's clock.
   std::vector<double> times_s;
-  std::string format;         // "mov,mp4,…/h264", "pictures"
+  std::string format;  // "mov,mp4,…/h264", "pictures"
 };
 
 // An undamaged clip ended before a frame that was asked for. The reader's info() then says what there is, and

@@ -83,6 +83,25 @@ int64_t Demuxer::listed_packets() const {
   return lists_all ? avformat_index_get_entries_count(stream_) : 0;
 }
 
+std::vector<int64_t> Demuxer::listed_ticks() const {
+  const AVCodecID codec = stream_->codecpar->codec_id;
+  const bool one_each = codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
+  if (!one_each || !std::string_view(container_->iformat->name).starts_with("mov")) return {};
+  const int entries = avformat_index_get_entries_count(stream_);
+  std::vector<int64_t> ticks;
+  int64_t step = 0, before = 0;
+  for (int i = 0; i < entries; ++i) {
+    const AVIndexEntry& entry = *avformat_index_get_entry(stream_, i);
+    if (i == 0 && (entry.flags & AVINDEX_KEYFRAME) == 0) return {};
+    if (i == 1) step = entry.timestamp - before;
+    if (i > 0 && entry.timestamp - before != step) return {};
+    if (entry.size <= 0 || (entry.flags & AVINDEX_DISCARD_FRAME) != 0) return {};
+    before = entry.timestamp;
+    ticks.push_back(i * step);
+  }
+  return ticks;
+}
+
 bool Demuxer::means_damage(const AVPacket& packet) const {
   return (packet.flags & AV_PKT_FLAG_CORRUPT) != 0 && std::string_view(container_->iformat->name) != "mpegts";
 }
@@ -93,8 +112,7 @@ IndexRules Demuxer::rules() const {
     return tick_s > 0 ? static_cast<int64_t>(seconds / tick_s) : INT64_MAX;
   };
   return {reorders(stream_->codecpar->codec_id),
-          (container_->iformat->flags & AVFMT_TS_DISCONT) != 0 ? ticks(kFarSeconds) : 0,
-          ticks(kBackSeconds)};
+          (container_->iformat->flags & AVFMT_TS_DISCONT) != 0 ? ticks(kFarSeconds) : 0, ticks(kBackSeconds)};
 }
 
 Demuxer::Next Demuxer::next(AVPacket& packet) {
@@ -129,8 +147,8 @@ bool Demuxer::jump(const PacketIndex::Place& place) {
   if (goes_by_bytes(container) && place.pos >= 0)
     return av_seek_frame(container_.get(), stream_->index, place.pos, AVSEEK_FLAG_BYTE) >= 0;
   // Their lists go by the time of decoding, but for those that have no such time.
-  const bool shown = place.pts != AV_NOPTS_VALUE && (place.dts == AV_NOPTS_VALUE ||
-                                                     container.starts_with("matroska") || container == "ogg");
+  const bool shown = place.pts != AV_NOPTS_VALUE &&
+                     (place.dts == AV_NOPTS_VALUE || container.starts_with("matroska") || container == "ogg");
   const int64_t time = shown ? place.pts : place.dts;
   return time != AV_NOPTS_VALUE &&
          av_seek_frame(container_.get(), stream_->index, time, AVSEEK_FLAG_BACKWARD) >= 0;

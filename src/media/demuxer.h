@@ -30,6 +30,10 @@ class Demuxer {
   std::string format() const;  // "mov,mp4,…/h264"
   // Packets the container lists, 0 where it lists none: fewer that can be read mean that it was cut off.
   int64_t listed_packets() const;
+  // When the frames of a clip whose container lists them are decoded, in ticks from the first on, where that
+  // list alone says how many are shown and that they are evenly spaced: one that begins with a key frame, of
+  // a codec of which every packet is a frame. Empty where it does not.
+  std::vector<int64_t> listed_ticks() const;
   // Whether a packet that the container calls corrupt is damaged. In a transport stream it need not be: a
   // counter has jumped, as where two recordings are put together.
   bool means_damage(const AVPacket& packet) const;

@@ -42,19 +42,20 @@ std::vector<int64_t> spread(int64_t total, int64_t count) {
 // --- a variable rate
 
 // The frame shown at a moment, or about to be within a quarter of a frame's usual time: first … last - 1.
-int64_t shown_at(const std::vector<double>& times, int64_t first, int64_t last, double moment_s, double near_s) {
+int64_t shown_at(const std::vector<double>& times, int64_t first, int64_t last, double moment_s,
+                 double near_s) {
   const auto begin = times.begin();
   const auto next = std::upper_bound(begin + first, begin + last, moment_s + near_s);
   return std::max<int64_t>(first, next - begin - 1);
 }
 
 // So many different frames of first … last - 1, as near to evenly spaced moments as that allows.
-std::vector<int64_t> spread_in_time(const std::vector<double>& times, int64_t first, int64_t last, int64_t count,
-                                    double span_s, double near_s) {
+std::vector<int64_t> spread_in_time(const std::vector<double>& times, int64_t first, int64_t last,
+                                    int64_t count, double span_s, double near_s) {
   std::vector<int64_t> indices;
   for (int64_t k = 0; k < count; ++k) {
-    const double moment_s = times[static_cast<size_t>(first)] +
-                            span_s * static_cast<double>(k) / static_cast<double>(count);
+    const double moment_s =
+        times[static_cast<size_t>(first)] + span_s * static_cast<double>(k) / static_cast<double>(count);
     const int64_t least = indices.empty() ? first : indices.back() + 1, most = last - (count - k);
     indices.push_back(std::clamp(shown_at(times, first, last, moment_s, near_s), least, most));
   }
@@ -62,8 +63,8 @@ std::vector<int64_t> spread_in_time(const std::vector<double>& times, int64_t fi
 }
 
 // What is shown at evenly spaced moments, each frame once.
-std::vector<int64_t> seen_in_time(const std::vector<double>& times, int64_t first, int64_t last, double moments,
-                                  double span_s, double near_s) {
+std::vector<int64_t> seen_in_time(const std::vector<double>& times, int64_t first, int64_t last,
+                                  double moments, double span_s, double near_s) {
   std::vector<int64_t> indices;
   const int64_t count = static_cast<int64_t>(std::floor(moments));
   for (int64_t k = 0; k < count; ++k) {
@@ -83,7 +84,8 @@ SampledFrames sample_in_time(const VideoInfo& info, const FrameSampling& s) {
   const int64_t last = s.end_time ? from(*s.end_time) : static_cast<int64_t>(times.size());
   require(first < last, ErrorCode::kInvalidArgument,
           "[sampling] no frame lies from {} s to {} s: the clip has {} frames in {:.3f} s",
-          s.start_time.value_or(0.0), s.end_time.value_or(info.duration_s), info.total_frames, info.duration_s);
+          s.start_time.value_or(0.0), s.end_time.value_or(info.duration_s), info.total_frames,
+          info.duration_s);
   const double begin_s = times[static_cast<size_t>(first)];
   const double next_s =
       last < static_cast<int64_t>(times.size()) ? times[static_cast<size_t>(last)] : info.duration_s;

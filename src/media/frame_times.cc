@@ -10,8 +10,7 @@ namespace {
 double farthest(std::span<const int64_t> ticks, double tick_s, double fps) {
   double most = 0;
   for (size_t i = 0; i < ticks.size(); ++i) {
-    most = std::max(most,
-                    std::abs(static_cast<double>(ticks[i]) * tick_s - static_cast<double>(i) / fps));
+    most = std::max(most, std::abs(static_cast<double>(ticks[i]) * tick_s - static_cast<double>(i) / fps));
   }
   return most;
 }
@@ -32,8 +31,13 @@ FrameTimes frame_times(std::span<const int64_t> ticks, int64_t frames, const Str
   result.duration_s = static_cast<double>(frames) / *result.fps;
   if (!own) return result;
   const double off = farthest(ticks, clock.tick_s, *result.fps);
-  const bool even = farthest(ticks, clock.tick_s, *own) <= within;
-  if (off <= within || (even && off < 0.5 / *own)) return result;
+  if (off <= within) return result;
+  if (farthest(ticks, clock.tick_s, *own) <= within) {
+    if (off < 0.5 / *own) return result;
+    result.fps = own;
+    result.duration_s = static_cast<double>(frames) / *own;
+    return result;
+  }
   for (const int64_t tick : ticks) result.times_s.push_back(static_cast<double>(tick) * clock.tick_s);
   const double last_s = clock.last_duration_ticks > 0
                             ? static_cast<double>(clock.last_duration_ticks) * clock.tick_s

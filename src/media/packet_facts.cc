@@ -100,7 +100,8 @@ int nal_length(const AVCodecParameters& codec) {
   const uint8_t* extra = codec.extradata;
   if (codec.codec_id == AV_CODEC_ID_H264 && codec.extradata_size >= 7 && extra[0] == 1)
     return (extra[4] & 3) + 1;
-  if (codec.codec_id == AV_CODEC_ID_HEVC && codec.extradata_size >= 23 && (extra[0] || extra[1] || extra[2] > 1))
+  if (codec.codec_id == AV_CODEC_ID_HEVC && codec.extradata_size >= 23 &&
+      (extra[0] || extra[1] || extra[2] > 1))
     return (extra[21] & 3) + 1;
   return 0;
 }
@@ -252,10 +253,11 @@ void PacketInspector::find_order(const AVPacket& packet, PacketFacts& facts) {
   int out_size = 0;
   AVCodecParserContext& parser = *parser_->parser;
   parser.picture_structure = AV_PICTURE_STRUCTURE_UNKNOWN;
-  av_parser_parse2(&parser, parser_->context, &out, &out_size, packet.data, packet.size, packet.pts, packet.dts,
-                   packet.pos);
-  const bool field = codec_ == AV_CODEC_ID_H264 && (parser.picture_structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
-                                                    parser.picture_structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD);
+  av_parser_parse2(&parser, parser_->context, &out, &out_size, packet.data, packet.size, packet.pts,
+                   packet.dts, packet.pos);
+  const bool field =
+      codec_ == AV_CODEC_ID_H264 && (parser.picture_structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
+                                     parser.picture_structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD);
   facts.second_field = field && field_open_;
   field_open_ = field && !field_open_;
   if (facts.second_field) facts.shown = 0;
@@ -303,16 +305,26 @@ PacketFacts PacketInspector::operator()(const AVPacket& packet) {
   const Bytes bytes(packet.data, static_cast<size_t>(packet.size));
   const bool key = (packet.flags & AV_PKT_FLAG_KEY) != 0;
   switch (codec_) {
-    case AV_CODEC_ID_H264: facts.entry = h264_entry(bytes, nal_length_bytes_); break;
-    case AV_CODEC_ID_HEVC: facts.entry = hevc_entry(bytes, nal_length_bytes_); break;
+    case AV_CODEC_ID_H264:
+      facts.entry = h264_entry(bytes, nal_length_bytes_);
+      break;
+    case AV_CODEC_ID_HEVC:
+      facts.entry = hevc_entry(bytes, nal_length_bytes_);
+      break;
     case AV_CODEC_ID_VP8:
       facts.entry = (bytes[0] & 1) == 0;
       facts.shown = (bytes[0] >> 4) & 1;
       break;
-    case AV_CODEC_ID_VP9: vp9(bytes, facts); break;
-    case AV_CODEC_ID_AV1: av1(bytes, facts); break;
+    case AV_CODEC_ID_VP9:
+      vp9(bytes, facts);
+      break;
+    case AV_CODEC_ID_AV1:
+      av1(bytes, facts);
+      break;
     case AV_CODEC_ID_MPEG1VIDEO:
-    case AV_CODEC_ID_MPEG2VIDEO: facts.entry = key && mpeg12_is_intra(bytes); break;
+    case AV_CODEC_ID_MPEG2VIDEO:
+      facts.entry = key && mpeg12_is_intra(bytes);
+      break;
     case AV_CODEC_ID_MPEG4: {
       const int waited = packed_;
       facts.shown = vop_is_coded(bytes);
@@ -331,8 +343,11 @@ PacketFacts PacketInspector::operator()(const AVPacket& packet) {
     case AV_CODEC_ID_WMV3:
     case AV_CODEC_ID_VC1:
     case AV_CODEC_ID_THEORA:
-    case AV_CODEC_ID_FFV1: facts.entry = key; break;
-    default: facts.entry = intra_only_;
+    case AV_CODEC_ID_FFV1:
+      facts.entry = key;
+      break;
+    default:
+      facts.entry = intra_only_;
   }
   facts.packed = facts.packed || facts.shown > 1;
   if (parser_) find_order(packet, facts);

@@ -48,9 +48,9 @@ class PacketInspector {
   bool intra_only_ = false;
   int nal_length_bytes_ = 0;  // 0: start codes
   std::unique_ptr<Parser> parser_;
-  bool field_open_ = false;       // the packet before was a first field
-  int vop_time_bits_ = 0;         // MPEG-4: 0 until a header has said it
-  int packed_ = 0;                // MPEG-4: frames that came in a packet with another, and wait
+  bool field_open_ = false;  // the packet before was a first field
+  int vop_time_bits_ = 0;    // MPEG-4: 0 until a header has said it
+  int packed_ = 0;           // MPEG-4: frames that came in a packet with another, and wait
 };
 
 // Whether frames of this codec may come in another order than their packets.

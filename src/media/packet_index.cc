@@ -95,8 +95,8 @@ bool PacketIndex::sort_frames(const IndexRules& rules) {
     if (order_ == Order::kFile) return true;
     if (order_ == Order::kCodec && !counted) return false;
     std::stable_sort(shown_.begin(), shown_.end(), before);
-    const auto same = std::adjacent_find(shown_.begin(), shown_.end(),
-                                         [&](int64_t a, int64_t b) { return !before(a, b) && !before(b, a); });
+    const auto same = std::adjacent_find(
+        shown_.begin(), shown_.end(), [&](int64_t a, int64_t b) { return !before(a, b) && !before(b, a); });
     if (same == shown_.end()) return true;
     if (order_ == Order::kCodec) return false;
     order_ = Order::kCodec;
@@ -187,7 +187,8 @@ void PacketIndex::set_shown(std::span<const int64_t> packets) {
 }
 
 void PacketIndex::drop_before(int64_t frame) {
-  if (frame > 0) set_shown(std::vector<int64_t>(shown_.begin() + static_cast<ptrdiff_t>(frame), shown_.end()));
+  if (frame > 0)
+    set_shown(std::vector<int64_t>(shown_.begin() + static_cast<ptrdiff_t>(frame), shown_.end()));
 }
 
 PacketIndex::Place PacketIndex::place(int64_t packet) const {
@@ -207,8 +208,8 @@ std::optional<int64_t> PacketIndex::find(const AVPacket& read, int64_t near) con
   const auto is_it = [&](int64_t i) {
     if (i < 0 || i >= packets()) return false;
     const Packet& packet = packets_[static_cast<size_t>(i)];
-    const bool there = (packet.pos >= 0 && packet.pos == read.pos) ||
-                       (packet.dts != kNoTime && packet.dts == read.dts);
+    const bool there =
+        (packet.pos >= 0 && packet.pos == read.pos) || (packet.dts != kNoTime && packet.dts == read.dts);
     return there && read.size > 0 && same_bytes(packet, read);
   };
   for (int64_t off = 0; off <= kSearch; ++off) {

@@ -18,9 +18,9 @@ namespace vl3 {
 
 // What the container and the codec are like.
 struct IndexRules {
-  bool reorders = true;       // frames may be shown in another order than their packets come in
-  int64_t far_ticks = 0;      // a step of decoding times of more, up or down, is a cut; 0: upwards never
-  int64_t back_ticks = 0;     // a step down of more is a cut, whatever packet it is at
+  bool reorders = true;    // frames may be shown in another order than their packets come in
+  int64_t far_ticks = 0;   // a step of decoding times of more, up or down, is a cut; 0: upwards never
+  int64_t back_ticks = 0;  // a step down of more is a cut, whatever packet it is at
 };
 
 class PacketIndex {
@@ -72,7 +72,7 @@ class PacketIndex {
     int64_t pts, dts, pos;
     int64_t order = 0;  // within its run
     int32_t size;
-    uint32_t mark;  // of its first and last bytes
+    uint32_t mark;    // of its first and last bytes
     int32_t run = 0;  // of packets in one clock, or one count of pictures
     int32_t frame = -1;
     int32_t duration = 0;

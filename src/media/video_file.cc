@@ -18,8 +18,9 @@ namespace fs = std::filesystem;
 // Below so many frames that nobody wants, all are decoded: leaping would not pay.
 constexpr int64_t kWorthLeaping = 128;
 constexpr int64_t kWorthSeeking = 16;  // frames that a leap leaves out: it empties the decoder
-constexpr int64_t kHeadPackets = 4096;  // that may come before the first frame
-constexpr int kFirstBytes = 16 << 20;   // of a first packet that is worth keeping
+constexpr int64_t kWorthTrusting = 512, kHeadLooked = 64;  // packets
+constexpr int64_t kHeadPackets = 4096;                     // that may come before the first frame
+constexpr int kFirstBytes = 16 << 20;                      // of a first packet that is worth keeping
 
 struct FreePacket {
   void operator()(AVPacket* p) const { av_packet_free(&p); }
@@ -37,8 +38,11 @@ class VideoFile final : public VideoReader {
   VideoFile(const fs::path& path, const MediaLimits& limits)
       : path_(path), limits_(limits), demuxer_(open(path, limits)) {
     describe();
-    index_packets();
-    check_head();
+    if (!trust_list()) {
+      index_packets(limits_.max_frames);
+      indexed_ = true;
+      check_head();
+    }
     count();
     tell_times();
   }
@@ -62,7 +66,9 @@ class VideoFile final : public VideoReader {
 
   // What there is.
   void describe();
-  void index_packets();
+  bool trust_list();
+  void index_packets(int64_t most);
+  void complete_index();
   void check_head();
   void count();
   void tell_times();
@@ -92,6 +98,8 @@ class VideoFile final : public VideoReader {
   MediaLimits limits_;
   Demuxer demuxer_;
   PacketIndex index_;
+  bool indexed_ = false;         // index_ has all packets
+  std::vector<int64_t> listed_;  // Demuxer::listed_ticks, where that is trusted
   bool begins_with_key_ = false;
   int64_t lost_packets_ = 0;  // that the container lists and does not have
   bool cut_off_ = false;
@@ -108,8 +116,8 @@ class VideoFile final : public VideoReader {
   std::vector<int64_t> wanted_;  // when leaping
 
   Frame frame_{av_frame_alloc()};
-  int64_t here_ = -1;  // the number of the frame in frame_
-  std::set<int64_t> broken_;  // frames that are, by their numbers
+  int64_t here_ = -1;               // the number of the frame in frame_
+  std::set<int64_t> broken_;        // frames that are, by their numbers
   Frame before_{av_frame_alloc()};  // the last good one before it, where broken ones are skipped
   std::vector<int64_t> shown_;      // packets of the frames that came, read from the start
   int64_t concealed_ = 0, first_concealed_ = 0;
@@ -130,17 +138,52 @@ void VideoFile::describe() {
           "[{}] frames of {} x {} pixels are above max_pixels, {}", path_.string(), info_.width, info_.height,
           limits_.max_pixels);
   require(stream.nb_frames <= limits_.max_frames, ErrorCode::kLimitExceeded,
-          "[{}] {} frames are more than max_frames, {}", path_.string(), stream.nb_frames, limits_.max_frames);
+          "[{}] {} frames are more than max_frames, {}", path_.string(), stream.nb_frames,
+          limits_.max_frames);
 }
 
-void VideoFile::index_packets() {
+// A long clip whose container lists its frames is opened without reading them all: true where the list can be
+// trusted. Only the first packets are looked at, for frames that are shown before the one decoding begins at.
+bool VideoFile::trust_list() {
+  listed_ = demuxer_.listed_ticks();
+  if (static_cast<int64_t>(listed_.size()) < kWorthTrusting) return false;
+  index_packets(kHeadLooked);
+  const bool whole = !index_.head_is_doubtful() && index_.ordered() && index_.packets() >= kHeadLooked &&
+                     index_.frames() == index_.packets();
+  index_ = PacketIndex();
+  demuxer_.rewind();
+  lost_packets_ = 0;
+  cut_off_ = false;
+  const AVRational rate = demuxer_.stream().avg_frame_rate;
+  const StreamClock clock{av_q2d(demuxer_.stream().time_base),
+                          rate.num > 0 && rate.den > 0 ? std::optional(av_q2d(rate)) : std::nullopt,
+                          {},
+                          0};
+  const bool even =
+      frame_times(listed_, static_cast<int64_t>(listed_.size()), clock).times_s.empty() && clock.average_fps;
+  if (!whole || !even) listed_.clear();
+  return !listed_.empty();
+}
+
+// Reads the packets of a clip of which only the list was read.
+void VideoFile::complete_index() {
+  if (indexed_) return;
+  indexed_ = true;
+  demuxer_.rewind();
+  index_packets(limits_.max_frames);
+  if (index_.frames() + lost_packets_ == info_.total_frames) return;
+  count();
+  tell_times();
+}
+
+void VideoFile::index_packets(int64_t most) {
   // Containers that carry a time of showing for every frame, and whole frames in their packets, spare the
   // parser.
   const std::string_view format = info_.format;
   const bool find_order = !format.starts_with("mov") && !format.starts_with("matroska");
   PacketInspector inspector(*demuxer_.stream().codecpar, find_order);
   Demuxer::Next next = Demuxer::Next::kPacket;
-  while (index_.packets() <= limits_.max_frames) {
+  while (index_.packets() <= most) {
     next = demuxer_.next(*packet_);
     if (next != Demuxer::Next::kPacket) break;
     const PacketFacts facts = inspector(*packet_);
@@ -180,7 +223,7 @@ void VideoFile::check_head() {
 }
 
 void VideoFile::count() {
-  info_.total_frames = index_.frames() + lost_packets_;
+  info_.total_frames = indexed_ ? index_.frames() + lost_packets_ : static_cast<int64_t>(listed_.size());
   if (info_.total_frames == 0) broken("has no frames{}", cut_words_);
   require(info_.total_frames <= limits_.max_frames, ErrorCode::kLimitExceeded,
           "[{}] {} frames are more than max_frames, {}", path_.string(), info_.total_frames,
@@ -194,8 +237,9 @@ void VideoFile::tell_times() {
   };
   const StreamClock clock{av_q2d(stream.time_base), rate(stream.avg_frame_rate), rate(stream.r_frame_rate),
                           index_.last_duration_ticks()};
-  const bool one_each = static_cast<int64_t>(index_.ticks().size()) + lost_packets_ == info_.total_frames;
-  FrameTimes times = frame_times(one_each ? index_.ticks() : std::vector<int64_t>(), info_.total_frames, clock);
+  std::vector<int64_t> ticks = indexed_ ? index_.ticks() : listed_;
+  if (static_cast<int64_t>(ticks.size()) + lost_packets_ != info_.total_frames) ticks.clear();
+  FrameTimes times = frame_times(ticks, info_.total_frames, clock);
   info_.fps = times.fps;
   info_.duration_s = times.duration_s;
   info_.times_s = std::move(times.times_s);
@@ -230,9 +274,8 @@ void VideoFile::end_early() {
   info_.total_frames = there;
   const double end_s = time_of(there - 1);
   tell_times();
-  const std::string words = fmt::format(
-      "[{}] ends after {} frames ({:.2f} s), where {} were expected{}", path_.string(), there, end_s, said,
-      cut_words_);
+  const std::string words = fmt::format("[{}] ends after {} frames ({:.2f} s), where {} were expected{}",
+                                        path_.string(), there, end_s, said, cut_words_);
   throw ClipEnded(words);
 }
 
@@ -313,8 +356,7 @@ bool VideoFile::feed() {
     const bool needed =
         !leaping_ || std::binary_search(wanted_.begin(), wanted_.end(), index_.frame_of(number));
     const int sent = decoder_->send(*packet_, number, needed);
-    if (sent < 0 && sent != AVERROR_EOF)
-      damage(decoder_->blamed(), "cannot be decoded: " + av_words(sent));
+    if (sent < 0 && sent != AVERROR_EOF) damage(decoder_->blamed(), "cannot be decoded: " + av_words(sent));
   }
   av_packet_unref(packet_.get());
   return true;
@@ -440,10 +482,11 @@ void VideoFile::read_from_start(std::span<const int64_t> indices, size_t i, cons
 
 void VideoFile::tell_concealed() {
   if (concealed_ == 0) return;
-  notes_.push_back(fmt::format("[{}] {} of the frames looked at {} broken and concealed, the first of them frame {} "
-                               "({:.2f} s)",
-                               path_.string(), concealed_, concealed_ == 1 ? "is" : "are", first_concealed_,
-                               time_of(first_concealed_)));
+  notes_.push_back(
+      fmt::format("[{}] {} of the frames looked at {} broken and concealed, the first of them frame {} "
+                  "({:.2f} s)",
+                  path_.string(), concealed_, concealed_ == 1 ? "is" : "are", first_concealed_,
+                  time_of(first_concealed_)));
 }
 
 void VideoFile::read(std::span<const int64_t> indices, const Sink& sink, const Cancelled& cancelled) {
@@ -455,6 +498,11 @@ void VideoFile::read(std::span<const int64_t> indices, const Sink& sink, const C
   if (indices.empty()) return;
   require(indices.back() < info_.total_frames, ErrorCode::kInvalidArgument,
           "[{}] frame {} was asked for; there are {}", path_.string(), indices.back(), info_.total_frames);
+  complete_index();
+  if (indices.back() >= info_.total_frames) {
+    throw ClipEnded(fmt::format("[{}] has {} frames, where its list of them says {}", path_.string(),
+                                info_.total_frames, listed_.size()));
+  }
   const size_t served = leaps_pay(indices) ? read_by_leaps(indices, sink, cancelled) : 0;
   if (served < indices.size()) read_from_start(indices, served, sink, cancelled);
   tell_concealed();

@@ -72,8 +72,8 @@ ClipWork look_once(ThreadPool& threads, const ClipInput& clip, const ProcessHook
         if (hooks.decoded) hooks.decoded(static_cast<int64_t>(i) + 1, count);
       },
       hooks.cancelled);
-  require(work.frames == count, ErrorCode::kFormat, "[{}] ended after {} of {} frames", clip.name, work.frames,
-          count);
+  require(work.frames == count, ErrorCode::kFormat, "[{}] ended after {} of {} frames", clip.name,
+          work.frames, count);
   return work;
 }
 
