@@ -201,12 +201,69 @@ int vop_time_bits(Bytes layer) {
   return needed;
 }
 
-// The coding type (0: I) of the first picture of an MPEG-1 or MPEG-2 packet.
-bool mpeg12_is_intra(Bytes bytes) {
+// The coding type of the first picture of an MPEG-1 or MPEG-2 packet: 1 for I, 2 for P, 3 for B.
+int mpeg12_type(Bytes bytes) {
   for (size_t at = start_code(bytes, 0); at + 6 <= bytes.size(); at = start_code(bytes, at + 3)) {
-    if (bytes[at + 3] == 0) return ((bytes[at + 5] >> 3) & 7) == 1;
+    if (bytes[at + 3] == 0) return (bytes[at + 5] >> 3) & 7;
   }
-  return false;
+  return 0;
+}
+
+// The same of MPEG-4 part 2: 0 for I, 1 for P, 2 for B, 3 for S; -1 without a picture.
+int vop_type(Bytes bytes) {
+  for (size_t at = start_code(bytes, 0); at + 5 <= bytes.size(); at = start_code(bytes, at + 3)) {
+    if (bytes[at + 3] == 0xb6) return bytes[at + 4] >> 6;
+  }
+  return -1;
+}
+
+bool h263_is_intra(Bytes bytes) {
+  BitReader bits(bytes);
+  bits.skip(22 + 8 + 5);
+  if (bits.bits(3) != 7) return bits.bit() == 0;
+  if (bits.bits(3) == 1) bits.skip(18);
+  return bits.bits(3) == 0;
+}
+
+bool flv1_is_intra(Bytes bytes) {
+  BitReader bits(bytes);
+  bits.skip(17 + 5 + 8);
+  const uint32_t size = bits.bits(3);
+  bits.skip(size == 0 ? 16 : size == 1 ? 32 : 0);
+  return bits.bits(2) == 0;
+}
+
+bool msmpeg4v1_is_intra(Bytes bytes) {
+  BitReader bits(bytes);
+  bits.skip(32 + 5);
+  return bits.bits(2) == 0;
+}
+
+// Of codecs whose packets are a frame each. Containers are free with the word "key" where the codec knows
+// better.
+bool key_is_intra(AVCodecID codec, Bytes bytes) {
+  switch (codec) {
+    case AV_CODEC_ID_H263:
+    case AV_CODEC_ID_H263P:
+      return h263_is_intra(bytes);
+    case AV_CODEC_ID_FLV1:
+      return flv1_is_intra(bytes);
+    case AV_CODEC_ID_MSMPEG4V1:
+      return msmpeg4v1_is_intra(bytes);
+    case AV_CODEC_ID_MSMPEG4V2:
+    case AV_CODEC_ID_MSMPEG4V3:
+    case AV_CODEC_ID_WMV1:
+    case AV_CODEC_ID_THEORA:
+      return (bytes[0] & 0xc0) == 0;
+    case AV_CODEC_ID_WMV2:
+      return (bytes[0] & 0x80) == 0;
+    case AV_CODEC_ID_WMV3:
+    case AV_CODEC_ID_VC1:
+    case AV_CODEC_ID_FFV1:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -296,6 +353,17 @@ bool PacketInspector::vop_is_coded(Bytes bytes) {
   return coded;
 }
 
+// The place of a frame where only B-frames come late in the file: behind the reference before, and before the
+// one that is there already.
+int64_t PacketInspector::order_by_type(bool between) {
+  constexpr int64_t kMost = 1 << 20;  // frames between two references
+  if (!between) {
+    ++references_;
+    between_ = 0;
+  }
+  return references_ * kMost + (between ? std::min(++between_, kMost - 2) : kMost - 1);
+}
+
 PacketFacts PacketInspector::operator()(const AVPacket& packet) {
   PacketFacts facts;
   if (packet.size <= 0 || packet.data == nullptr) {
@@ -322,32 +390,22 @@ PacketFacts PacketInspector::operator()(const AVPacket& packet) {
       av1(bytes, facts);
       break;
     case AV_CODEC_ID_MPEG1VIDEO:
-    case AV_CODEC_ID_MPEG2VIDEO:
-      facts.entry = key && mpeg12_is_intra(bytes);
-      break;
-    case AV_CODEC_ID_MPEG4: {
-      const int waited = packed_;
-      facts.shown = vop_is_coded(bytes);
-      facts.packed = waited > 0 || packed_ > 0;
-      facts.entry = key && facts.shown == 1 && !facts.packed;
+    case AV_CODEC_ID_MPEG2VIDEO: {
+      const int type = mpeg12_type(bytes);
+      facts.entry = key && type == 1;
+      if (type != 0) facts.order = order_by_type(type == 3);
       break;
     }
-    case AV_CODEC_ID_H263:
-    case AV_CODEC_ID_H263P:
-    case AV_CODEC_ID_FLV1:
-    case AV_CODEC_ID_MSMPEG4V1:
-    case AV_CODEC_ID_MSMPEG4V2:
-    case AV_CODEC_ID_MSMPEG4V3:
-    case AV_CODEC_ID_WMV1:
-    case AV_CODEC_ID_WMV2:
-    case AV_CODEC_ID_WMV3:
-    case AV_CODEC_ID_VC1:
-    case AV_CODEC_ID_THEORA:
-    case AV_CODEC_ID_FFV1:
-      facts.entry = key;
+    case AV_CODEC_ID_MPEG4: {
+      const int waited = packed_, type = vop_type(bytes);
+      facts.shown = vop_is_coded(bytes);
+      facts.packed = waited > 0 || packed_ > 0;
+      facts.entry = key && type == 0 && facts.shown == 1 && !facts.packed;
+      if (facts.shown == 1 && type >= 0) facts.order = order_by_type(type == 2);
       break;
+    }
     default:
-      facts.entry = intra_only_;
+      facts.entry = intra_only_ || (key && key_is_intra(codec_, bytes));
   }
   facts.packed = facts.packed || facts.shown > 1;
   if (parser_) find_order(packet, facts);

@@ -33,7 +33,7 @@ struct PacketFacts {
 // Reads the packets of one stream in the order of the file.
 class PacketInspector {
  public:
-  // find_order: fill in `order` and second_field (H.264 and HEVC), which costs a parser.
+  // find_order: fill in `order` and second_field of H.264 and HEVC too, which costs a parser.
   PacketInspector(const AVCodecParameters& codec, bool find_order);
   ~PacketInspector();
 
@@ -42,15 +42,17 @@ class PacketInspector {
  private:
   struct Parser;
   void find_order(const AVPacket& packet, PacketFacts& facts);
+  int64_t order_by_type(bool between);
   bool vop_is_coded(std::span<const uint8_t> bytes);
 
   AVCodecID codec_;
   bool intra_only_ = false;
   int nal_length_bytes_ = 0;  // 0: start codes
   std::unique_ptr<Parser> parser_;
-  bool field_open_ = false;  // the packet before was a first field
-  int vop_time_bits_ = 0;    // MPEG-4: 0 until a header has said it
-  int packed_ = 0;           // MPEG-4: frames that came in a packet with another, and wait
+  bool field_open_ = false;               // the packet before was a first field
+  int vop_time_bits_ = 0;                 // MPEG-4: 0 until a header has said it
+  int64_t references_ = 0, between_ = 0;  // frames others refer to; those behind the last that none does
+  int packed_ = 0;                        // MPEG-4: frames that came in a packet with another, and wait
 };
 
 // Whether frames of this codec may come in another order than their packets.

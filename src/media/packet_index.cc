@@ -186,9 +186,10 @@ void PacketIndex::set_shown(std::span<const int64_t> packets) {
   find_ticks();
 }
 
-void PacketIndex::drop_before(int64_t frame) {
-  if (frame > 0)
-    set_shown(std::vector<int64_t>(shown_.begin() + static_cast<ptrdiff_t>(frame), shown_.end()));
+void PacketIndex::set_head(std::vector<int64_t> packets) {
+  const int64_t next = frame_of(packets.back()) + 1;
+  packets.insert(packets.end(), shown_.begin() + static_cast<ptrdiff_t>(next), shown_.end());
+  if (packets.size() < shown_.size()) set_shown(packets);
 }
 
 PacketIndex::Place PacketIndex::place(int64_t packet) const {

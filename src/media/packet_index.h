@@ -50,13 +50,14 @@ class PacketIndex {
   Entry entry_before(int64_t frame) const;
   // The first packet that decoding can begin at; packets() where there is none.
   int64_t first_entry() const noexcept { return entries_.empty() ? packets() : entries_[0].packet; }
+  int64_t first_entry_frame() const noexcept { return entries_.empty() ? 0 : entries_[0].frame; }
   // Whether frames at the start may be lacking: what they are made from lies before the file's first packet.
   bool head_is_doubtful() const;
 
   // Only those packets show frames, in that order, as decoding has found.
   void set_shown(std::span<const int64_t> packets);
-  // Frames before that one are not shown.
-  void drop_before(int64_t frame);
+  // Up to the frame of the last of those packets, no others show any.
+  void set_head(std::vector<int64_t> packets);
 
   struct Place {
     int64_t pts, dts, pos;  // AV_NOPTS_VALUE, AV_NOPTS_VALUE, -1 where absent

@@ -209,12 +209,16 @@ void VideoFile::check_head() {
   try {
     open_decoder();
     begin_at_start();
-    while (next_packet_ < kHeadPackets && !ended_) {
-      if (!next_frame()) continue;
-      if (!broken_.empty()) break;
-      index_.drop_before(std::max<int64_t>(0, index_.frame_of(frame_->pts)));
-      break;
+    // Up to the first frame that is sure to come, or, without one, up to the first that comes.
+    const int64_t sure = index_.first_entry_frame();
+    std::vector<int64_t> came;
+    int64_t last = -1;
+    while (next_packet_ < kHeadPackets && last < sure && next_frame()) {
+      if (index_.frame_of(frame_->pts) <= last) continue;
+      last = index_.frame_of(frame_->pts);
+      came.push_back(frame_->pts);
     }
+    if (last >= sure && broken_.empty()) index_.set_head(came);
   } catch (const Error& error) {  // reading says it again
     if (error.code() == ErrorCode::kUnsupported || error.code() == ErrorCode::kLimitExceeded) throw;
   }

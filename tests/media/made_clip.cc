@@ -41,8 +41,8 @@ void draw(AVFrame& frame, int number) {
   for (int y = 0; y < frame.height; ++y) {
     for (int x = 0; x < frame.width; ++x) {
       noise = noise * 1664525u + 1013904223u;
-      frame.data[0][y * frame.linesize[0] + x] =
-          static_cast<uint8_t>((x * 3 + number * 5 + (y + number) / 4 * 7 + static_cast<int>(noise >> 29)) & 255);
+      frame.data[0][y * frame.linesize[0] + x] = static_cast<uint8_t>(
+          (x * 3 + number * 5 + (y + number) / 4 * 7 + static_cast<int>(noise >> 29)) & 255);
     }
   }
   for (int y = 0; y < frame.height / 2; ++y) {
@@ -67,7 +67,8 @@ Codec open_encoder(const ClipRecipe& recipe, bool global_header) {
   codec->bit_rate = 200000;
   codec->thread_count = 1;
   if (global_header) codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
-  for (const auto& [name, value] : recipe.options) av_opt_set(codec.get(), name, value, AV_OPT_SEARCH_CHILDREN);
+  for (const auto& [name, value] : recipe.options)
+    av_opt_set(codec.get(), name, value, AV_OPT_SEARCH_CHILDREN);
   if (avcodec_open2(codec.get(), known, nullptr) < 0) return nullptr;
   return codec;
 }
@@ -96,7 +97,11 @@ bool make_clip(const std::filesystem::path& path, const ClipRecipe& recipe) {
   avcodec_parameters_from_context(stream->codecpar, codec.get());
   stream->time_base = codec->time_base;
   if (recipe.times.empty()) stream->avg_frame_rate = codec->framerate;
-  if (avformat_write_header(output.get(), nullptr) < 0) return false;
+  AVDictionary* options = nullptr;
+  for (const auto& [name, value] : recipe.file_options) av_dict_set(&options, name, value, 0);
+  const int begun = avformat_write_header(output.get(), &options);
+  av_dict_free(&options);
+  if (begun < 0) return false;
   const Frame frame(av_frame_alloc());
   for (int i = 0; i < recipe.frames; ++i) {
     frame->format = codec->pix_fmt;

@@ -13,7 +13,8 @@ struct ClipRecipe {
   const char* encoder;    // "mpeg4", "libx264", …
   const char* container;  // "mpegts", "avi", …
   int frames = 160, group = 40, b_frames = 0;
-  std::vector<std::pair<const char*, const char*>> options = {};  // of the encoder
+  std::vector<std::pair<const char*, const char*>> options = {};       // of the encoder
+  std::vector<std::pair<const char*, const char*>> file_options = {};  // of the container
   std::vector<int64_t> times = {};  // of each frame, in 25ths of a second; empty: one behind the other
 };
 
