@@ -41,7 +41,7 @@ std::vector<int64_t> spread(int64_t total, int64_t count) {
 
 // --- a variable rate
 
-// The frame shown at a moment, or about to be within a quarter of a frame's usual time: first … last - 1.
+// The frame shown at a moment, or about to be within a tenth of a frame's usual time: first … last - 1.
 int64_t shown_at(const std::vector<double>& times, int64_t first, int64_t last, double moment_s,
                  double near_s) {
   const auto begin = times.begin();
@@ -90,7 +90,7 @@ SampledFrames sample_in_time(const VideoInfo& info, const FrameSampling& s) {
   const double next_s =
       last < static_cast<int64_t>(times.size()) ? times[static_cast<size_t>(last)] : info.duration_s;
   const double span_s = std::min(next_s, s.end_time.value_or(next_s)) - begin_s;
-  const double near_s = 0.25 * info.duration_s / static_cast<double>(times.size());
+  const double near_s = 0.1 * info.duration_s / static_cast<double>(times.size());
   const int64_t total = last - first, step = s.temporal_patch_size;
   SampledFrames result;
   if (s.num_frames) {
