@@ -86,6 +86,12 @@ void RequestOptions::add_media_to(CLI::App& command) {
       ->check(CLI::PositiveNumber)
       ->group(clips);
   command
+      .add_option("--times", times,
+                  "where the rate varies: sample and tell times by the clip's timestamps (default), or by "
+                  "frames: index over average rate, as the reference does")
+      ->check(CLI::IsMember({"timestamps", "frames"}))
+      .add_flag("--skip-broken-frames", skip_broken_frames,
+                "go on behind broken frames: what the decoder makes of one is taken, or the frame before it")
       .add_flag("--no-token-compression", keep_all_tokens,
                 "keep tokens that hardly differ from the frame before")
       ->group(clips);
@@ -187,6 +193,8 @@ void RequestOptions::apply(ProcessorRequest& request) const {
   set("end_time", end_time);
   set("rotate", rotate);
   set("pictures_rate", pictures_rate);
+  if (!times.empty()) clip["times"] = times;
+  if (skip_broken_frames) clip["skip_broken_frames"] = true;
   if (all_frames) clip["do_sample_frames"] = false;
   if (keep_all_tokens) clip["use_token_compression"] = false;
   request.videos.merge(clip, "command line");
@@ -209,10 +217,12 @@ Json RequestOptions::media_settings() const {
   set("end_time", end_time);
   set("rotate", rotate);
   set("pictures_rate", pictures_rate);
+  if (!times.empty()) typed["times"] = times;
   set("min_pixels", min_pixels);
   set("max_pixels", max_pixels);
   for (const auto& [name, on] :
-       {std::pair("all_frames", all_frames), std::pair("no_token_compression", keep_all_tokens),
+       {std::pair("all_frames", all_frames), std::pair("skip_broken_frames", skip_broken_frames),
+        std::pair("no_token_compression", keep_all_tokens),
         std::pair("reuse_static_frames", engine.reuse_static_frames),
         std::pair("special_tokens_in_messages", special_tokens_in_messages)}) {
     if (on) typed[name] = true;

@@ -19,6 +19,8 @@ struct RequestOptions {
   std::optional<double> fps, start_time, end_time, pictures_rate;
   std::optional<std::string> rotate;
   std::optional<int64_t> num_frames, min_frames, max_frames, min_pixels, max_pixels;
+  std::string times;  // empty: the checkpoint's
+  bool skip_broken_frames = false;
   bool all_frames = false, keep_all_tokens = false, special_tokens_in_messages = false;
   std::string backend = "torchvision";
   EngineOptions engine;

@@ -88,8 +88,9 @@ class Engine {
   const EngineOptions& options() const noexcept { return options_; }
   Savings savings() const;
 
-  // context: measures the speed of products for the estimate; may be null.
-  Plan plan(Context* context, const ProcessorRequest& request, const GenerationConfig& settings) const;
+  // context: measures the speed of products for the estimate; may be null. opened: as Processor::plan.
+  Plan plan(Context* context, const ProcessorRequest& request, const GenerationConfig& settings,
+            OpenClips* opened = nullptr) const;
 
   // Throws kLimitExceeded where the plan does not fit. hooks.make_text is set where it is empty. probe: may
   // be null; its progress is told about "decode" (frames), "encode" (patches) and "prefill" (tokens).

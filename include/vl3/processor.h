@@ -104,8 +104,9 @@ class Processor {
   // disagree.
   ProcessorOutput process(ThreadPool& threads, const ProcessorRequest& request,
                           const MediaLimits& limits = {}, const ProcessHooks& hooks = {}) const;
-  // Reads headers only.
-  std::vector<MediaPlan> plan(const ProcessorRequest& request, const MediaLimits& limits = {}) const;
+  // Reads headers and, of clips, packets. Clips stay in `opened` for process() where that is given.
+  std::vector<MediaPlan> plan(const ProcessorRequest& request, const MediaLimits& limits = {},
+                              OpenClips* opened = nullptr) const;
   // The prompt as text, placeholders not expanded, and its ids: no media are needed.
   std::string render(const Json& messages, bool add_generation_prompt) const;
   std::vector<int64_t> encode_text(const std::string& text, bool parse_special) const;
@@ -118,7 +119,8 @@ class Processor {
   ProcessorOutput process_named(ThreadPool& threads, const ProcessorRequest& request,
                                 const MediaLimits& limits, const ProcessHooks& hooks,
                                 std::vector<MediaItem>& all) const;
-  MediaPlan plan_of(const ProcessorRequest& request, const MediaItem& item, const MediaLimits& limits) const;
+  MediaPlan plan_of(const ProcessorRequest& request, const MediaItem& item, const MediaLimits& limits,
+                    OpenClips& opened) const;
 
   Tokenizer tokenizer_;
   ChatTemplate template_;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "vl3/error.h"
 #include "vl3/image.h"
 #include "vl3/media_limits.h"
 
@@ -30,13 +31,11 @@ struct VideoInfo {
               0;  // of a frame, as stored: a rotation in the container is not applied, as in the reference
   ClipTurn turn;  // that rotation, to the nearest quarter; none for pictures
   bool upright = false;       // it is applied all the same: VideoReader::turn_upright
-  int64_t total_frames = 0;   // as the container says, else counted by reading its index
+  int64_t total_frames = 0;   // that can be shown: counted by reading the packets
   std::optional<double> fps;  // average rate; absent for pictures that are frames
-  double duration_s = 0;      // total_frames / fps, 0 without a rate
-  // When each frame is shown, from the first one on; empty where frame i is shown at i / fps, within the
-  // rounding of the container's clock.
-  std::vector<double> times_s;
-  std::string format;  // "mov,mp4,…/h264", "pictures"
+  ClipTurn turn;              // that rotation, to the nearest quarter; none for pictures
+  bool upright = false;       // it is applied all the same: VideoReader::turn_upright
+  int64_t total_frames = 0;   // that can be shown: counted by reading the packets
 };
 
 // A clip that is read from front to back: a file that FFmpeg's libraries decode in this process, an animated
@@ -58,13 +57,17 @@ class VideoReader {
   const VideoInfo& info() const noexcept { return info_; }
 
   // Calls sink(position in indices, frame) for every index, which ascend and may repeat; the frame is only
-  // lent. May be called again. Throws kFormat, naming file, frame and time, where the clip breaks or ends
-  // before a frame that was asked for; kCancelled when cancelled() says so, asked once a frame.
+  // lent. May be called again. Throws kFormat, naming file, frame and time, where the clip breaks; ClipEnded
+  // where it ends before a frame that was asked for; kCancelled when cancelled() says so, asked once a frame.
   virtual void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
                     const std::function<bool()>& cancelled = {}) = 0;
 
   // Frames come as info().turn says from now on, and info() has the size that they then have.
   virtual void turn_upright() {}
+
+  // From now on frames that are broken or lost are no error: what the decoder makes of them is taken, or the
+  // frame before them once more, and notes() says so.
+  virtual void skip_broken_frames(bool skip) { skip_broken_ = skip; }
 
   // What a person should know of the last read(), each a sentence that begins with the file.
   const std::vector<std::string>& notes() const noexcept { return notes_; }
@@ -77,6 +80,13 @@ class VideoReader {
   VideoInfo info_;
   std::vector<std::string> notes_;
   int64_t frames_decoded_ = 0;
+  bool skip_broken_ = false;
+};
+
+// What times of frames are. They differ for clips of a variable rate.
+enum class ClipTimes {
+  kTimestamps,  // as the clip says
+  kFrames,      // index / average rate, as the reference has it
 };
 
 // Which frames are looked at, under the reference's names. Reference:
@@ -89,14 +99,19 @@ struct FrameSampling {
   int64_t temporal_patch_size = 1;    // counts are rounded down to a multiple
   std::optional<double> start_time;   // seconds; frames before are left out, beyond the reference
   std::optional<double> end_time;     // seconds; frames from here on are left out
+  ClipTimes times = ClipTimes::kTimestamps;
 };
 
 struct SampledFrames {
   std::vector<int64_t> indices;    // into the clip, ascending
-  std::vector<double> timestamps;  // seconds: index / fps
+  std::vector<double> timestamps;  // seconds
   bool fps_assumed = false;        // the clip has no rate, and 1 per second was taken, as the reference does
 };
 
+// A clip of a constant rate gets the reference's indices and times. Where the rate varies, the moments at
+// which to look are spread over time instead: with fps, the frame that is shown at a moment is taken, each
+// once, so that there are fewer where the picture stands longer than a moment, but not fewer than min_frames;
+// with num_frames, so many different ones.
 // Throws kInvalidArgument where the settings contradict each other or the clip: fps with num_frames, more
 // frames than there are, a range without frames.
 SampledFrames sample_frames(const VideoInfo& info, const FrameSampling& sampling);

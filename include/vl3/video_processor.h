@@ -31,6 +31,8 @@ struct VideoOptions : PixelOptions {
   std::optional<double> start_time, end_time;  // seconds, beyond the reference
   bool rotate = false;                  // "auto" or "off": VideoReader::turn_upright, beyond the reference
   std::optional<double> pictures_rate;  // of clips that are pictures, per second, beyond the reference
+  ClipTimes times = ClipTimes::kTimestamps;  // "timestamps" or "frames", beyond the reference
+  bool skip_broken_frames = false;           // VideoReader::skip_broken_frames, beyond the reference
 
   // As PixelOptions::merge, with the keys above. file: json is a checkpoint's file, whose fps does not turn
   // sampling on.
@@ -45,7 +47,7 @@ struct ClipReport {
   SampledFrames frames;
   std::vector<int64_t> kept;  // visual tokens kept of each frame
   int64_t tokens_per_frame = 0;
-  std::vector<std::string> notes;  // what a person should know of it
+  std::vector<std::string> notes;  // what a person should know of it: clip_notes, and where it was shorter
 };
 
 struct VideoFeatures {
@@ -63,9 +65,24 @@ struct ClipInput {
   VideoOptions options;
 };
 
+// Clips that stay open between a look at their headers and the reading of their frames, so that their packets
+// are read once. Not for several threads at a time.
+class OpenClips {
+ public:
+  // A clip that keep() was given for these paths, or one newly opened, as open_clip.
+  std::unique_ptr<VideoReader> take(const std::vector<std::filesystem::path>& paths,
+                                    const MediaLimits& limits, const VideoOptions& options);
+  // Closes it where too many are open already.
+  void keep(const std::vector<std::filesystem::path>& paths, std::unique_ptr<VideoReader> reader);
+
+ private:
+  std::vector<std::pair<std::vector<std::filesystem::path>, std::unique_ptr<VideoReader>>> clips_;
+};
+
 struct ProcessHooks {
   std::function<bool()> cancelled;                           // asked once a frame
   std::function<void(int64_t done, int64_t total)> decoded;  // frames
+  OpenClips* opened = nullptr;                               // that a plan has opened
 };
 
 class VideoProcessor {

@@ -66,18 +66,23 @@ Engine Engine::open(const std::filesystem::path& folder, EngineOptions options) 
 
 Answers Engine::answer(Context& context, const ProcessorRequest& request, const GenerationConfig& settings,
                        GenerationHooks hooks, const Probe* probe) const {
-  const Plan planned = plan(nullptr, request, settings);
+  OpenClips opened;
+  const Plan planned = plan(nullptr, request, settings, &opened);
   const std::string complaint = planned.complaint();
   require(complaint.empty(), ErrorCode::kLimitExceeded, "[plan] {}", complaint);
 
   Answers answers;
   const double started = now_s();
   ProcessHooks decoding;
+  decoding.opened = &opened;
   decoding.cancelled = [&context] { return context.cancelled(); };
   if (probe != nullptr && probe->progress) {
     decoding.decoded = [probe](int64_t done, int64_t total) { probe->progress("decode", done, total); };
   }
   ProcessorOutput inputs = processor_->process(context.threads(), request, options_.limits, decoding);
+  for (const ClipReport& clip : inputs.videos.clips) {
+    for (const std::string& note : clip.notes) context.log(LogLevel::kWarning, note);
+  }
   context.check_cancelled();
   answers.timings.process_s = now_s() - started;
 

@@ -134,12 +134,13 @@ Json Plan::to_json() const {
           {"complaint", complaint()}};
 }
 
-Plan Engine::plan(Context* context, const ProcessorRequest& request, const GenerationConfig& settings) const {
+Plan Engine::plan(Context* context, const ProcessorRequest& request, const GenerationConfig& settings,
+                  OpenClips* opened) const {
   const Config& config = model_->config();
   const VisionConfig& v = config.vision;
   const TextConfig& t = config.text;
   Plan plan;
-  plan.media = processor_->plan(request, options_.limits);
+  plan.media = processor_->plan(request, options_.limits, opened);
   plan.weight_bytes = weight_bytes_;
   plan.context_tokens = t.max_position_embeddings;
   plan.available_bytes = options_.max_memory_bytes > 0 ? options_.max_memory_bytes : free_memory_bytes();

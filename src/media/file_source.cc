@@ -44,6 +44,12 @@ FileSource::~FileSource() {
   ::close(fd_);
 }
 
+void FileSource::rewind() noexcept {
+  avio_seek(io_, 0, SEEK_SET);
+  io_->eof_reached = 0;
+  io_->error = 0;
+}
+
 int FileSource::read(void* self, uint8_t* target, int bytes) {
   ssize_t got;
   do got = ::read(static_cast<FileSource*>(self)->fd_, target, static_cast<size_t>(bytes));

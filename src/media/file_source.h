@@ -18,6 +18,8 @@ class FileSource {
 
   AVIOContext* io() const noexcept { return io_; }
   int64_t size() const noexcept { return size_; }  // bytes
+  // To the first byte, whatever was read and however it failed.
+  void rewind() noexcept;
 
  private:
   static int read(void* self, uint8_t* target, int bytes);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "media/webp_clip.h"
+#include "vl3/video_processor.h"
 
 namespace vl3 {
 namespace {
@@ -84,6 +85,22 @@ std::vector<std::string> clip_notes(const std::string& name, const VideoReader& 
         fmt::format("[{}] has a rate of its own: pictures_rate is for clips that are pictures", name));
   }
   return notes;
+}
+
+std::unique_ptr<VideoReader> OpenClips::take(const std::vector<std::filesystem::path>& paths,
+                                             const MediaLimits& limits, const VideoOptions& options) {
+  for (auto clip = clips_.begin(); clip != clips_.end(); ++clip) {
+    if (clip->first != paths) continue;
+    std::unique_ptr<VideoReader> reader = std::move(clip->second);
+    clips_.erase(clip);
+    return reader;
+  }
+  return open_clip(paths, limits, options);
+}
+
+void OpenClips::keep(const std::vector<std::filesystem::path>& paths, std::unique_ptr<VideoReader> reader) {
+  constexpr size_t kMost = 16;  // each holds a file and its index
+  if (clips_.size() < kMost) clips_.emplace_back(paths, std::move(reader));
 }
 
 }  // namespace vl3

@@ -204,7 +204,8 @@ ProcessorOutput Processor::process_named(ThreadPool& threads, const ProcessorReq
     std::vector<std::unique_ptr<VideoReader>> readers;
     std::vector<ClipInput> inputs;
     for (const MediaItem& item : clips.items) {
-      readers.push_back(open_clip(item.paths, limits, item.options));
+      readers.push_back(hooks.opened != nullptr ? hooks.opened->take(item.paths, limits, item.options)
+                                                : open_clip(item.paths, limits, item.options));
       inputs.push_back({item.name(), readers.back().get(), item.options});
     }
     out.videos = videos_.preprocess(threads, inputs, hooks);
@@ -273,14 +274,15 @@ std::vector<TextRange> Processor::answers_of(const ProcessorRequest& request, co
 }
 
 MediaPlan Processor::plan_of(const ProcessorRequest& request, const MediaItem& item,
-                             const MediaLimits& limits) const {
+                             const MediaLimits& limits, OpenClips& opened) const {
   MediaPlan plan{item.name(), item.video};
   if (item.video) {
-    const auto reader = open_clip(item.paths, limits, item.options);
+    std::unique_ptr<VideoReader> reader = opened.take(item.paths, limits, item.options);
     plan.notes = clip_notes(item.name(), *reader, item.options);
     plan.frames = static_cast<int64_t>(sample_frames(reader->info(), item.options).indices.size());
     plan.height = reader->info().height;
     plan.width = reader->info().width;
+    opened.keep(item.paths, std::move(reader));
     plan.patches =
         VideoProcessor::get_num_of_video_patches(item.options, plan.frames, plan.height, plan.width);
     plan.tokens = plan.patches / (item.options.merge_size * item.options.merge_size);
@@ -297,7 +299,10 @@ MediaPlan Processor::plan_of(const ProcessorRequest& request, const MediaItem& i
   return plan;
 }
 
-std::vector<MediaPlan> Processor::plan(const ProcessorRequest& request, const MediaLimits& limits) const {
+std::vector<MediaPlan> Processor::plan(const ProcessorRequest& request, const MediaLimits& limits,
+                                       OpenClips* opened) const {
+  OpenClips own;
+  if (opened == nullptr) opened = &own;
   check_template_arguments(request, template_);
   DistinctMedia media;
   std::vector<MediaPlan> distinct, plans;
@@ -308,7 +313,7 @@ std::vector<MediaPlan> Processor::plan(const ProcessorRequest& request, const Me
       all = reader.read(request.conversations[c]).media;
       for (const MediaItem& item : all) {
         media.add(item);
-        if (distinct.size() < media.items.size()) distinct.push_back(plan_of(request, item, limits));
+        if (distinct.size() < media.items.size()) distinct.push_back(plan_of(request, item, limits, *opened));
         plans.push_back(distinct[media.shown.back()]);
         plans.back().conversation = c;
       }

@@ -214,6 +214,7 @@ Json to_json(const std::vector<ClipReport>& clips) {
                     {"timestamps", clip.frames.timestamps},
                     {"tokens_per_frame", clip.tokens_per_frame},
                     {"kept", clip.kept},
+                    {"variable_rate", !clip.info.times_s.empty()},
                     {"notes", clip.notes}});
   }
   return list;

@@ -56,6 +56,51 @@ struct ClipWork {
   }
 };
 
+// The frames that the clip's info and options pick. Throws ClipEnded where the info was wrong.
+ClipWork look_once(ThreadPool& threads, const ClipInput& clip, const ProcessHooks& hooks) {
+  const VideoOptions& options = clip.options;
+  ClipWork work{threads,
+                clip,
+                {clip.name, clip.reader->info(), sample_frames(clip.reader->info(), options), {}, 0, {}}};
+  const int64_t count = work.frames_wanted(), depth = options.temporal_patch_size;
+  require_filter(options.resample, ResizeBackend::kTorchvision, clip.name);
+  work.grid_t = (count + depth - 1) / depth;
+  work.max_pixels = options.longest_edge / count;
+  require(!options.do_resize || work.max_pixels > 0, ErrorCode::kInvalidArgument,
+          "[{}] longest_edge, {} pixels, leaves none for each of {} frames", clip.name, options.longest_edge,
+          count);
+  clip.reader->read(
+      work.report.frames.indices,
+      [&](size_t i, const Image& frame) {
+        work.add(frame);
+        if (hooks.decoded) hooks.decoded(static_cast<int64_t>(i) + 1, count);
+      },
+      hooks.cancelled);
+  require(work.frames == count, ErrorCode::kFormat, "[{}] ended after {} of {} frames", clip.name,
+          work.frames, count);
+  return work;
+}
+
+// As look_once; where the clip turns out shorter than it said, its frames are picked anew and the report says
+// so.
+ClipWork look_at(ThreadPool& threads, const ClipInput& clip, const ProcessHooks& hooks) {
+  std::vector<std::string> notes;
+  clip.reader->skip_broken_frames(clip.options.skip_broken_frames);
+  for (;;) {
+    const int64_t expected = clip.reader->info().total_frames;
+    try {
+      ClipWork work = look_once(threads, clip, hooks);
+      for (std::string& note : clip_notes(clip.name, *clip.reader, clip.options))
+        notes.push_back(std::move(note));
+      work.report.notes = std::move(notes);
+      return work;
+    } catch (const ClipEnded& ended) {
+      if (clip.reader->info().total_frames >= expected) throw;
+      notes.push_back(fmt::format("{}: frames are picked from those that there are", ended.what()));
+    }
+  }
+}
+
 // The kept tokens of each sampled frame, as the prompt counts them.
 std::vector<int64_t> kept_per_frame(const std::vector<uint8_t>& mask, size_t frames) {
   require(
@@ -99,6 +144,13 @@ std::vector<std::string> VideoOptions::merge(const Json& json, std::string_view 
   max_frames = view.integer("max_frames", max_frames, 1, 1 << 24);
   do_sample_frames = view.boolean("do_sample_frames", do_sample_frames);
   use_token_compression = view.boolean("use_token_compression", use_token_compression);
+  skip_broken_frames = view.boolean("skip_broken_frames", skip_broken_frames);
+  if (view.has("times")) {
+    const std::string named = view.string("times", "");
+    require(named == "timestamps" || named == "frames", ErrorCode::kInvalidArgument,
+            "[{}] times is \"{}\"; it should be \"timestamps\" or \"frames\"", origin, named);
+    times = named == "frames" ? ClipTimes::kFrames : ClipTimes::kTimestamps;
+  }
   if (!file && (view.has("fps") || view.has("num_frames")) && !view.has("do_sample_frames"))
     do_sample_frames = true;
   if (!file && view.has("num_frames") && !view.has("fps")) fps.reset();
@@ -108,6 +160,8 @@ std::vector<std::string> VideoOptions::merge(const Json& json, std::string_view 
                                          "end_time",
                                          "rotate",
                                          "pictures_rate",
+                                         "times",
+                                         "skip_broken_frames",
                                          "num_frames",
                                          "min_frames",
                                          "max_frames",
@@ -131,6 +185,7 @@ SampledFrames sample_frames(const VideoInfo& info, const VideoOptions& options) 
   sampling.temporal_patch_size = options.temporal_patch_size;
   sampling.start_time = options.start_time;
   sampling.end_time = options.end_time;
+  sampling.times = options.times;
   return sample_frames(info, sampling);
 }
 
@@ -184,27 +239,8 @@ VideoFeatures VideoProcessor::preprocess(ThreadPool& threads, std::span<const Cl
   int64_t patches = 0;
   for (const ClipInput& clip : clips) {
     const VideoOptions& options = clip.options;
-    ClipWork work{threads,
-                  clip,
-                  {clip.name, clip.reader->info(), sample_frames(clip.reader->info(), options), {}, 0, {}}};
-    const int64_t count = work.frames_wanted(), depth = options.temporal_patch_size;
-    require_filter(options.resample, ResizeBackend::kTorchvision, clip.name);
-    work.grid_t = (count + depth - 1) / depth;
-    work.max_pixels = options.longest_edge / count;
-    require(!options.do_resize || work.max_pixels > 0, ErrorCode::kInvalidArgument,
-            "[{}] longest_edge, {} pixels, leaves none for each of {} frames", clip.name,
-            options.longest_edge, count);
-    clip.reader->read(
-        work.report.frames.indices,
-        [&](size_t i, const Image& frame) {
-          work.add(frame);
-          if (hooks.decoded) hooks.decoded(static_cast<int64_t>(i) + 1, count);
-        },
-        hooks.cancelled);
-    work.report.notes = clip_notes(clip.name, *clip.reader, options);
-    require(work.frames == count, ErrorCode::kFormat, "[{}] ended after {} of {} frames", clip.name,
-            work.frames, count);
-
+    ClipWork work = look_at(threads, clip, hooks);
+    const int64_t count = work.frames_wanted();
     const int64_t h = work.writer->grid_height(), w = work.writer->grid_width();
     const int64_t tokens = (h / options.merge_size) * (w / options.merge_size);
     const std::vector<uint8_t> keep =

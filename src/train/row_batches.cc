@@ -3,6 +3,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -22,6 +23,11 @@ class Quarantine {
   void add(const std::string& origin, const std::string& why) {
     const std::lock_guard lock(mutex_);
     rows_[origin] = why;
+  }
+  // Said once, in the order of the rows' files: what was made of a clip that is not as it should be.
+  void tell(const std::string& note) {
+    const std::lock_guard lock(mutex_);
+    if (told_.insert(note).second && hooks_.note) hooks_.note(note);
   }
   // All of them so far, as JSON lines.
   void write() {
@@ -47,6 +53,7 @@ class Quarantine {
   const TrainHooks& hooks_;
   std::mutex mutex_;
   std::map<std::string, std::string> rows_;
+  std::set<std::string> told_;
   size_t written_ = 0;
 };
 
@@ -86,6 +93,11 @@ class RowBatches : public Batches {
       }
     });
     quarantine_.write();
+    for (const Sample& sample : samples) {
+      for (const ClipReport& clip : sample.out.videos.clips) {
+        for (const std::string& note : clip.notes) quarantine_.tell(note);
+      }
+    }
     StepBatch batch;
     std::vector<const Sample*> pass;
     int64_t size = 0;

@@ -63,7 +63,8 @@ ProcessorRequest SampleMaker::request_for(const TrainRow& row) const {
 
 Sample SampleMaker::make(ThreadPool& threads, const TrainRow& row, const StreamDraw& draw) const {
   ProcessorRequest request = request_for(row);
-  const std::vector<MediaPlan> plans = processor_.plan(request);
+  OpenClips opened;
+  const std::vector<MediaPlan> plans = processor_.plan(request, {}, &opened);
   const auto total = [](const std::vector<MediaPlan>& all) {
     int64_t tokens = 0;
     for (const MediaPlan& plan : all) tokens += plan.tokens;
@@ -79,9 +80,11 @@ Sample SampleMaker::make(ThreadPool& threads, const TrainRow& row, const StreamD
           std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(options->longest_edge) * ratio));
       options->shortest_edge = std::min(options->shortest_edge, options->longest_edge);
     }
-    tokens = total(processor_.plan(request));
+    tokens = total(processor_.plan(request, {}, &opened));
   }
-  Sample sample{row.stream.empty() ? processor_.process(threads, request)
+  ProcessHooks hooks;
+  hooks.opened = &opened;
+  Sample sample{row.stream.empty() ? processor_.process(threads, request, {}, hooks)
                                    : process_stream(threads, processor_, request, row, decide_, draw)};
   require(sample.tokens() <= max_length_, ErrorCode::kLimitExceeded,
           "[{}] has {} tokens, more than max_length {}", row.origin, sample.tokens(), max_length_);

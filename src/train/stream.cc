@@ -18,20 +18,21 @@ constexpr const char *kStart = "<|stream_start|>", *kEnd = "<|stream_end|>";
 // The frames of a clip that a stream uses, as a clip of its own.
 class SomeFrames : public VideoReader {
  public:
-  SomeFrames(std::unique_ptr<VideoReader> clip, std::vector<int64_t> frames)
-      : clip_(std::move(clip)), frames_(std::move(frames)) {
-    info_ = clip_->info();
+  SomeFrames(VideoReader& clip, std::vector<int64_t> frames) : clip_(clip), frames_(std::move(frames)) {
+    info_ = clip_.info();
     info_.total_frames = static_cast<int64_t>(frames_.size());
   }
   void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
             const std::function<bool()>& cancelled) override {
     std::vector<int64_t> wanted;
     for (const int64_t i : indices) wanted.push_back(frames_.at(static_cast<size_t>(i)));
-    clip_->read(wanted, sink, cancelled);
+    clip_.skip_broken_frames(skip_broken_);
+    clip_.read(wanted, sink, cancelled);
+    notes_ = clip_.notes();
   }
 
  private:
-  std::unique_ptr<VideoReader> clip_;
+  VideoReader& clip_;
   std::vector<int64_t> frames_;
 };
 
@@ -148,17 +149,19 @@ std::vector<StreamItem> stream_events(const ProcessorRequest& request, const Tra
   return interleave(clip_of(request, row).frames.timestamps, row);
 }
 
-ProcessorOutput process_stream(ThreadPool& threads, const Processor& processor,
-                               const ProcessorRequest& request, const TrainRow& row, bool decide,
-                               const StreamDraw& draw) {
-  Clip clip = clip_of(request, row);
+namespace {
+
+ProcessorOutput process_clip(ThreadPool& threads, const Processor& processor, Clip& clip, const TrainRow& row,
+                             bool decide, const StreamDraw& draw) {
   const std::vector<StreamItem> events = interleave(clip.frames.timestamps, row);
   const auto used = std::count_if(events.begin(), events.end(), [](const auto& e) { return e.turn < 0; });
   clip.frames.indices.resize(static_cast<size_t>(used));
-  SomeFrames frames(std::move(clip.reader), std::move(clip.frames.indices));
-  clip.options.do_sample_frames = false;
-  clip.options.start_time = clip.options.end_time = std::nullopt;
-  const ClipInput input{row.origin, &frames, clip.options};
+  SomeFrames frames(*clip.reader, std::move(clip.frames.indices));
+  VideoOptions options = clip.options;
+  options.do_sample_frames = false;
+  options.start_time = options.end_time = std::nullopt;
+  options.times = ClipTimes::kFrames;  // the times are those of clip.frames
+  const ClipInput input{row.origin, &frames, options};
   VideoFeatures features = processor.video_processor().preprocess(threads, {&input, 1});
 
   Text text(processor.tokenizer());
@@ -184,6 +187,27 @@ ProcessorOutput process_stream(ThreadPool& threads, const Processor& processor,
   ProcessorOutput out = std::move(text).output();
   out.videos = std::move(features);
   return out;
+}
+
+}  // namespace
+
+ProcessorOutput process_stream(ThreadPool& threads, const Processor& processor,
+                               const ProcessorRequest& request, const TrainRow& row, bool decide,
+                               const StreamDraw& draw) {
+  Clip clip = clip_of(request, row);
+  std::vector<std::string> notes;
+  for (;;) {
+    const int64_t expected = clip.reader->info().total_frames;
+    try {
+      ProcessorOutput out = process_clip(threads, processor, clip, row, decide, draw);
+      out.videos.clips[0].notes.insert(out.videos.clips[0].notes.begin(), notes.begin(), notes.end());
+      return out;
+    } catch (const ClipEnded& ended) {  // it is shorter than it said: its frames are picked anew
+      if (clip.reader->info().total_frames >= expected) throw;
+      notes.push_back(fmt::format("{}: frames are picked from those that there are", ended.what()));
+      clip.frames = sample_frames(clip.reader->info(), clip.options);
+    }
+  }
 }
 
 }  // namespace vl3

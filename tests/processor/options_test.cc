@@ -109,6 +109,69 @@ TEST(VideoProcessor, MasksOnTheEdgeOfTheThresholdEqualTheReference) {
   std::printf("%lld tokens on the edge equal\n", static_cast<long long>(tokens));
 }
 
+// A clip that says it has more frames than come.
+class ShorterThanSaid final : public VideoReader {
+ public:
+  ShorterThanSaid(int64_t said, int64_t there) : there_(there) {
+    info_.height = info_.width = 56;
+    info_.total_frames = said;
+    info_.fps = 10;
+  }
+  void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
+            const std::function<bool()>&) override {
+    const Image grey{56, 56, std::vector<uint8_t>(56 * 56 * 3, 100), "RGB"};
+    for (size_t i = 0; i < indices.size(); ++i) {
+      if (indices[i] >= there_) {
+        info_.total_frames = there_;
+        throw ClipEnded("[clip] ends after " + std::to_string(there_) + " frames");
+      }
+      sink(i, grey);
+    }
+    if (skip_broken_) notes_ = {"[clip] 1 frame is concealed"};
+  }
+
+ private:
+  int64_t there_;
+};
+
+TEST(VideoProcessor, AClipThatEndsEarlyIsSampledAgainFromWhatThereIs) {
+  ThreadPool threads(1);
+  ShorterThanSaid reader(80, 40);
+  VideoOptions options;
+  options.merge(Json{{"fps", 2}, {"skip_broken_frames", true}}, "test");
+  const ClipInput clip{"clip", &reader, options};
+  const VideoFeatures got = VideoProcessor().preprocess(threads, std::span(&clip, 1));
+  const ClipReport& report = got.clips[0];
+  EXPECT_EQ(report.info.total_frames, 40);
+  EXPECT_EQ(report.frames.indices, (std::vector<int64_t>{0, 5, 10, 15, 20, 25, 30, 35}));
+  EXPECT_EQ(got.video_grid_thw.data<int64_t>()[0], 8);
+  ASSERT_EQ(report.notes.size(), 2U);
+  EXPECT_NE(report.notes[0].find("ends after 40 frames"), std::string::npos);
+  EXPECT_EQ(report.notes[1], "[clip] 1 frame is concealed");
+  options.merge(Json{{"num_frames", 60}}, "test");  // no longer so many
+  ShorterThanSaid again(80, 40);
+  const ClipInput wanting{"clip", &again, options};
+  EXPECT_THROW(VideoProcessor().preprocess(threads, std::span(&wanting, 1)), Error);
+}
+
+TEST(VideoProcessor, TimesAreChosenByName) {
+  VideoOptions options;
+  EXPECT_EQ(options.times, ClipTimes::kTimestamps);
+  EXPECT_TRUE(options.merge(Json{{"times", "frames"}}, "test").empty());
+  EXPECT_EQ(options.times, ClipTimes::kFrames);
+  options.merge(Json{{"times", "timestamps"}}, "test");
+  EXPECT_EQ(options.times, ClipTimes::kTimestamps);
+  EXPECT_THROW(options.merge(Json{{"times", "seconds"}}, "test"), Error);
+  VideoInfo info;
+  info.total_frames = 4;
+  info.fps = 4;
+  info.times_s = {0, 0.1, 0.2, 1};
+  info.duration_s = 1.1;
+  EXPECT_EQ(sample_frames(info, options).timestamps, info.times_s);
+  options.times = ClipTimes::kFrames;
+  EXPECT_EQ(sample_frames(info, options).timestamps, (std::vector<double>{0, 0.25, 0.5, 0.75}));
+}
+
 TEST(VideoProcessor, FramesOfDifferentSizesAreRefused) {
   const auto grey = [](int64_t height, int64_t width) {
     return Image{height, width, std::vector<uint8_t>(static_cast<size_t>(height * width * 3), 100), "RGB"};

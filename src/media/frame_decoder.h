@@ -1,0 +1,44 @@
+#pragma once
+// Packets → frames, with which packet a frame comes from and which packet is to blame for an error.
+
+extern "C" {
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+}
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "vl3/media_limits.h"
+
+namespace vl3 {
+
+class FrameDecoder {
+ public:
+  // name, format: for messages. Throws kFormat, kUnsupported, kOutOfMemory.
+  FrameDecoder(const AVStream& stream, const MediaLimits& limits, const std::string& name,
+               const std::string& format);
+
+  // A packet and its number, which comes back in the pts of its frame: its own times are overwritten. needed:
+  // false lets the decoder leave it out where no other frame refers to it. Returns an error of FFmpeg, of
+  // the packet blamed(), or 0.
+  int send(AVPacket& packet, int64_t number, bool needed);
+  int send_end();
+  // As avcodec_receive_frame.
+  int receive(AVFrame& frame);
+  int64_t blamed() const noexcept;
+  void flush();
+
+ private:
+  struct Free {
+    void operator()(AVCodecContext* p) const { avcodec_free_context(&p); }
+  };
+  std::unique_ptr<AVCodecContext, Free> context_;
+  std::deque<int64_t> sent_;  // the last numbers
+  size_t behind_ = 0;         // packets sent behind the one whose result comes
+  bool ended_ = false;
+};
+
+}  // namespace vl3

@@ -1,0 +1,223 @@
+#include "media/packet_index.h"
+
+extern "C" {
+#include <libavutil/avutil.h>
+}
+
+#include <algorithm>
+
+namespace vl3 {
+namespace {
+
+constexpr int64_t kNoTime = AV_NOPTS_VALUE;
+constexpr int kMarkBytes = 24;  // at either end of a packet
+constexpr int64_t kSearch = 1 << 16;
+
+}  // namespace
+
+uint32_t PacketIndex::mark_of(const AVPacket& packet) {
+  uint32_t mark = 2166136261u;
+  const int size = packet.data == nullptr ? 0 : packet.size, head = std::min(size, kMarkBytes);
+  for (int i = 0; i < head; ++i) mark = (mark ^ packet.data[i]) * 16777619u;
+  for (int i = std::max(head, size - kMarkBytes); i < size; ++i) mark = (mark ^ packet.data[i]) * 16777619u;
+  return mark;
+}
+
+void PacketIndex::add(const AVPacket& packet, const PacketFacts& facts) {
+  Packet entry{};
+  entry.pts = packet.pts;
+  entry.dts = packet.dts;
+  entry.pos = packet.pos;
+  entry.order = facts.order.value_or(0);
+  entry.has_order = facts.order.has_value();
+  entry.size = packet.size;
+  entry.mark = mark_of(packet);
+  entry.duration = static_cast<int32_t>(std::clamp<int64_t>(packet.duration, 0, INT32_MAX));
+  entry.key = (packet.flags & AV_PKT_FLAG_KEY) != 0;
+  entry.shown = facts.shown > 0 && (packet.flags & AV_PKT_FLAG_DISCARD) == 0;
+  entry.entry = facts.entry;
+  entry.second_field = facts.second_field;
+  entry.restarts = facts.order_restarts;
+  frames_ += entry.shown ? facts.shown : 0;
+  packed_ = packed_ || facts.packed;
+  lacks_times_ = lacks_times_ || (entry.shown && packet.pts == kNoTime);
+  packets_.push_back(entry);
+}
+
+// Where clocks jump, and where the count of pictures begins anew.
+void PacketIndex::find_runs(const IndexRules& rules) {
+  int64_t before = kNoTime, step = 1, shift = 0;
+  int32_t run = 0;
+  run_shift_ = {0};
+  for (Packet& packet : packets_) {
+    if (packet.dts != kNoTime) {
+      const int64_t by = before == kNoTime ? 0 : packet.dts - before;
+      const bool back = by < 0 && (packet.key || -by > rules.back_ticks);
+      if (back || (rules.far_ticks > 0 && by > rules.far_ticks)) {
+        shift += before + step - packet.dts;
+        run_shift_.push_back(shift);
+        ++run;
+      } else if (by > 0) {
+        step = by;
+      }
+      before = packet.dts;
+    }
+    if (order_ == Order::kCodec && packet.restarts) {
+      run_shift_.push_back(shift);
+      ++run;
+    }
+    packet.run = run;
+  }
+}
+
+bool PacketIndex::shown_before(const Packet& a, const Packet& b) const {
+  if (a.run != b.run) return a.run < b.run;
+  return order_ == Order::kTime ? a.pts < b.pts : order_ == Order::kCodec ? a.order < b.order : false;
+}
+
+// False where the order is not to be had: two frames have one place, or one has none.
+bool PacketIndex::sort_frames(const IndexRules& rules) {
+  const auto before = [&](int64_t a, int64_t b) {
+    return shown_before(packets_[static_cast<size_t>(a)], packets_[static_cast<size_t>(b)]);
+  };
+  bool counted = true;  // every picture has its place from the codec
+  shown_.clear();
+  for (int64_t i = 0; i < packets(); ++i) {
+    const Packet& packet = packets_[static_cast<size_t>(i)];
+    if (!packet.shown) continue;
+    shown_.push_back(i);
+    counted = counted && packet.has_order;
+  }
+  order_ = !rules.reorders ? Order::kFile : !lacks_times_ ? Order::kTime : Order::kCodec;
+  for (;;) {
+    find_runs(rules);
+    if (packed_) return false;
+    if (order_ == Order::kFile) return true;
+    if (order_ == Order::kCodec && !counted) return false;
+    std::stable_sort(shown_.begin(), shown_.end(), before);
+    const auto same = std::adjacent_find(
+        shown_.begin(), shown_.end(), [&](int64_t a, int64_t b) { return !before(a, b) && !before(b, a); });
+    if (same == shown_.end()) return true;
+    if (order_ == Order::kCodec) return false;
+    order_ = Order::kCodec;
+    std::sort(shown_.begin(), shown_.end());
+  }
+}
+
+void PacketIndex::finish(const IndexRules& rules) {
+  ordered_ = sort_frames(rules);
+  if (ordered_) {
+    number_frames();
+    find_entries();
+  }
+  find_ticks();
+}
+
+void PacketIndex::number_frames() {
+  for (Packet& packet : packets_) packet.frame = -1;
+  frames_ = static_cast<int64_t>(shown_.size());
+  for (size_t i = 0; i < shown_.size(); ++i)
+    packets_[static_cast<size_t>(shown_[i])].frame = static_cast<int32_t>(i);
+  for (size_t i = 1; i < packets_.size(); ++i) {
+    if (packets_[i].second_field) packets_[i].frame = packets_[i - 1].frame;
+  }
+}
+
+void PacketIndex::find_entries() {
+  entries_.clear();
+  int64_t passed = 0;  // shown packets so far, in the order of the file
+  for (int64_t i = 0; i < packets(); ++i) {
+    const Packet& packet = packets_[static_cast<size_t>(i)];
+    int64_t frame = packet.shown ? packet.frame : -1;
+    if (packet.entry && !packet.shown && order_ == Order::kFile) frame = passed;
+    if (packet.entry && !packet.shown && order_ == Order::kTime && packet.pts != kNoTime) {
+      const auto next = std::partition_point(shown_.begin(), shown_.end(), [&](int64_t k) {
+        return shown_before(packets_[static_cast<size_t>(k)], packet);
+      });
+      frame = next - shown_.begin();
+    }
+    passed += packet.shown;
+    if (packet.entry && frame >= 0 && (entries_.empty() || frame >= entries_.back().frame))
+      entries_.push_back({i, frame});
+  }
+}
+
+void PacketIndex::find_ticks() {
+  ticks_.clear();
+  last_duration_ = 0;
+  if (packed_ && lacks_times_ && frames_ == 0) return;
+  for (const Packet& packet : packets_) {
+    if (!packet.shown) continue;
+    const int64_t time = lacks_times_ ? packet.dts : packet.pts;
+    if (time == kNoTime) {
+      ticks_.clear();
+      return;
+    }
+    ticks_.push_back(time + run_shift_[static_cast<size_t>(packet.run)]);
+    last_duration_ = packet.duration;
+  }
+  if (static_cast<int64_t>(ticks_.size()) != frames_) ticks_.clear();  // several frames to a packet
+  if (ticks_.empty()) return;
+  std::sort(ticks_.begin(), ticks_.end());
+  const int64_t first = ticks_[0];
+  for (int64_t& tick : ticks_) tick -= first;
+}
+
+PacketIndex::Entry PacketIndex::entry_before(int64_t frame) const {
+  const auto next = std::partition_point(entries_.begin(), entries_.end(),
+                                         [&](const Entry& entry) { return entry.frame <= frame; });
+  return next == entries_.begin() ? Entry{0, 0} : *std::prev(next);
+}
+
+bool PacketIndex::head_is_doubtful() const {
+  return entries_.empty() || entries_[0].packet > 0 || entries_[0].frame > 0;
+}
+
+void PacketIndex::set_shown(std::span<const int64_t> packets) {
+  for (Packet& packet : packets_) packet.shown = false;
+  shown_.clear();
+  for (const int64_t i : packets) {
+    packets_[static_cast<size_t>(i)].shown = true;
+    shown_.push_back(i);
+  }
+  ordered_ = true;
+  number_frames();
+  find_entries();
+  find_ticks();
+}
+
+void PacketIndex::set_head(std::vector<int64_t> packets) {
+  const int64_t next = frame_of(packets.back()) + 1;
+  packets.insert(packets.end(), shown_.begin() + static_cast<ptrdiff_t>(next), shown_.end());
+  if (packets.size() < shown_.size()) set_shown(packets);
+}
+
+PacketIndex::Place PacketIndex::place(int64_t packet) const {
+  const Packet& found = packets_[static_cast<size_t>(packet)];
+  return {found.pts, found.dts, found.pos};
+}
+
+bool PacketIndex::same_bytes(const Packet& packet, const AVPacket& read) const {
+  return packet.size == read.size && packet.mark == mark_of(read);
+}
+
+bool PacketIndex::matches(int64_t packet, const AVPacket& read) const {
+  return packet < packets() && same_bytes(packets_[static_cast<size_t>(packet)], read);
+}
+
+std::optional<int64_t> PacketIndex::find(const AVPacket& read, int64_t near) const {
+  const auto is_it = [&](int64_t i) {
+    if (i < 0 || i >= packets()) return false;
+    const Packet& packet = packets_[static_cast<size_t>(i)];
+    const bool there =
+        (packet.pos >= 0 && packet.pos == read.pos) || (packet.dts != kNoTime && packet.dts == read.dts);
+    return there && read.size > 0 && same_bytes(packet, read);
+  };
+  for (int64_t off = 0; off <= kSearch; ++off) {
+    if (is_it(near - off)) return near - off;
+    if (is_it(near + off)) return near + off;
+  }
+  return std::nullopt;
+}
+
+}  // namespace vl3

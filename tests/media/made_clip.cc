@@ -1,0 +1,142 @@
+#include "media/made_clip.h"
+
+extern "C" {
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/opt.h>
+}
+
+#include <memory>
+
+namespace vl3::test {
+namespace {
+
+template <auto kFree>
+struct FreeBy {
+  template <class T>
+  void operator()(T* p) const {
+    kFree(&p);
+  }
+};
+void close_output(AVFormatContext** p) {
+  if (*p != nullptr) avio_closep(&(*p)->pb);
+  avformat_free_context(*p);
+}
+using Codec = std::unique_ptr<AVCodecContext, FreeBy<avcodec_free_context>>;
+using Output = std::unique_ptr<AVFormatContext, FreeBy<close_output>>;
+using Input = std::unique_ptr<AVFormatContext, FreeBy<avformat_close_input>>;
+using Packet = std::unique_ptr<AVPacket, FreeBy<av_packet_free>>;
+using Frame = std::unique_ptr<AVFrame, FreeBy<av_frame_free>>;
+
+Output open_output(const std::filesystem::path& path, const char* container) {
+  AVFormatContext* raw = nullptr;
+  if (avformat_alloc_output_context2(&raw, nullptr, container, nullptr) < 0) return nullptr;
+  Output output(raw);
+  if (avio_open(&raw->pb, path.c_str(), AVIO_FLAG_WRITE) < 0) return nullptr;
+  return output;
+}
+
+void draw(AVFrame& frame, int number) {
+  uint32_t noise = static_cast<uint32_t>(number) * 2654435761u;
+  for (int y = 0; y < frame.height; ++y) {
+    for (int x = 0; x < frame.width; ++x) {
+      noise = noise * 1664525u + 1013904223u;
+      frame.data[0][y * frame.linesize[0] + x] = static_cast<uint8_t>(
+          (x * 3 + number * 5 + (y + number) / 4 * 7 + static_cast<int>(noise >> 29)) & 255);
+    }
+  }
+  for (int y = 0; y < frame.height / 2; ++y) {
+    for (int x = 0; x < frame.width / 2; ++x) {
+      frame.data[1][y * frame.linesize[1] + x] = static_cast<uint8_t>((x * 4 + number * 2) & 255);
+      frame.data[2][y * frame.linesize[2] + x] = static_cast<uint8_t>((y * 5 + number * 3) & 255);
+    }
+  }
+}
+
+Codec open_encoder(const ClipRecipe& recipe, bool global_header) {
+  const AVCodec* known = avcodec_find_encoder_by_name(recipe.encoder);
+  if (known == nullptr) return nullptr;
+  Codec codec(avcodec_alloc_context3(known));
+  codec->width = 64;
+  codec->height = 48;
+  codec->pix_fmt = known->pix_fmts != nullptr ? known->pix_fmts[0] : AV_PIX_FMT_YUV420P;
+  codec->time_base = {1, 25};
+  codec->framerate = {25, 1};
+  codec->gop_size = recipe.group;
+  codec->max_b_frames = recipe.b_frames;
+  codec->bit_rate = 200000;
+  codec->thread_count = 1;
+  if (global_header) codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+  for (const auto& [name, value] : recipe.options)
+    av_opt_set(codec.get(), name, value, AV_OPT_SEARCH_CHILDREN);
+  if (avcodec_open2(codec.get(), known, nullptr) < 0) return nullptr;
+  return codec;
+}
+
+// What the encoder has ready, into the file.
+bool write_ready(AVCodecContext& codec, AVFormatContext& output) {
+  const Packet packet(av_packet_alloc());
+  while (avcodec_receive_packet(&codec, packet.get()) >= 0) {
+    packet->stream_index = 0;
+    if (packet->duration == 0) packet->duration = 1;
+    av_packet_rescale_ts(packet.get(), codec.time_base, output.streams[0]->time_base);
+    if (av_interleaved_write_frame(&output, packet.get()) < 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool make_clip(const std::filesystem::path& path, const ClipRecipe& recipe) {
+  av_log_set_level(AV_LOG_QUIET);
+  const Output output = open_output(path, recipe.container);
+  if (output == nullptr) return false;
+  const Codec codec = open_encoder(recipe, (output->oformat->flags & AVFMT_GLOBALHEADER) != 0);
+  AVStream* stream = codec == nullptr ? nullptr : avformat_new_stream(output.get(), nullptr);
+  if (stream == nullptr || codec->pix_fmt != AV_PIX_FMT_YUV420P) return false;
+  avcodec_parameters_from_context(stream->codecpar, codec.get());
+  stream->time_base = codec->time_base;
+  if (recipe.times.empty()) stream->avg_frame_rate = codec->framerate;
+  AVDictionary* options = nullptr;
+  for (const auto& [name, value] : recipe.file_options) av_dict_set(&options, name, value, 0);
+  const int begun = avformat_write_header(output.get(), &options);
+  av_dict_free(&options);
+  if (begun < 0) return false;
+  const Frame frame(av_frame_alloc());
+  for (int i = 0; i < recipe.frames; ++i) {
+    frame->format = codec->pix_fmt;
+    frame->width = codec->width;
+    frame->height = codec->height;
+    if (av_frame_get_buffer(frame.get(), 0) < 0) return false;
+    draw(*frame, i);
+    frame->pts = recipe.times.empty() ? i : recipe.times[static_cast<size_t>(i)];
+    if (avcodec_send_frame(codec.get(), frame.get()) < 0 || !write_ready(*codec, *output)) return false;
+    av_frame_unref(frame.get());
+  }
+  avcodec_send_frame(codec.get(), nullptr);
+  return write_ready(*codec, *output) && av_write_trailer(output.get()) >= 0;
+}
+
+bool put_into(const std::filesystem::path& from, const std::filesystem::path& to, const char* container) {
+  AVFormatContext* raw = nullptr;
+  if (avformat_open_input(&raw, from.c_str(), nullptr, nullptr) < 0) return false;
+  const Input input(raw);
+  const Output output = open_output(to, container);
+  if (output == nullptr || avformat_find_stream_info(raw, nullptr) < 0) return false;
+  AVStream* stream = avformat_new_stream(output.get(), nullptr);
+  avcodec_parameters_copy(stream->codecpar, raw->streams[0]->codecpar);
+  stream->codecpar->codec_tag = 0;
+  stream->time_base = raw->streams[0]->time_base;
+  stream->avg_frame_rate = raw->streams[0]->avg_frame_rate;
+  if (avformat_write_header(output.get(), nullptr) < 0) return false;
+  const Packet packet(av_packet_alloc());
+  while (av_read_frame(raw, packet.get()) >= 0) {
+    if (packet->stream_index != 0) continue;
+    av_packet_rescale_ts(packet.get(), raw->streams[0]->time_base, stream->time_base);
+    packet->pos = -1;
+    if (av_interleaved_write_frame(output.get(), packet.get()) < 0) return false;
+  }
+  return av_write_trailer(output.get()) >= 0;
+}
+
+}  // namespace vl3::test

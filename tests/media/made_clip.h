@@ -1,0 +1,27 @@
+#pragma once
+// Clips of any container and codec that the FFmpeg libraries of this machine write.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace vl3::test {
+
+struct ClipRecipe {
+  const char* encoder;    // "mpeg4", "libx264", …
+  const char* container;  // "mpegts", "avi", …
+  int frames = 160, group = 40, b_frames = 0;
+  std::vector<std::pair<const char*, const char*>> options = {};       // of the encoder
+  std::vector<std::pair<const char*, const char*>> file_options = {};  // of the container
+  std::vector<int64_t> times = {};  // of each frame, in 25ths of a second; empty: one behind the other
+};
+
+// A moving pattern of 64 x 48 pixels at 25 frames a second. False where this machine has no such encoder or
+// container.
+bool make_clip(const std::filesystem::path& path, const ClipRecipe& recipe);
+// The packets of the video stream in another container. False where it cannot hold them.
+bool put_into(const std::filesystem::path& from, const std::filesystem::path& to, const char* container);
+
+}  // namespace vl3::test
