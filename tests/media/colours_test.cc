@@ -92,7 +92,7 @@ TEST(Colours, EqualPyAvsInEveryFormatPlaceRangeAndMatrix) {
   std::string name, hash;
   int width = 0, height = 0, matrix = 0, range = 0, place = 0, interlaced = 0, cases = 0;
   av_log_set_level(AV_LOG_QUIET);  // of formats that are deprecated
-  FrameConverter converter;  // one for all: what it keeps must not leak from one to the next
+  FrameConverter converter;        // one for all: what it keeps must not leak from one to the next
   Image image;
   while (lines >> name >> width >> height >> matrix >> range >> place >> interlaced >> hash) {
     if (av_get_pix_fmt(name.c_str()) == AV_PIX_FMT_NONE) continue;  // of a newer FFmpeg
