@@ -24,7 +24,7 @@ void tell_of_picture(const std::string& path, const MediaLimits& limits) {
   if (!sniff_image(std::as_bytes(std::span(head.data(), static_cast<size_t>(file.gcount()))), &format))
     return;
   try {
-    if (open_clip({path}, limits)->info().format != "pictures") return;
+    if (open_clip({path}, limits, {})->info().format != "pictures") return;
   } catch (const Error&) {
     return;  // told where the clip is read
   }
@@ -90,8 +90,12 @@ void RequestOptions::add_media_to(CLI::App& command) {
                   "where the rate varies: sample and tell times by the clip's timestamps (default), or by "
                   "frames: index over average rate, as the reference does")
       ->check(CLI::IsMember({"timestamps", "frames"}))
+      ->group(clips);
+  command
       .add_flag("--skip-broken-frames", skip_broken_frames,
                 "go on behind broken frames: what the decoder makes of one is taken, or the frame before it")
+      ->group(clips);
+  command
       .add_flag("--no-token-compression", keep_all_tokens,
                 "keep tokens that hardly differ from the frame before")
       ->group(clips);

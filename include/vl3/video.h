@@ -32,10 +32,19 @@ struct VideoInfo {
   ClipTurn turn;  // that rotation, to the nearest quarter; none for pictures
   bool upright = false;       // it is applied all the same: VideoReader::turn_upright
   int64_t total_frames = 0;   // that can be shown: counted by reading the packets
-  std::optional<double> fps;  // average rate; absent for pictures that are frames
-  ClipTurn turn;              // that rotation, to the nearest quarter; none for pictures
-  bool upright = false;       // it is applied all the same: VideoReader::turn_upright
-  int64_t total_frames = 0;   // that can be shown: counted by reading the packets
+  std::optional<double> fps;  // average rate; absent for pictures that are frames without one
+  double duration_s = 0;      // 0 without a rate
+  // When each frame is shown, from the first one on; empty where frame i is shown at i / fps, within the
+  // rounding of the container's clock.
+  std::vector<double> times_s;
+  std::string format;  // "mov,mp4,…/h264", "pictures"
+};
+
+// An undamaged clip ended before a frame that was asked for. The reader's info() then says what there is, and
+// frames can be sampled anew.
+class ClipEnded : public Error {
+ public:
+  explicit ClipEnded(const std::string& message) : Error(ErrorCode::kFormat, message) {}
 };
 
 // A clip that is read from front to back: a file that FFmpeg's libraries decode in this process, an animated
