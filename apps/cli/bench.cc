@@ -12,7 +12,7 @@
 namespace vl3::cli {
 namespace {
 
-// "448x448" is height × width, "16x448x252" is frames × height × width.
+// "448x252" is width × height, "16x448x252" is frames × width × height.
 BenchClip parse_clip(const std::string& text) {
   std::vector<int64_t> numbers = {0};
   bool valid = !text.empty();
@@ -26,9 +26,9 @@ BenchClip parse_clip(const std::string& text) {
   }
   valid = valid && (numbers.size() == 2 || numbers.size() == 3);
   require(valid, ErrorCode::kInvalidArgument,
-          "[bench] --encode {} should be HEIGHTxWIDTH or FRAMESxHEIGHTxWIDTH in pixels", text);
+          "[bench] --encode {} should be WIDTHxHEIGHT or FRAMESxWIDTHxHEIGHT in pixels", text);
   if (numbers.size() == 2) numbers.insert(numbers.begin(), 1);
-  return {numbers[0], numbers[1], numbers[2]};
+  return {.frames = numbers[0], .height = numbers[2], .width = numbers[1]};
 }
 
 std::string size_of(const BenchResult& result) {
@@ -86,7 +86,7 @@ void add_bench(CLI::App& app) {
     command->add_option(name, values, help)->delimiter(',')->capture_default_str();
   };
   list("--encode", options->encode,
-       "pictures, as HEIGHTxWIDTH, and clips, as FRAMESxHEIGHTxWIDTH; none: none");
+       "pictures, as WIDTHxHEIGHT, and clips, as FRAMESxWIDTHxHEIGHT; none: none");
   command->add_flag("--repeated", options->bench.repeated, "clips also with every second frame repeated");
   list("--prefill", options->bench.prefill, "prompts of this many tokens; 0: none");
   list("--first-token", options->bench.first_token,
