@@ -6,11 +6,9 @@
 #include <new>
 
 #include "cli.h"
+#include "help.h"
+#include "version.h"
 #include "vl3/error.h"
-
-#ifndef VL3_VERSION
-#define VL3_VERSION "development"
-#endif
 
 namespace {
 
@@ -25,8 +23,10 @@ int main(int argc, char** argv) {
   using namespace vl3::cli;
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error like any other
   CLI::App app("VideoLLaMA3: pictures, clips and text in, answers out");
-  app.set_version_flag("--version", VL3_VERSION);
+  app.set_version_flag("--version", version_text, "version, commit, kernels, libraries");
   app.require_subcommand(1);
+  finish_help(app);  // commands take it over
+  const std::vector<std::string> args(argv + (argc > 0 ? 1 : 0), argv + argc);
   add_run(app);
   add_plan(app);
   add_inspect(app);
@@ -41,8 +41,11 @@ int main(int argc, char** argv) {
   add_scenes(app);
   add_vocabulary(app);
   add_eval(app);
+  finish_help(app, {{"run MODEL --image photo.jpg \"What is this?\"", ""},
+                    {"run MODEL", "a chat about pictures and clips"},
+                    {"inspect MODEL", ""}});
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 takes them from the back
     finish_stdout();
     return kOk;
   } catch (const CLI::CallForHelp& help) {
@@ -50,7 +53,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::CallForVersion& version) {
     return app.exit(version);
   } catch (const CLI::ParseError& error) {
-    app.exit(error);
+    fmt::print(stderr, "{}", usage_error(app, args, error));
     return kUsage;
   } catch (const vl3::Error& error) {
     fmt::print(stderr, "videollama3: {}\n", error.what());
