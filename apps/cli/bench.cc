@@ -81,7 +81,7 @@ void add_bench(CLI::App& app) {
   options->bench.batch = {1, 8};
   CLI::App* command = app.add_subcommand(
       "bench", "time per stage, with the share of the machine's own peak, measured beside it");
-  command->add_option("model", options->model, "checkpoint folder")->required();
+  add_model_to(*command, options->model);
   const auto list = [&](const char* name, auto& values, const char* help) {
     command->add_option(name, values, help)->delimiter(',')->capture_default_str();
   };
@@ -102,9 +102,12 @@ void add_bench(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--mapped", options->mapped,
                     "weights stay in the file's mapping (default: copied into memory)");
-  command->add_flag("--json", options->json, "one JSON object on stdout");
+  command->add_flag("--json", options->json, "one JSON object instead of a table");
   add_adapter_to(*command, options->adapter);
   options->compute.add_to(*command, "auto");
+  finish_help(*command,
+              {{"bench MODEL", ""},
+               {"bench MODEL --encode 448x448,16x252x448 --prefill 0 --decode 256,2048 --batch 1,8", ""}});
   command->callback([options] {
     BenchOptions bench = options->bench;
     bench.load = options->load;

@@ -142,7 +142,8 @@ class HelpFormatter : public CLI::Formatter {
   static std::string option_row(const CLI::Option& option) {
     std::string name = option.get_name(false, true);
     if (const size_t brace = name.find('{'); brace != std::string::npos) name.resize(brace);  // --no-x{false}
-    name += value_of(option) + (many(option) ? "..." : "");
+    name += value_of(option);
+    if (many(option)) name += option.get_delimiter() != 0 ? ",..." : "...";
     return row(name, option.get_description() + told_default(option) +
                          (option.get_required() ? " (must be given)" : ""));
   }
@@ -150,42 +151,39 @@ class HelpFormatter : public CLI::Formatter {
   std::vector<Example> examples_;
 };
 
-// What other programs call our options.
+// What other programs call our options; needed: an option that the command must have.
 struct Synonym {
-  const char *theirs, *ours;
+  const char *theirs, *ours, *needed;
 };
 constexpr Synonym kSynonyms[] = {
-    {"--img", "--image"},
-    {"--picture", "--image"},
-    {"--photo", "--image"},
-    {"--clip", "--video"},
-    {"--movie", "--video"},
-    {"--prompt", "the question itself"},
-    {"--n-predict", "--max-new-tokens"},
-    {"--predict", "--max-new-tokens"},
-    {"--max-completion-tokens", "--max-new-tokens"},
-    {"--temp", "--temperature"},
-    {"--system-prompt", "--system"},
-    {"--frames", "--num-frames"},
-    {"--nframes", "--num-frames"},
-    {"--model", "MODEL itself"},
-    {"--lora", "--adapter"},
-    {"--start", "--start-time"},
-    {"--end", "--end-time"},
-    {"--output", "--out"},
-    {"--repeat-penalty", "--repetition-penalty"},
-    {"--interactive", "run MODEL without a question"},
+    {"--img", "--image", "--image"},
+    {"--picture", "--image", "--image"},
+    {"--photo", "--image", "--image"},
+    {"--clip", "--video", "--video"},
+    {"--movie", "--video", "--video"},
+    {"--n-predict", "--max-new-tokens", "--max-new-tokens"},
+    {"--predict", "--max-new-tokens", "--max-new-tokens"},
+    {"--max-completion-tokens", "--max-new-tokens", "--max-new-tokens"},
+    {"--temp", "--temperature", "--temperature"},
+    {"--repeat-penalty", "--repetition-penalty", "--repetition-penalty"},
+    {"--system-prompt", "--system", "--system"},
+    {"--frames", "--num-frames", "--num-frames"},
+    {"--nframes", "--num-frames", "--num-frames"},
+    {"--lora", "--adapter", "--adapter"},
+    {"--output", "--out", "--out"},
+    {"--model", "MODEL without an option before it", "model"},
+    {"--prompt", "the question without an option before it", "prompt"},
+    {"--interactive", "MODEL without a question, which is a chat", "prompt"},
 };
 
 std::string meant_option(const CLI::App& command, const std::string& typed) {
+  for (const Synonym& synonym : kSynonyms) {
+    if (typed == synonym.theirs && command.get_option_no_throw(synonym.needed) != nullptr)
+      return synonym.ours;
+  }
   std::vector<std::string> names;
   for (const CLI::Option* option : command.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  }
-  for (const Synonym& synonym : kSynonyms) {
-    const bool ours = std::string_view(synonym.ours).starts_with("--");
-    const bool has = !ours || std::find(names.begin(), names.end(), synonym.ours) != names.end();
-    if (typed == synonym.theirs && has) return synonym.ours;
   }
   return near_name(typed, names);
 }

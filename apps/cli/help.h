@@ -11,7 +11,7 @@ namespace vl3::cli {
 
 // Headings that several commands share.
 inline constexpr const char* kMostUsed = "Most used";
-inline constexpr const char* kOutput = "Output";
+inline constexpr const char* kOutput = "Input and output";
 inline constexpr const char* kModelAndMachine = "Model and machine";
 
 // Sets the command's help: lines of a shell behind "videollama3 ", each as {line, what it does}. Called when

@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "help.h"
+#include "media_arguments.h"
 #include "version.h"
 #include "vl3/error.h"
 
@@ -41,11 +42,20 @@ int main(int argc, char** argv) {
   add_scenes(app);
   add_vocabulary(app);
   add_eval(app);
+  const std::pair<const char*, std::vector<const char*>> headings[] = {
+      {"Answers", {"run", "plan", "inspect"}},
+      {"Models", {"quantize", "merge", "train", "vocabulary"}},
+      {"Measuring", {"bench", "eval", "scenes"}},
+      {"One stage at a time", {"tokenize", "process", "forward", "generate"}}};
+  for (const auto& [heading, names] : headings) {
+    for (const char* name : names) app.get_subcommand(name)->group(heading);
+  }
   finish_help(app, {{"run MODEL --image photo.jpg \"What is this?\"", ""},
                     {"run MODEL", "a chat about pictures and clips"},
                     {"inspect MODEL", ""}});
   try {
-    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 takes them from the back
+    const std::vector<std::string> words = spread_media(app, args);
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them from the back
     finish_stdout();
     return kOk;
   } catch (const CLI::CallForHelp& help) {
