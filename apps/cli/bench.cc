@@ -12,7 +12,7 @@
 namespace vl3::cli {
 namespace {
 
-// "448x448" is height × width, "16x448x252" is frames × height × width.
+// "448x252" is width × height, "16x448x252" is frames × width × height.
 BenchClip parse_clip(const std::string& text) {
   std::vector<int64_t> numbers = {0};
   bool valid = !text.empty();
@@ -26,9 +26,9 @@ BenchClip parse_clip(const std::string& text) {
   }
   valid = valid && (numbers.size() == 2 || numbers.size() == 3);
   require(valid, ErrorCode::kInvalidArgument,
-          "[bench] --encode {} should be HEIGHTxWIDTH or FRAMESxHEIGHTxWIDTH in pixels", text);
+          "[bench] --encode {} should be WIDTHxHEIGHT or FRAMESxWIDTHxHEIGHT in pixels", text);
   if (numbers.size() == 2) numbers.insert(numbers.begin(), 1);
-  return {numbers[0], numbers[1], numbers[2]};
+  return {.frames = numbers[0], .height = numbers[2], .width = numbers[1]};
 }
 
 std::string size_of(const BenchResult& result) {
@@ -81,12 +81,12 @@ void add_bench(CLI::App& app) {
   options->bench.batch = {1, 8};
   CLI::App* command = app.add_subcommand(
       "bench", "time per stage, with the share of the machine's own peak, measured beside it");
-  command->add_option("model", options->model, "checkpoint folder")->required();
+  add_model_to(*command, options->model);
   const auto list = [&](const char* name, auto& values, const char* help) {
     command->add_option(name, values, help)->delimiter(',')->capture_default_str();
   };
   list("--encode", options->encode,
-       "pictures, as HEIGHTxWIDTH, and clips, as FRAMESxHEIGHTxWIDTH; none: none");
+       "pictures, as WIDTHxHEIGHT, and clips, as FRAMESxWIDTHxHEIGHT; none: none");
   command->add_flag("--repeated", options->bench.repeated, "clips also with every second frame repeated");
   list("--prefill", options->bench.prefill, "prompts of this many tokens; 0: none");
   list("--first-token", options->bench.first_token,
@@ -102,9 +102,12 @@ void add_bench(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--mapped", options->mapped,
                     "weights stay in the file's mapping (default: copied into memory)");
-  command->add_flag("--json", options->json, "one JSON object on stdout");
+  command->add_flag("--json", options->json, "one JSON object instead of a table");
   add_adapter_to(*command, options->adapter);
   options->compute.add_to(*command, "auto");
+  finish_help(*command,
+              {{"bench MODEL", ""},
+               {"bench MODEL --encode 448x448,16x252x448 --prefill 0 --decode 256,2048 --batch 1,8", ""}});
   command->callback([options] {
     BenchOptions bench = options->bench;
     bench.load = options->load;

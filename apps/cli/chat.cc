@@ -1,88 +1,230 @@
 #include "chat.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#include <iostream>
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <new>
+#include <set>
+#include <utility>
 
-#include "base/file.h"
+#include "base/check.h"
+#include "chat_input.h"
+#include "chat_settings.h"
+#include "conversation.h"
+#include "line_reader.h"
 
 namespace vl3::cli {
 namespace {
 
-constexpr const char* kHelp =
-    "/image FILE   a picture for the next question\n"
-    "/video FILE   a clip, or a folder of pictures, for the next question\n"
-    "/clear        forget the conversation\n"
-    "/save FILE    write the conversation as JSON\n"
-    "/help         this list\n"
-    "/quit         leave; so does the end of input. Ctrl-C stops an answer\n";
+template <class... Arguments>
+void tell(fmt::format_string<Arguments...> form, Arguments&&... arguments) {
+  fmt::print(stderr, "{}\n", fmt::format(form, std::forward<Arguments>(arguments)...));
+}
 
 class Chat {
  public:
   Chat(const Engine& engine, Context& context, const RequestOptions& options,
        const GenerationConfig& settings)
-      : engine_(engine), context_(context), options_(options), settings_(settings) {
-    clear();
+      : engine_(engine), context_(context), settings_(options, settings), conversation_(options.system) {
     for (const std::string& path : options.images) attach("image", path);
     for (const std::string& path : options.videos) attach("video", path);
   }
 
   // False when the conversation is over.
-  bool take(const std::string& line) {
-    const size_t space = line.find(' ');
-    const std::string word = line.substr(0, space);
-    const size_t rest = space == std::string::npos ? std::string::npos : line.find_first_not_of(' ', space);
-    const std::string argument = rest == std::string::npos ? "" : line.substr(rest);
-    if (line.empty()) return true;
-    if (word == "/quit" || word == "/exit") return false;
-    if (word == "/help")
-      fmt::print(stderr, "{}", kHelp);
-    else if (word == "/clear")
-      clear();
-    else if (word == "/image" || word == "/video")
-      attach(word.substr(1), argument);
-    else if (word == "/save")
-      save(argument);
-    else if (word[0] == '/')
-      fmt::print(stderr, "no command {}; /help lists them\n", word);
-    else
-      ask(line);
+  bool take(const Entry& entry) {
+    const ChatInput input = parse_chat_input(entry.text, test(), entry.block);
+    switch (input.kind) {
+      case ChatInput::Kind::kNothing:
+        return true;
+      case ChatInput::Kind::kUnknownCommand:
+        tell("no command {}; {}/help lists them, and a question that begins so goes behind a space",
+             input.command, input.meant.empty() ? "" : "did you mean " + input.meant + "? ");
+        return true;
+      case ChatInput::Kind::kCommand:
+        return command(input.command, input.text);
+      case ChatInput::Kind::kQuestion:
+        question(input);
+    }
     return true;
   }
 
  private:
-  void clear() {
-    messages_ = Json::array();
-    pending_ = Json::array();
-    if (!options_.system.empty()) messages_.push_back({{"role", "system"}, {"content", options_.system}});
+  MediaTest test() const {
+    return [this](const std::string& path) { return media_kind(path, settings_.options().engine.limits); };
+  }
+
+  bool command(const std::string& name, const std::string& argument) {
+    if (name == "/quit") return false;
+    if (name == "/help") help();
+    if (name == "/image" || name == "/video") attach_all(name.substr(1), argument);
+    if (name == "/fps") set("fps", argument);
+    if (name == "/set") {
+      const size_t space = argument.find_first_of(" =");
+      const size_t value = argument.find_first_not_of(" =", space);
+      set(argument.substr(0, space), value == std::string::npos ? "" : argument.substr(value));
+    }
+    if (name == "/retry") retry();
+    if (name == "/undo") undo();
+    if (name == "/clear") {
+      conversation_.clear();
+      failed_.clear();
+    }
+    if (name == "/save") save(argument);
+    if (name == "/load") load(argument);
+    if (name == "/stats") stats();
+    return true;
+  }
+
+  static void help() {
+    for (const ChatCommand& row : chat_commands())
+      fmt::print(stderr, "{:<22} {}\n", fmt::format("{} {}", row.name, row.argument), row.help);
+    fmt::print(stderr,
+               "\nSeveral lines: end a line with \\, or put them between lines of \"\"\".\n"
+               "A picture's or clip's path in a question, typed or dropped, goes with it.\n");
   }
 
   void attach(const std::string& kind, const std::string& path) {
-    if (!std::filesystem::exists(path)) {
-      fmt::print(stderr, "no file \"{}\"\n", path);
-      return;
-    }
-    pending_.push_back({{"type", kind}, {kind, path}});
+    if (!std::filesystem::exists(path)) return tell("no file \"{}\"", path);
+    const bool image = kind == "image";
+    check_media_options(image ? std::vector{path} : std::vector<std::string>(),
+                        image ? std::vector<std::string>() : std::vector{path},
+                        settings_.options().engine.limits, "/");
+    conversation_.attach(kind, path);
   }
 
-  void save(const std::string& path) {
-    if (path.empty()) {
-      fmt::print(stderr, "/save needs the name of a file\n");
-      return;
-    }
-    AtomicFile file(path);
-    file.write(messages_.dump(1) + "\n");
-    file.commit();
-    fmt::print(stderr, "saved {}\n", path);
+  void attach_all(const std::string& kind, const std::string& argument) {
+    const FilesAndText given = leading_files(argument, test());
+    if (given.files.empty()) return tell("/{} needs the name of a file", kind);
+    const size_t before = conversation_.pending().size();
+    for (const std::string& path : given.files) attach(kind, path);
+    if (given.text.empty()) return;
+    if (conversation_.pending().size() < before + given.files.size())
+      return tell("so \"{}\" is not asked", given.text);
+    ask(conversation_.with_question(given.text), given.text);
   }
 
-  void ask(const std::string& question) {
-    Json content = pending_;
-    content.push_back({{"type", "text"}, {"text", question}});
-    Json messages = messages_;
-    messages.push_back({{"role", "user"}, {"content", content}});
+  void question(const ChatInput& input) {
+    for (const ChatInput::Media& media : input.media) {
+      const std::string kind = media.kind == MediaKind::kPicture ? "image" : "video";
+      const Json part = {{"type", kind}, {kind, media.path}};
+      const Json& pending = conversation_.pending();  // has it where a question that failed is typed again
+      if (std::find(pending.begin(), pending.end(), part) != pending.end()) continue;
+      conversation_.attach(kind, media.path);
+      tell("[{} {}]", media.kind == MediaKind::kPicture ? "picture" : "clip", media.path);
+    }
+    if (!input.missing.empty() && input.missing.size() == input.text.size())
+      return tell("no file \"{}\"", input.missing);
+    if (!input.missing.empty()) tell("(there is no file \"{}\": asked as text)", input.missing);
+    if (!input.text.empty()) ask(conversation_.with_question(input.text), input.text);
+  }
 
+  void set(const std::string& name, const std::string& value) {
+    if (name.empty() || value.empty()) {
+      fmt::print(stderr, "{}", settings_.shown(name));
+    } else {
+      settings_.set(name, value);
+    }
+  }
+
+  // A question that got no answer, else the last one that did; its new answer takes the place of the old one.
+  void retry() {
+    if (!failed_.empty()) return ask(conversation_.with_question(failed_), failed_);
+    const Json messages = conversation_.with_last_question();
+    if (messages.is_null()) return tell("there is no question to ask again");
+    const GenerationConfig& generation = settings_.generation();
+    if (!generation.do_sample)
+      tell(
+          "(the most likely tokens are taken, so that with the same settings the answer will be the same; "
+          "/set do_sample true)");
+    else if (generation.seed)
+      tell("(the seed is {}, so that with the same settings the answer will be the same; /set seed null)",
+           *generation.seed);
+    ask(messages, "");
+  }
+
+  void undo() {
+    failed_.clear();
+    const std::string step = conversation_.undo();
+    if (step.empty()) return tell("there is nothing to take back");
+    tell("took back {}", step);
+    for (const Json& part : conversation_.pending()) {
+      const Json& media = part[part["type"].get<std::string>()];
+      tell("with the next question: {}", media.is_string() ? media.get<std::string>() : shown(media));
+    }
+  }
+
+  void save(const std::string& argument) {
+    if (argument.empty()) return tell("/save needs the name of a file");
+    const std::string path = path_of(argument);
+    conversation_.save(path);
+    tell("saved {}", path);
+  }
+
+  void load(const std::string& argument) {
+    if (argument.empty()) return tell("/load needs the name of a file");
+    Conversation loaded = conversation_;
+    const std::string open_question = loaded.load(path_of(argument));
+    engine_.processor().request_for(loaded.messages());  // throws for what could not be asked
+    conversation_ = std::move(loaded);
+    failed_ = open_question;
+    tell("{} messages{}", conversation_.messages().size(),
+         failed_.empty() ? "" : "; the last question has no answer: /retry asks it");
+  }
+
+  void stats() {
+    if (stats_.empty()) return tell("there is no answer yet");
+    const Savings saved = engine_.savings();
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    tell(
+        "{}\nkept from earlier questions: {} pictures and clips, {} tokens of prompts, {:.0f} MiB; peak "
+        "memory "
+        "{:.0f} MiB",
+        stats_, saved.pictures, saved.prompt_tokens, static_cast<double>(saved.bytes) / 1048576.0,
+        static_cast<double>(usage.ru_maxrss) / 1024.0);
+  }
+
+  void remember_stats(const Answers& answers) {
+    const GenerationResult& result = answers.results[0];
+    const double new_tokens = static_cast<double>(result.new_ids.size());
+    const Timings& t = answers.timings;
+    const double rest_s = t.process_s + t.generate_s - t.first_token_s;
+    stats_ = fmt::format(
+        "{} tokens of prompt, {} new{}; of the model's {}\npixels {:.2f} s, first token after {:.2f} s, in "
+        "all "
+        "{:.2f} s",
+        result.ids.size() - result.new_ids.size(), result.new_ids.size(),
+        new_tokens > 1 && rest_s > 0 ? fmt::format(" ({:.1f} per second)", (new_tokens - 1) / rest_s) : "",
+        engine_.model().config().text.max_position_embeddings, t.process_s, t.first_token_s,
+        t.process_s + t.generate_s);
+  }
+
+  // question: what /retry asks when this fails; "" for one that has an answer already.
+  void ask(Json messages, const std::string& question) {
+    failed_ = question;
+    bool in_line = false;
+    try {
+      const Answers answers = generate(messages, &in_line);
+      remember_stats(answers);
+      // Only an answered question becomes part of the conversation.
+      conversation_.answered(std::move(messages), answers.results[0].text);
+      failed_.clear();
+    } catch (...) {
+      if (in_line) {  // so that the error begins a line
+        fmt::print("\n");
+        std::fflush(stdout);
+      }
+      if (!conversation_.pending().empty())
+        tell("(its pictures and clips wait for the next question; /undo takes the last one back)");
+      throw;
+    }
+  }
+
+  Answers generate(const Json& messages, bool* in_line) {
     Progress progress;
     Probe probe;
     probe.progress = [&](std::string_view stage, int64_t done, int64_t total) {
@@ -90,51 +232,69 @@ class Chat {
     };
     GenerationHooks hooks;
     hooks.on_token = [&](const StreamEvent& event) {
+      if (event.sequence != 0) return true;  // of several answers the first is the chat's
       progress.clear();
+      *in_line = true;
       std::fwrite(event.text.data(), 1, event.text.size(), stdout);
       finish_stdout();
       return true;
     };
-    const InterruptScope interrupt(context_);
-    const Answers answers =
-        engine_.answer(context_, options_.make(engine_, messages), settings_, hooks, &probe);
+    const InterruptScope interrupt(context_, SecondInterrupt::kPatient);
+    Answers answers = engine_.answer(context_, settings_.options().make(engine_, messages),
+                                     settings_.generation(), hooks, &probe);
     fmt::print("{}\n", interrupt.interrupted() ? " [stopped]" : "");
     finish_stdout();
     for (const ClipReport& clip : answers.inputs.videos.clips) {
       for (const std::string& note : clip.notes) {
-        if (told_.insert(note).second) fmt::print(stderr, "note: {}\n", note);
+        if (told_.insert(note).second) tell("note: {}", note);
       }
     }
-    // Only an answered question becomes part of the conversation.
-    messages.push_back({{"role", "assistant"}, {"content", answers.results[0].text}});
-    messages_ = std::move(messages);
-    pending_ = Json::array();
+    *in_line = false;
+    return answers;
   }
 
   const Engine& engine_;
   Context& context_;
-  const RequestOptions& options_;
-  const GenerationConfig& settings_;
   std::set<std::string> told_;  // notes of clips, which come with every question about them
-  Json messages_, pending_;     // pending: pictures and clips for the next question
+  ChatSettings settings_;
+  Conversation conversation_;
+  std::string failed_, stats_;
 };
+
+// What went wrong with a line; the conversation goes on.
+void tell_error() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    tell("{}", error.code() == ErrorCode::kCancelled ? "[stopped]" : error.what());
+  } catch (const std::bad_alloc&) {
+    tell("out of memory for this question");
+  } catch (const std::exception& error) {
+    tell("unexpected: {}", error.what());
+  }
+}
 
 }  // namespace
 
 void chat(const Engine& engine, Context& context, const RequestOptions& options,
           const GenerationConfig& settings) {
   const bool terminal = isatty(STDIN_FILENO) == 1;
-  if (terminal) fmt::print(stderr, "Ask; /help lists the commands.\n");
+  if (terminal) {
+    std::signal(SIGINT,
+                SIG_IGN);  // while answers are made InterruptScope takes it, while lines are typed the editor
+    fmt::print(stderr, "Ask; /help lists the commands.\n");
+  }
   Chat conversation(engine, context, options, settings);
-  for (std::string line;;) {
-    if (terminal) fmt::print(stderr, "> ");
-    if (!std::getline(std::cin, line)) break;
+  const auto reader = make_line_reader({.history = !options.no_history});
+  for (Entry entry;;) {
+    const LineEnd end = read_entry(*reader, &entry);
+    if (end == LineEnd::kEnd) break;
+    if (end == LineEnd::kDropped) continue;
     try {
-      if (!conversation.take(line)) break;
-    } catch (
-        const Error& error) {  // a file that cannot be read, a picture too large: the conversation goes on
+      if (!conversation.take(entry)) break;
+    } catch (...) {
       context.clear_cancel();
-      fmt::print(stderr, "{}\n", error.code() == ErrorCode::kCancelled ? "[stopped]" : error.what());
+      tell_error();
     }
   }
 }

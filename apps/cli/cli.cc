@@ -19,14 +19,34 @@ constexpr uint64_t kMaxRequestBytes = 64u << 20;
 // A signal handler can only see what has static lifetime.
 std::atomic<Context*> interrupt_target{nullptr};
 std::atomic<int> interrupts{0};
+std::atomic<bool> patient{false};
+std::atomic<time_t> first_interrupt_s{0};
+
+time_t seconds() {  // as a signal handler may ask
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
 
 void on_interrupt(int) {
+  constexpr time_t kPatience_s = 5;
   Context* target = interrupt_target.load();
-  if (target == nullptr || interrupts.fetch_add(1) > 0) _exit(kInterrupted);
-  target->cancel();
+  if (target == nullptr) _exit(kInterrupted);
+  if (interrupts.fetch_add(1) == 0) {
+    first_interrupt_s.store(seconds());
+    target->cancel();
+  } else if (!patient.load() || seconds() - first_interrupt_s.load() >= kPatience_s) {
+    _exit(kInterrupted);
+  }
 }
 
 }  // namespace
+
+void add_model_to(CLI::App& command, std::string& model) {
+  command.add_option("model", model, "checkpoint folder, or its model.safetensors")
+      ->required()
+      ->transform(checkpoint_folder);
+}
 
 void ComputeOptions::add_to(CLI::App& command, const std::string& default_compute) {
   compute = default_compute;
@@ -44,9 +64,12 @@ void ComputeOptions::add_to(CLI::App& command, const std::string& default_comput
                   "how keys and values of earlier tokens are kept (default: f16; f32 with f32 weights or "
                   "--compute f32)")
       ->check(CLI::IsMember({"f32", "f16", "int8"}));
-  command.add_option("--cpu", cpu,
-                     "instruction set to use: baseline, avx2, avx512, amx (default: the best; or VL3_CPU)");
+  command
+      .add_option("--cpu", cpu,
+                  "instruction set to use: baseline, avx2, avx512, amx (default: the best; or VL3_CPU)")
+      ->type_name("NAME");
   command.add_flag("--verbose", verbose, "timings and what was assumed, on stderr");
+  put_under(command, kModelAndMachine, {"--threads", "--compute", "--cache", "--cpu", "--verbose"});
 }
 
 std::unique_ptr<Context> ComputeOptions::make_context() const {
@@ -113,19 +136,20 @@ void Progress::clear() {
   drawn_ = false;
 }
 
-InterruptScope::InterruptScope(Context& context) {
+InterruptScope::InterruptScope(Context& context, SecondInterrupt second) {
   interrupts.store(0);
+  patient.store(second == SecondInterrupt::kPatient);
   context.clear_cancel();
   interrupt_target.store(&context);
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGINT, &action, &before_);
 }
 
 InterruptScope::~InterruptScope() {
   interrupt_target.store(nullptr);
-  std::signal(SIGINT, SIG_DFL);
+  sigaction(SIGINT, &before_, nullptr);
 }
 
 bool InterruptScope::interrupted() const { return interrupts.load() > 0; }

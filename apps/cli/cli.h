@@ -2,6 +2,7 @@
 // What the commands of the program share: options, data out on stdout, everything else on stderr, and Ctrl-C.
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -11,6 +12,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "help.h"
+#include "media_files.h"
 #include "vl3/context.h"
 
 namespace vl3::cli {
@@ -30,10 +33,16 @@ struct ComputeOptions {
   std::unique_ptr<Context> make_context() const;
 };
 
+// The model that a command takes first: a folder, or a file of a checkpoint in it.
+void add_model_to(CLI::App& command, std::string& model);
+
 // The option --adapter of every command that opens a model to run it.
 template <class Path>
 void add_adapter_to(CLI::App& command, Path& adapter) {
-  command.add_option("--adapter", adapter, "folder of a LoRA adapter (PEFT's layout) to run on the model");
+  command.add_option("--adapter", adapter, "LoRA adapter (PEFT's layout) to run on the model")
+      ->transform(checkpoint_folder)
+      ->type_name("FOLDER")
+      ->group(kModelAndMachine);
 }
 
 // Each adds one command, or a family of them, to the program. What a command does runs after parsing, as its
@@ -89,14 +98,18 @@ class Progress {
 };
 
 // While one lives, the first Ctrl-C cancels the context's work; a second one ends the program with status
-// 130.
+// 130. kPatient: only one that comes five seconds after the first does, for those who press it twice.
+enum class SecondInterrupt { kEnds, kPatient };
 class InterruptScope {
  public:
-  explicit InterruptScope(Context& context);
+  explicit InterruptScope(Context& context, SecondInterrupt second = SecondInterrupt::kEnds);
   ~InterruptScope();
   InterruptScope(const InterruptScope&) = delete;
   InterruptScope& operator=(const InterruptScope&) = delete;
   bool interrupted() const;
+
+ private:
+  struct sigaction before_ {};
 };
 
 }  // namespace vl3::cli

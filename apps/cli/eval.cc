@@ -91,14 +91,16 @@ void add_eval(CLI::App& app) {
   auto options = std::make_shared<EvalCommand>();
   CLI::App* command =
       app.add_subcommand("eval", "how many questions with known answers a model answers rightly");
-  command->add_option("model", options->request.model, "checkpoint folder")->required();
+  add_model_to(*command, options->request.model);
   command
       ->add_option("tasks", options->files,
                    "tasks.jsonl (docs/evaluation.md), or a folder that holds one; several may be given")
       ->required();
-  command->add_option("--out", options->out,
-                      "folder of answers.jsonl and summary.json (default: MODEL.eval here); goes on where it "
-                      "stopped");
+  command
+      ->add_option("--out", options->out,
+                   "folder of answers.jsonl and summary.json (default: MODEL.eval here); goes on where it "
+                   "stopped")
+      ->type_name("FOLDER");
   command->add_option("--tasks", options->tasks, "these tasks alone")
       ->delimiter(',')
       ->allow_extra_args(false);
@@ -119,6 +121,8 @@ void add_eval(CLI::App& app) {
   command->add_flag("--json", options->json, "the summary as JSON in place of a table");
   options->request.add_media_to(*command);
   options->compute.add_to(*command, "auto");
+  finish_help(*command,
+              {{"eval MODEL tasks.jsonl", ""}, {"eval MODEL set1 set2 --limit 100 --out answers", ""}});
   command->callback([options] { run_eval(*options); });
 }
 

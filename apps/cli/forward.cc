@@ -15,13 +15,15 @@ void add_forward(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("forward", "run the network on prepared tensors and save every stage");
-  command->add_option("model", options->model, "checkpoint folder")->required();
-  command->add_option("--in", options->in, "safetensors file with the inputs")->required();
-  command->add_option("--out", options->out, "safetensors file to write")->required();
+  add_model_to(*command, options->model);
+  command->add_option("--in", options->in, "safetensors file with the inputs")->type_name("FILE")->required();
+  command->add_option("--out", options->out, "safetensors file to write")->type_name("FILE")->required();
   command->add_option("--prefix", options->prefix, "what the names of the inputs begin with")
       ->capture_default_str();
   add_adapter_to(*command, options->adapter);
   options->compute.add_to(*command, "f32");
+  finish_help(*command, {{"forward MODEL --in inputs.safetensors --out stages.safetensors --prefix \"\"",
+                          "inputs as process writes them"}});
   command->callback([options] {
     const auto context = options->compute.make_context();
     const InterruptScope interrupt(*context);

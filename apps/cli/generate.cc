@@ -17,14 +17,17 @@ void add_generate(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("generate", "generate ids from prepared tensors; prints {\"new_ids\": [[...]]}");
-  command->add_option("model", options->model, "checkpoint folder")->required();
-  command->add_option("--in", options->in, "safetensors file with the inputs")->required();
+  add_model_to(*command, options->model);
+  command->add_option("--in", options->in, "safetensors file with the inputs")->type_name("FILE")->required();
   command->add_option("--prefix", options->prefix, "what the names of the inputs begin with")
       ->capture_default_str();
   command->add_option("--settings", options->settings, "settings of generation as JSON (docs/generation.md)")
       ->capture_default_str();
   add_adapter_to(*command, options->adapter);
   options->compute.add_to(*command, "f32");
+  finish_help(*command,
+              {{"generate MODEL --in inputs.safetensors --prefix '' --settings '{\"max_new_tokens\": 24}'",
+                "inputs as process writes them"}});
   command->callback([options] {
     const auto context = options->compute.make_context();
     const InterruptScope interrupt(*context);

@@ -17,6 +17,8 @@ void add_inspect(CLI::App& app) {
       "inspect", "what is in a checkpoint: layout, sizes, parameters, types, tokens, and what is missing");
   command->add_option("path", options->path, "checkpoint folder or .safetensors file")->required();
   command->add_flag("--json", options->json, "one JSON object instead of text");
+  finish_help(*command,
+              {{"inspect MODEL", ""}, {"inspect MODEL/model.safetensors --json", "the tensors of one file"}});
   command->callback([options] {
     const Json report = inspect(options->path);
     if (options->json) {

@@ -6,12 +6,10 @@
 #include <new>
 
 #include "cli.h"
+#include "help.h"
+#include "media_arguments.h"
+#include "version.h"
 #include "vl3/error.h"
-#include "vl3/image.h"
-
-#ifndef VL3_VERSION
-#define VL3_VERSION "development"
-#endif
 
 namespace {
 
@@ -20,24 +18,16 @@ int status_of(const vl3::Error& error) {
   return error.code() == vl3::ErrorCode::kCancelled ? vl3::cli::kInterrupted : vl3::cli::kFailed;
 }
 
-// What the program is and what it was built with.
-std::string describe_version() {
-  std::string text = "videollama3 " VL3_VERSION
-                     "\npictures by themselves: GIF, BMP, DIB, PNM, ICO, CUR, TGA, QOI, PCX, SGI, DDS";
-  for (const vl3::PictureLibrary& row : vl3::picture_libraries())
-    text += row.version.empty() ? fmt::format("\n{}: none, built without {}", row.formats, row.library)
-                                : fmt::format("\n{}: {} {}", row.formats, row.library, row.version);
-  return text;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace vl3::cli;
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error like any other
   CLI::App app("VideoLLaMA3: pictures, clips and text in, answers out");
-  app.set_version_flag("--version", describe_version, "the version, and the libraries that read pictures");
+  app.set_version_flag("--version", version_text, "version, commit, kernels, libraries");
   app.require_subcommand(1);
+  finish_help(app);  // commands take it over
+  const std::vector<std::string> args(argv + (argc > 0 ? 1 : 0), argv + argc);
   add_run(app);
   add_plan(app);
   add_inspect(app);
@@ -52,8 +42,20 @@ int main(int argc, char** argv) {
   add_scenes(app);
   add_vocabulary(app);
   add_eval(app);
+  const std::pair<const char*, std::vector<const char*>> headings[] = {
+      {"Answers", {"run", "plan", "inspect"}},
+      {"Models", {"quantize", "merge", "train", "vocabulary"}},
+      {"Measuring", {"bench", "eval", "scenes"}},
+      {"One stage at a time", {"tokenize", "process", "forward", "generate"}}};
+  for (const auto& [heading, names] : headings) {
+    for (const char* name : names) app.get_subcommand(name)->group(heading);
+  }
+  finish_help(app, {{"run MODEL --image photo.jpg \"What is this?\"", ""},
+                    {"run MODEL", "a chat about pictures and clips"},
+                    {"inspect MODEL", ""}});
   try {
-    app.parse(argc, argv);
+    const std::vector<std::string> words = spread_media(app, args);
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them from the back
     finish_stdout();
     return kOk;
   } catch (const CLI::CallForHelp& help) {
@@ -61,7 +63,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::CallForVersion& version) {
     return app.exit(version);
   } catch (const CLI::ParseError& error) {
-    app.exit(error);
+    fmt::print(stderr, "{}", usage_error(app, args, error));
     return kUsage;
   } catch (const vl3::Error& error) {
     fmt::print(stderr, "videollama3: {}\n", error.what());

@@ -14,10 +14,13 @@ void add_merge(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("merge", "a model folder out of a model and its adapter");
-  command->add_option("model", options->model, "checkpoint folder")->required();
-  command->add_option("adapter", options->adapter, "folder of a LoRA adapter (PEFT's layout)")->required();
+  add_model_to(*command, options->model);
+  command->add_option("adapter", options->adapter, "LoRA adapter (PEFT's layout)")
+      ->required()
+      ->transform(checkpoint_folder);
   command->add_option("out", options->out, "folder to write, which must not exist")->required();
   options->compute.add_to(*command, "f32");
+  finish_help(*command, {{"merge MODEL ADAPTER OUT", ""}});
   command->callback([options] {
     const auto context = options->compute.make_context();
     const InterruptScope interrupts(*context);

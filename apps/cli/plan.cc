@@ -43,22 +43,27 @@ void add_plan(CLI::App& app) {
       app.add_subcommand("plan", "frames, tokens, memory and time of a request, before anything is decoded");
   options->request.add_to(*command);
   options->compute.add_to(*command, "auto");
-  command->add_flag("--json", options->json, "one JSON object instead of text");
+  command->add_flag("--json", options->json, "one JSON object instead of text")->group(kOutput);
+  finish_help(*command, {{"plan MODEL --video clip.mp4 --fps 2 \"What happens?\"", ""},
+                         {"plan MODEL --request r.json --json", ""}});
   command->callback([options] {
-    const RequestOptions& asked = options->request;
-    const auto context = options->compute.make_context();
-    const Engine engine = asked.open();
-    const Json file = asked.request_file.empty() ? Json() : read_json_argument(asked.request_file);
-    const ProcessorRequest request = asked.request_file.empty()
-                                         ? asked.make(engine, Json::array({asked.user_message(asked.prompt)}))
-                                         : asked.parse(engine, file);
-    const Plan plan = engine.plan(context.get(), request,
-                                  asked.generation(engine, asked.request_file.empty() ? nullptr : &file));
-    tell_notes(plan.media);
-    if (options->json)
-      print_json(plan.to_json());
-    else
-      print(plan);
+    options->request.take_media(false);
+    options->request.with_names([&] {
+      const RequestOptions& asked = options->request;
+      const auto context = options->compute.make_context();
+      const Engine engine = asked.open();
+      const bool reads = !asked.request_file.empty();
+      const Json file = reads ? read_json_argument(asked.request_file) : Json();
+      const ProcessorRequest request =
+          reads ? asked.parse(engine, file) : asked.make(engine, asked.messages());
+      Plan plan = engine.plan(context.get(), request, asked.generation(engine, reads ? &file : nullptr));
+      for (MediaPlan& media : plan.media) media.name = asked.shown(media.name);
+      tell_notes(plan.media);
+      if (options->json)
+        print_json(plan.to_json());
+      else
+        print(plan);
+    });
   });
 }
 

@@ -15,10 +15,11 @@ void add_process(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("process", "pictures, clips and messages to the model's inputs, as safetensors");
-  command->add_option("model", options->model, "checkpoint folder")->required();
+  add_model_to(*command, options->model);
   command->add_option("--request", options->request, "request as JSON (docs/tools.md); - for standard input")
+      ->type_name("FILE")
       ->required();
-  command->add_option("--out", options->out, "safetensors file to write")->required();
+  command->add_option("--out", options->out, "safetensors file to write")->type_name("FILE")->required();
   command->add_option("--backend", options->backend, "whose arithmetic resizes pictures")
       ->check(CLI::IsMember({"pil", "torchvision"}))
       ->capture_default_str();
@@ -26,6 +27,7 @@ void add_process(CLI::App& app) {
       ->add_option("--threads", options->threads,
                    "threads to compute with; 0: as many as this process may use")
       ->check(CLI::Range(0, 1024));
+  finish_help(*command, {{"process MODEL --request r.json --out inputs.safetensors", ""}});
   command->callback([options] {
     const Processor processor = Processor::from_pretrained(options->model);
     ProcessorRequest request =

@@ -75,7 +75,7 @@ void add_quantize(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("quantize", "a checkpoint with int8 or int4 weights out of another");
-  command->add_option("model", options->model, "checkpoint folder")->required();
+  add_model_to(*command, options->model);
   command->add_option("out", options->out, "folder to write, which must not exist")->required();
   command->add_option("--to", options->to, "type of the weights: int8 (8 bits) or int4 (4.5 bits)")
       ->check(CLI::IsMember({"int8", "int4"}))
@@ -89,9 +89,13 @@ void add_quantize(CLI::App& app) {
           "text file whose lines the weights are rounded for; \"none\": weights are rounded to nearest "
           "(default: a text that is built in)")
       ->type_name("FILE");
-  command->add_option("--report", options->report,
-                      "text file: how much the predictions at every token of its lines change");
+  command
+      ->add_option("--report", options->report,
+                   "text file: how much the predictions at every token of its lines change")
+      ->type_name("FILE");
   options->compute.add_to(*command, "auto");
+  finish_help(*command, {{"quantize MODEL OUT --to int8", ""},
+                         {"quantize MODEL OUT --to int4 --keep vision,head --report prompts.txt", ""}});
   command->callback([options] {
     std::vector<std::vector<int64_t>> prompts;  // read before the work begins
     if (!options->report.empty()) prompts = read_prompts(options->report, options->model);

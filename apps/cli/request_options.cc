@@ -8,6 +8,7 @@
 #include <fstream>
 #include <span>
 
+#include "base/check.h"
 #include "processor/open_clip.h"
 #include "vl3/image.h"
 
@@ -36,18 +37,23 @@ void tell_of_picture(const std::string& path, const MediaLimits& limits) {
 }  // namespace
 
 void RequestOptions::add_to(CLI::App& command) {
-  command.add_option("model", model, "checkpoint folder")->required();
-  command.add_option("prompt", prompt, "the question");
+  add_model_to(command, model);
+  command.add_option("prompt", prompt, "the question, in quotes");
   command
       .add_option("--image", images,
-                  "picture file (PNG, JPEG, AVIF, HEIC, ...; --version lists them); several times")
-      ->allow_extra_args(false);
+                  "picture (PNG, JPEG, AVIF, HEIC, …: --version); more files may follow (a word that is no "
+                  "file is the question); - for standard input")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
+  command.add_option("--video", videos, "clip, or folder of pictures that are its frames; likewise")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
+  command.add_option("--system", system, "system message")->type_name("TEXT");
   command
-      .add_option("--video", videos, "clip file, or folder of pictures that are its frames; several times")
-      ->allow_extra_args(false);
-  command.add_option("--system", system, "system message");
-  command.add_option("--request", request_file,
-                     "request as JSON (docs/tools.md) in place of a prompt; - for standard input");
+      .add_option("--request", request_file,
+                  "request as JSON (docs/tools.md) in place of a question; - for standard input")
+      ->type_name("FILE")
+      ->group(kOutput);
   add_media_to(command);
   for (const SettingInfo& setting : generation_settings()) {
     std::string flag(setting.name);
@@ -60,6 +66,34 @@ void RequestOptions::add_to(CLI::App& command) {
         ->type_name(std::string(setting.type))
         ->group("Generation");
   }
+  command.get_option("--max-new-tokens")
+      ->description("most new tokens (default: the checkpoint's, else 512)");
+  put_under(command, kMostUsed,
+            {"--image", "--video", "--system", "--fps", "--max-frames", "--max-new-tokens", "--do-sample",
+             "--temperature"});
+}
+
+void RequestOptions::take_media(bool chats) {
+  for (std::vector<std::string>* files : {&images, &videos}) {
+    for (std::string& file : *files) {
+      if (!names_standard_input(file)) continue;
+      require(standard_input == nullptr, ErrorCode::kInvalidArgument,
+              "[standard input] can be read once only, and is asked for again as {}", file);
+      require(!chats, ErrorCode::kInvalidArgument,
+              "[standard input] is a picture or clip, so that a chat has nothing to read: add a question");
+      require(!names_standard_input(request_file), ErrorCode::kInvalidArgument,
+              "[standard input] cannot be a request and a picture or clip at once");
+      const bool picture = files == &images;
+      standard_input = std::make_shared<StandardInputFile>(
+          picture ? static_cast<uint64_t>(std::max<int64_t>(0, engine.limits.max_file_bytes)) : UINT64_MAX);
+      file = standard_input->path();
+    }
+  }
+  with_names([&] { check_media_options(images, videos, engine.limits); });
+}
+
+std::string RequestOptions::shown(const std::string& text) const {
+  return standard_input == nullptr ? text : standard_input->shown(text);
 }
 
 void RequestOptions::add_media_to(CLI::App& command) {
@@ -109,8 +143,10 @@ void RequestOptions::add_media_to(CLI::App& command) {
       ->check(CLI::IsMember({"pil", "torchvision"}))
       ->capture_default_str()
       ->group(pictures);
-  command.add_flag("--special-tokens-in-messages", special_tokens_in_messages,
-                   "recognise special tokens in what users wrote, as the reference does");
+  command
+      .add_flag("--special-tokens-in-messages", special_tokens_in_messages,
+                "recognise special tokens in what users wrote, as the reference does")
+      ->group(kModelAndMachine);
   MediaLimits& l = engine.limits;
   command.add_option("--limit-pixels", l.max_pixels, "most pixels of a picture or frame")
       ->capture_default_str()
@@ -131,6 +167,7 @@ void RequestOptions::add_media_to(CLI::App& command) {
   command
       .add_option("--disk-cache", engine.disk_cache,
                   "folder in which encoded pictures and clips are kept for later runs")
+      ->type_name("FOLDER")
       ->group(caches);
   command
       .add_option("--disk-cache-size", disk_cache_gib,
@@ -182,6 +219,13 @@ Json RequestOptions::user_message(const std::string& text) const {
   }
   content.push_back({{"type", "text"}, {"text", text}});
   return {{"role", "user"}, {"content", content}};
+}
+
+Json RequestOptions::messages() const {
+  Json list = Json::array();
+  if (!system.empty()) list.push_back({{"role", "system"}, {"content", system}});
+  list.push_back(user_message(prompt));
+  return list;
 }
 
 void RequestOptions::apply(ProcessorRequest& request) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli.h"
+#include "standard_input.h"
 #include "vl3/engine.h"
 
 namespace vl3::cli {
@@ -26,15 +27,34 @@ struct RequestOptions {
   EngineOptions engine;
   double max_memory_gib = 0, disk_cache_gib = 4;
 
+  bool no_history = false;                                  // of a chat
+  std::shared_ptr<const StandardInputFile> standard_input;  // after take_media(), where it was asked for
+
   void add_to(CLI::App& command);
   // Of these, how pictures and clips are looked at, and limits.
   void add_media_to(CLI::App& command);
+  // Reads standard input where it is named as a picture or clip, and checks that --image and --video fit
+  // their files. Throws kInvalidArgument where standard input is asked for twice, or also for a chat's lines.
+  void take_media(bool chats);
+  // text as people should see it: the name of what came through standard input instead of its path.
+  std::string shown(const std::string& text) const;
+  // Runs work, whose errors name what came through standard input as people should see it.
+  template <class Work>
+  void with_names(const Work& work) const {
+    try {
+      work();
+    } catch (const Error& error) {
+      throw Error(error.code(), shown(error.what()));
+    }
+  }
   // chats: what one question needed is kept for the next.
   Engine open(bool chats = false) const;
   // The settings typed over the checkpoint's, and over those of the request file where there is one.
   GenerationConfig generation(const Engine& engine, const Json* request) const;
   // Pictures and clips of the command line with a text, as a user's message.
   Json user_message(const std::string& text) const;
+  // The system message, where there is one, and the question with its pictures and clips.
+  Json messages() const;
   // What was typed of add_media_to and can change an answer.
   Json media_settings() const;
   ProcessorRequest make(const Engine& engine, const Json& messages) const;

@@ -84,7 +84,8 @@ void run_request(const RunOptions& options, const Engine& engine, Context& conte
     }
     return true;
   };
-  const Answers answers = engine.answer(context, request, settings, hooks, &probe);
+  Answers answers = engine.answer(context, request, settings, hooks, &probe);
+  for (ClipReport& clip : answers.inputs.videos.clips) clip.name = options.request.shown(clip.name);
   progress.clear();
   if (streams) {
     fmt::print("\n");
@@ -101,6 +102,27 @@ void run_request(const RunOptions& options, const Engine& engine, Context& conte
   if (options.compute.verbose) tell_timings(answers);
 }
 
+void run(RunOptions& options) {
+  RequestOptions& asked = options.request;
+  const bool chats = asked.request_file.empty() && asked.prompt.empty();
+  asked.take_media(chats);
+  asked.with_names([&] {
+    const auto context = options.compute.make_context();
+    const Engine engine = asked.open(chats);
+    if (!asked.request_file.empty()) {
+      const Json file = read_json_argument(asked.request_file);
+      const InterruptScope interrupt(*context);
+      run_request(options, engine, *context, asked.parse(engine, file), asked.generation(engine, &file));
+      return context->check_cancelled();
+    }
+    const GenerationConfig settings = asked.generation(engine, nullptr);
+    if (chats) return chat(engine, *context, asked, settings);
+    const InterruptScope interrupt(*context);
+    run_request(options, engine, *context, asked.make(engine, asked.messages()), settings);
+    context->check_cancelled();
+  });
+}
+
 }  // namespace
 
 void add_run(CLI::App& app) {
@@ -109,30 +131,22 @@ void add_run(CLI::App& app) {
       app.add_subcommand("run", "answer about pictures and clips; a chat when there is no question");
   options->request.add_to(*command);
   options->compute.add_to(*command, "auto");
-  command->add_flag("--json", options->json, "one JSON object a conversation: ids, new_ids, text");
-  command->add_flag("--explain", options->explain,
-                    "which frames were looked at, and the tokens kept of each, on stderr");
-  command->callback([options] {
-    const RequestOptions& asked = options->request;
-    const auto context = options->compute.make_context();
-    const bool chats = asked.request_file.empty() && asked.prompt.empty();
-    const Engine engine = asked.open(chats);
-    if (!asked.request_file.empty()) {
-      const Json file = read_json_argument(asked.request_file);
-      const InterruptScope interrupt(*context);
-      run_request(*options, engine, *context, asked.parse(engine, file), asked.generation(engine, &file));
-      context->check_cancelled();
-      return;
-    }
-    const GenerationConfig settings = asked.generation(engine, nullptr);
-    if (chats) return chat(engine, *context, asked, settings);
-    Json messages = Json::array();
-    if (!asked.system.empty()) messages.push_back({{"role", "system"}, {"content", asked.system}});
-    messages.push_back(asked.user_message(asked.prompt));
-    const InterruptScope interrupt(*context);
-    run_request(*options, engine, *context, asked.make(engine, messages), settings);
-    context->check_cancelled();
-  });
+  put_under(*command, kMostUsed, {"--threads", "--verbose"});
+  command->add_flag("--json", options->json, "one JSON object a conversation: ids, new_ids, text")
+      ->group(kOutput);
+  command
+      ->add_flag("--explain", options->explain,
+                 "which frames were looked at, and the tokens kept of each, on stderr")
+      ->group(kOutput);
+  command
+      ->add_flag("--no-history", options->request.no_history, "a chat's lines are not kept for later chats")
+      ->group(kOutput);
+  finish_help(*command, {{"run MODEL --image photo.jpg \"What is this?\"", ""},
+                         {"run MODEL --image before.png after.png \"What changed?\"", ""},
+                         {"run MODEL --video clip.mp4 --fps 2 \"What happens?\"", ""},
+                         {"run MODEL --image - \"What is this?\" < photo.jpg", ""},
+                         {"run MODEL", "a chat: /help there lists its commands"}});
+  command->callback([options] { run(*options); });
 }
 
 }  // namespace vl3::cli

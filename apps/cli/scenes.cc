@@ -73,6 +73,8 @@ void add_scenes(CLI::App& app) {
   command->add_flag("--tasks", options->write.tasks,
                     "tasks.jsonl for `eval` instead of scenes.jsonl for `train`");
   options->compute.add_to(*command, "auto");
+  finish_help(*command, {{"scenes OUT --count 1000 --split train", "rows to train with"},
+                         {"scenes OUT --count 200 --split test --tasks", "questions for eval"}});
   command->callback([options] {
     const auto context = options->compute.make_context();
     const InterruptScope interrupts(*context);

@@ -61,7 +61,8 @@ void add_tokenize(CLI::App& app) {
   auto model = std::make_shared<std::string>();
   CLI::App* command =
       app.add_subcommand("tokenize", "JSON lines on standard input: {\"text\"}, {\"ids\"} or {\"messages\"}");
-  command->add_option("model", *model, "checkpoint folder")->required();
+  add_model_to(*command, *model);
+  finish_help(*command, {{"tokenize MODEL < rows.jsonl", R"(a line {"text": "hi"} gives {"ids": […]})"}});
   command->callback([model] {
     Rows rows(*model);
     std::string line;

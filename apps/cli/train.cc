@@ -146,6 +146,8 @@ void add_train(CLI::App& app) {
   command->add_flag("--json", options->json, "with --dry-run: one JSON object instead of text");
   command->footer(keys_help());
   options->compute.add_to(*command, "auto");
+  finish_help(*command, {{"train config.json --dry-run", "what would train, and the memory"},
+                         {"train config.json", "again: goes on where it stopped"}});
   command->callback([options] {
     const TrainConfig config = TrainConfig::from_json(read_json_argument(options->config), options->config);
     if (options->dry_run) {

@@ -46,13 +46,16 @@ void add_vocabulary(CLI::App& app) {
   command->add_option("out", options->out, "folder that gets tokenizer.json and tokenizer_config.json")
       ->required()
       ->check(CLI::ExistingDirectory);
-  command->add_option("--rows", options->rows, "JSON or JSON lines, as `train` reads them")->required();
+  command->add_option("--rows", options->rows, "JSON or JSON lines, as `train` reads them")
+      ->type_name("FILE")
+      ->required();
   command->add_option("--size", options->size, "tokens at most, special ones and the 256 bytes included")
       ->check(CLI::Range(265, 1000000))
       ->capture_default_str();
   command->add_option("--min-count", options->min_count, "times that a pair must occur to be joined")
       ->check(CLI::Range(1, 1000000000))
       ->capture_default_str();
+  finish_help(*command, {{"vocabulary OUT --rows rows.jsonl --size 512", ""}});
   command->callback([options] {
     VocabularyTrainer trainer;
     int64_t rows = 0;

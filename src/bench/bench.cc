@@ -50,8 +50,8 @@ EncoderInput encoder_input(const ForConditionalGeneration& model, const BenchCli
   const int64_t patch = model.config().vision.patch_size, merge = clip.frames > 1 ? 2 : 1;
   const int64_t h = clip.height / (patch * merge) * merge, w = clip.width / (patch * merge) * merge;
   require(clip.frames > 0 && h > 0 && w > 0, ErrorCode::kInvalidArgument,
-          "[bench] {} frames of {} x {} pixels hold no patch of {} x {}", clip.frames, clip.height,
-          clip.width, patch * merge, patch * merge);
+          "[bench] {} frames of {} x {} pixels hold no patch of {} x {}", clip.frames, clip.width,
+          clip.height, patch * merge, patch * merge);
   EncoderInput input;
   input.patches_a_frame = h * w;
   input.tokens = clip.frames * h * w / (merge * merge);

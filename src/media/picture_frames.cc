@@ -39,8 +39,8 @@ class PictureFrames final : public VideoReader {
       const std::filesystem::path& path = paths_[static_cast<size_t>(indices[i])];
       const Image image = read_image(path, limits_, false);
       require(image.height == info_.height && image.width == info_.width, ErrorCode::kFormat,
-              "[{}] has {} x {} pixels; the clip's first frame has {} x {}", path.string(), image.height,
-              image.width, info_.height, info_.width);
+              "[{}] has {} x {} pixels; the clip's first frame has {} x {}", path.string(), image.width,
+              image.height, info_.width, info_.height);
       sink(i, image);
     }
   }

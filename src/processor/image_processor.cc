@@ -107,12 +107,12 @@ Size smart_resize(int64_t height, int64_t width, int64_t factor, int64_t min_pix
   require(factor > 0 && min_pixels > 0 && max_pixels > 0, ErrorCode::kInvalidArgument,
           "[resize] factor {}, from {} to {} pixels: each should be above 0", factor, min_pixels, max_pixels);
   require(height > 0 && width > 0, ErrorCode::kInvalidArgument, "[resize] {} x {} pixels are no picture",
-          height, width);
+          width, height);
   const double h = static_cast<double>(height), w = static_cast<double>(width),
                f = static_cast<double>(factor);
   require(std::max(h, w) / std::min(h, w) <= 200, ErrorCode::kInvalidArgument,
           "[resize] absolute aspect ratio must be smaller than 200, got {} ({} x {} pixels)",
-          std::max(h, w) / std::min(h, w), height, width);
+          std::max(h, w) / std::min(h, w), width, height);
   Size size{round_half_even(h / f) * factor, round_half_even(w / f) * factor};
   if (size.height * size.width > max_pixels) {
     const double beta = std::sqrt(h * w / static_cast<double>(max_pixels));

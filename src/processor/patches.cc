@@ -43,7 +43,7 @@ Size size_of(const Image& picture) {
               static_cast<int64_t>(picture.rgb.size()) ==
                   checked_mul(checked_mul(picture.height, picture.width, "pixels"), 3, "bytes"),
           ErrorCode::kInvalidArgument, "[processor] a picture of {} x {} pixels comes with {} bytes",
-          picture.height, picture.width, picture.rgb.size());
+          picture.width, picture.height, picture.rgb.size());
   return {picture.height, picture.width};
 }
 
@@ -54,7 +54,7 @@ Size size_for_patches(Size picture, const PixelOptions& options, int64_t max_pix
   require(
       picture.height % factor == 0 && picture.width % factor == 0 && picture.height > 0 && picture.width > 0,
       ErrorCode::kInvalidArgument, "[processor] do_resize is off and {} x {} pixels do not divide by {}",
-      picture.height, picture.width, factor);
+      picture.width, picture.height, factor);
   return picture;
 }
 

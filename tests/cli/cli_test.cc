@@ -1,39 +1,23 @@
 // The program as a user meets it: commands, exit statuses, what goes to stdout and what to stderr.
 
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <regex>
 #include <sstream>
 
 #include "base/json.h"
+#include "program.h"
 #include "support/support.h"
 #include "vl3/safetensors.h"
 
 namespace vl3 {
 namespace {
 
-struct Outcome {
-  int status = -1;
-  std::string out, err;
-};
-
-// Runs the program with these words of a shell; in: standard input.
-Outcome run(const std::string& words, const std::string& in = "") {
-  const test::TemporaryFolder folder;
-  test::write_text(folder / "in", in);
-  const std::string command = std::string(VL3_PROGRAM) + " " + words + " <" + (folder / "in").string() +
-                              " >" + (folder / "out").string() + " 2>" + (folder / "err").string();
-  const int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), test::read_text(folder / "out"),
-          test::read_text(folder / "err")};
-}
-
-std::string model() { return test::data_path("../../models/tiny").string(); }
-std::string picture() { return test::data_path("../../examples/media/shapes.png").string(); }
-std::string clip() { return test::data_path("../../examples/media/moving.mp4").string(); }
+using test::clip;
+using test::model;
+using test::Outcome;
+using test::picture;
+using test::run;
 
 TEST(Program, AnswersOnStdoutAlone) {
   const Outcome got = run("run " + model() + " --image " + picture() + " --max-new-tokens 5 'What is this?'");
@@ -107,22 +91,6 @@ TEST(Program, ARequestGivesALinePerConversationWhateverElseIsInTheBatch) {
     return got.out;
   };
   EXPECT_EQ(answers(Json::array({text, seen})), answers(Json::array({text})) + answers(Json::array({seen})));
-}
-
-TEST(Program, ChatKeepsTheConversationAndSavesIt) {
-  const test::TemporaryFolder folder;
-  const std::string saved = (folder / "talk.json").string();
-  const Outcome got = run("run " + model() + " --max-new-tokens 4",
-                          "/help\n/image " + picture() +
-                              "\nfirst\nsecond\n/nonsense\n/image absent.png\n/save " + saved + "\n/quit\n");
-  ASSERT_EQ(got.status, 0) << got.err;
-  EXPECT_NE(got.err.find("/clear"), std::string::npos);
-  EXPECT_NE(got.err.find("no command /nonsense"), std::string::npos);
-  EXPECT_NE(got.err.find("absent.png"), std::string::npos);
-  const Json talk = parse_json(test::read_text(saved), saved);
-  ASSERT_EQ(talk.size(), 4U);
-  EXPECT_EQ(talk[0]["content"][0]["type"], "image");
-  EXPECT_EQ(talk[3]["role"], "assistant");
 }
 
 TEST(Program, StagesReadAndWriteFiles) {
