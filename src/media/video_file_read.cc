@@ -1,0 +1,245 @@
+// Clips through FFmpeg's libraries: decoded as a stream or by leaps, one frame converted at a time.
+
+#include <algorithm>
+
+#include "media/video_file.h"
+
+namespace vl3 {
+namespace {
+
+// Below so many frames that nobody wants, all are decoded: leaping would not pay.
+constexpr int64_t kWorthLeaping = 128;
+constexpr int64_t kWorthSeeking = 16;  // frames that a leap leaves out: it empties the decoder
+
+}  // namespace
+
+// --- decoding
+
+void VideoFile::open_decoder() {
+  decoder_ = std::make_unique<FrameDecoder>(demuxer_.stream(), limits_, path_.string(), info_.format);
+  if (packet_waits_) av_packet_unref(packet_.get());
+  packet_waits_ = ended_ = strayed_ = false;
+  here_ = -1;
+  floor_ = 0;
+  broken_.clear();
+  av_frame_unref(frame_.get());
+  av_frame_unref(before_.get());
+}
+
+void VideoFile::begin_at_start() {
+  demuxer_.rewind();
+  leaping_ = false;
+  next_packet_ = 0;
+  shown_.clear();
+}
+
+// False where the container cannot go there.
+bool VideoFile::begin_at(const PacketIndex::Entry& entry) {
+  decoder_->flush();
+  if (packet_waits_) av_packet_unref(packet_.get());
+  packet_waits_ = ended_ = false;
+  av_frame_unref(frame_.get());
+  if (!demuxer_.seek(index_, entry.packet, *packet_)) return false;
+  packet_waits_ = true;
+  next_packet_ = entry.packet;
+  av_frame_unref(before_.get());
+  floor_ = entry.frame;
+  here_ = entry.frame - 1;
+  return true;
+}
+
+// The next packet in packet_; false at the end.
+bool VideoFile::next_packet() {
+  if (packet_waits_) {
+    packet_waits_ = false;
+    return true;
+  }
+  const Demuxer::Next next = demuxer_.next(*packet_);
+  if (next != Demuxer::Next::kPacket) return false;
+  strayed_ = strayed_ || (leaping_ && !index_.matches(next_packet_, *packet_));
+  return true;
+}
+
+// Errors there are no damage: a recording that begins inside a group of pictures, or what comes behind a leap
+// before the first frame that is right.
+bool VideoFile::in_quiet(int64_t packet) const {
+  if (leaping_) return index_.frame_of(packet) < floor_;
+  const int64_t entry = index_.first_entry();
+  return !begins_with_key_ && packet < entry && (entry < index_.packets() || here_ < 0);
+}
+
+void VideoFile::damage(int64_t packet, const std::string& words) {
+  if (packet >= index_.packets() || in_quiet(packet)) return;
+  const int64_t frame = number_of(packet);
+  if (!skip_broken_) broken("frame {} ({:.2f} s) {}", frame, time_of(frame), words);
+  broken_.insert(frame);
+}
+
+// One packet into the decoder, or word that there are no more.
+bool VideoFile::feed() {
+  if (ended_) return false;
+  if (!next_packet()) {
+    ended_ = true;
+    decoder_->send_end();
+    return true;
+  }
+  const int64_t number = next_packet_++;
+  if (strayed_) return false;
+  if (packet_->size > 0) {  // empty ones would end the decoder
+    if (demuxer_.means_damage(*packet_)) damage(number, "is cut off or corrupt");
+    const bool needed =
+        !leaping_ || std::binary_search(wanted_.begin(), wanted_.end(), index_.frame_of(number));
+    const int sent = decoder_->send(*packet_, number, needed);
+    if (sent < 0 && sent != AVERROR_EOF) damage(decoder_->blamed(), "cannot be decoded: " + av_words(sent));
+  }
+  av_packet_unref(packet_.get());
+  return true;
+}
+
+// The next frame in frame_; false at the end.
+bool VideoFile::next_frame() {
+  for (;;) {
+    const int got = decoder_->receive(*frame_);
+    if (got == 0) {
+      ++frames_decoded_;
+      if (frame_->decode_error_flags != 0) damage(frame_->pts, "is broken");
+      return true;
+    }
+    if (got == AVERROR_EOF) return false;
+    if (got != AVERROR(EAGAIN)) {
+      damage(decoder_->blamed(), "cannot be decoded: " + av_words(got));
+    } else if (!feed()) {
+      return false;
+    }
+  }
+}
+
+void VideoFile::convert(const AVFrame& frame, int64_t number) {
+  const int height = frame.height, width = frame.width;
+  require(height > 0 && width > 0 && height <= limits_.max_pixels / width, ErrorCode::kLimitExceeded,
+          "[{}] frame {} has {} x {} pixels, above max_pixels, {}", path_.string(), number, width, height,
+          limits_.max_pixels);
+  if (height != info_.height || width != info_.width) {
+    broken("frame {} has {} x {} pixels; the clip says {} x {}", number, width, height, info_.width,
+           info_.height);
+  }
+  require(converter_(frame, image_), ErrorCode::kUnsupported,
+          "[{}] frame {} of pixel format {} cannot be converted", path_.string(), number, frame.format);
+}
+
+// --- reading
+
+// The number of the frame in frame_ in here_; false where it is none that is counted.
+bool VideoFile::place_frame() {
+  if (!leaping_) shown_.push_back(frame_->pts);
+  if (leaping_ || (skip_broken_ && index_.ordered())) {
+    const int64_t number = index_.frame_of(frame_->pts);
+    if (number < floor_ || number <= here_) return false;
+    here_ = number;
+  } else {
+    ++here_;
+  }
+  return true;
+}
+
+// Decodes up to a frame, or, where that one does not come, up to the first behind it. False at the end.
+bool VideoFile::advance(int64_t wanted, const Cancelled& cancelled) {
+  while (here_ < wanted || frame_->buf[0] == nullptr) {
+    check(cancelled);
+    if (skip_broken_ && frame_->buf[0] != nullptr && !broken_.contains(here_)) {
+      av_frame_unref(before_.get());
+      av_frame_move_ref(before_.get(), frame_.get());
+    }
+    av_frame_unref(frame_.get());
+    if (!next_frame()) return false;
+    if (!place_frame()) av_frame_unref(frame_.get());
+  }
+  return true;
+}
+
+// The frame that was wanted in image_; in place of one that never came, the last good one.
+void VideoFile::deliver(int64_t wanted) {
+  const bool came = frame_->buf[0] != nullptr && here_ == wanted;
+  const AVFrame& frame = came || before_->buf[0] == nullptr ? *frame_ : *before_;
+  if (frame.buf[0] == nullptr) broken("frame {} cannot be decoded, nor one before it", wanted);
+  convert(frame, wanted);
+  if ((!came || broken_.contains(wanted)) && concealed_++ == 0) first_concealed_ = wanted;
+}
+
+bool VideoFile::leaps_pay(std::span<const int64_t> indices) const {
+  const int64_t unwanted = indices.back() + 1 - static_cast<int64_t>(indices.size());
+  return index_.ordered() && unwanted >= kWorthLeaping && indices.back() < index_.frames() &&
+         index_.first_entry() < index_.packets();
+}
+
+// Leaps from one wanted frame to the next. How many of the indices were served: not all of them where the
+// clip is not as its packets say, or broken.
+size_t VideoFile::read_by_leaps(std::span<const int64_t> indices, const Sink& sink,
+                                const Cancelled& cancelled) {
+  open_decoder();
+  leaping_ = true;
+  wanted_.assign(indices.begin(), indices.end());
+  if (first_packet_) {  // what only a first packet says of the whole stream
+    const std::unique_ptr<AVPacket, FreePacket> first(av_packet_clone(first_packet_.get()));
+    if (first) decoder_->send(*first, 0, true);
+  }
+  size_t i = 0;
+  try {
+    while (i < indices.size()) {
+      const int64_t wanted = indices[i];
+      const PacketIndex::Entry entry = index_.entry_before(wanted);
+      if ((i == 0 || entry.frame > here_ + kWorthSeeking) && !begin_at(entry)) return i;
+      if (!advance(wanted, cancelled) || (here_ != wanted && !skip_broken_)) return i;
+      deliver(wanted);
+      for (; i < indices.size() && indices[i] == wanted; ++i) sink(i, image_);
+    }
+  } catch (const Error& error) {  // reading from the start says what is wrong, if anything is
+    if (error.code() != ErrorCode::kFormat) throw;
+  }
+  return i;
+}
+
+void VideoFile::read_from_start(std::span<const int64_t> indices, size_t i, const Sink& sink,
+                                const Cancelled& cancelled) {
+  open_decoder();
+  begin_at_start();
+  while (i < indices.size()) {
+    const int64_t wanted = indices[i];
+    const bool came = advance(wanted, cancelled);
+    if (!came && !skip_broken_ && cut_off_)
+      broken("is cut off or corrupt behind frame {}{}", here_, cut_words_);
+    if (!came && (broken_.empty() || cut_off_ || !index_.ordered())) end_early();
+    deliver(wanted);
+    for (; i < indices.size() && indices[i] == wanted; ++i) sink(i, image_);
+  }
+}
+
+void VideoFile::tell_concealed() {
+  if (concealed_ == 0) return;
+  notes_.push_back(
+      fmt::format("[{}] {} of the frames looked at {} broken and concealed, the first of them frame {} "
+                  "({:.2f} s)",
+                  path_.string(), concealed_, concealed_ == 1 ? "is" : "are", first_concealed_,
+                  time_of(first_concealed_)));
+}
+
+void VideoFile::read(std::span<const int64_t> indices, const Sink& sink, const Cancelled& cancelled) {
+  require(std::is_sorted(indices.begin(), indices.end()) && (indices.empty() || indices[0] >= 0),
+          ErrorCode::kInvalidArgument, "[{}] frames are read in ascending order", path_.string());
+  frames_decoded_ = 0;
+  concealed_ = 0;
+  notes_.clear();
+  if (indices.empty()) return;
+  require(indices.back() < info_.total_frames, ErrorCode::kInvalidArgument,
+          "[{}] frame {} was asked for; there are {}", path_.string(), indices.back(), info_.total_frames);
+  complete_index();
+  if (indices.back() >= info_.total_frames) {
+    throw ClipEnded(fmt::format("[{}] has {} frames, where its list of them says {}", path_.string(),
+                                info_.total_frames, listed_.size()));
+  }
+  const size_t served = leaps_pay(indices) ? read_by_leaps(indices, sink, cancelled) : 0;
+  if (served < indices.size()) read_from_start(indices, served, sink, cancelled);
+  tell_concealed();
+}
+
+}  // namespace vl3
