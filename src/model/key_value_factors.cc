@@ -60,9 +60,9 @@ Squares of_columns(const KernelSet& kernels, const Tensor& w) {
   return squares;
 }
 
-// Factors of one head from mean squares of what is stored and of what reads it: powers of two near √(stored /
-// readers). A channel that nobody reads or that holds nothing says little: it stays within 2^±kFarthest of
-// the head's middle, so that weights which are zero, or not finite, ruin no other channel.
+// Factors of one head from mean squares of what is stored and of what reads it. A channel that nobody reads
+// or that holds nothing says little: it stays within 2^±kFarthest of the head's middle, so that weights which
+// are zero, or not finite, ruin no other channel.
 constexpr int kFarthest = 12;
 void choose(std::span<const double> stored, std::span<const double> readers, float* factors) {
   std::vector<double> logs(stored.size());

@@ -18,16 +18,16 @@ struct LayerFactors {
   Tensor keys, values;  // [Hkv, D] f32, powers of two; both numbers of a rotary pair of keys have one factor
 };
 
-// The factors of one layer, √(|k| / |q|) of a channel rounded to a power of two, where |k| is the root mean
-// square that its row of k_proj, the norm's weight and its bias give keys for inputs of independent channels,
-// and |q| that of the queries that read it; for values |v| and the columns of o_proj that read them. The
-// noise of a rotated row goes with √(Σ (k/f)²) and meets queries of √(Σ (q f)²): that product is least there.
-// Whoever multiplies k_proj by c and divides q_proj by c multiplies f by c, and so changes no stored row.
-// What an adapter adds is not looked at.
+// The factors of one layer: √(|k| / |q|) of a channel rounded to a power of two. |k| is the root mean square
+// that a channel's row of k_proj, the norm's weight and the bias give keys for inputs of independent
+// channels, |q| that of the queries that read it; likewise |v|, and the columns of o_proj that read values. A
+// rotated row's noise goes with √(Σ (k/f)²) and meets queries of √(Σ (q f)²): their product is least there.
+// Whoever multiplies rows of k_proj by a power of two and divides those of q_proj changes f alike, and so no
+// stored row. What an adapter adds is not looked at.
 LayerFactors layer_factors(const KernelSet& kernels, const TextLayerWeights& layer, const TextConfig& config);
 
-// Found when they are first asked for, then kept: models that never see an int8 cache do not pay. Weights
-// that change later (training) keep the factors of that moment, which are as right and only less well chosen.
+// Found when they are first asked for, then kept: who never has an int8 cache does not pay. Weights that
+// change later (training) keep the factors of that moment: still exact, only less well chosen.
 class KeyValueFactors {
  public:
   // One per layer, alive as long as this. Any thread may ask.

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -58,6 +59,8 @@ void store_int8(std::span<const float> row, std::byte* target) {
   for (const float x : row) {
     if (!(std::abs(x) <= largest)) largest = std::abs(x);  // NaN stays
   }
+  // An infinity would be one step of an infinite scale; as NaN the whole row shows it.
+  if (!std::isfinite(largest)) largest = std::numeric_limits<float>::quiet_NaN();
   const float scale = largest / 127.0f, inverse = scale > 1e-37f ? 1.0f / scale : 0.0f;
   std::memcpy(target, &scale, sizeof scale);
   auto* bytes = reinterpret_cast<int8_t*>(target + sizeof scale);

@@ -3,11 +3,10 @@
 // steps of 1/127 of the row's largest magnitude.
 //
 // Rows of i8 hold numbers that were divided by factors of their channels and then rotated, so that neither a
-// channel that is always large nor one that is so for a token takes the others' digits. The rotation is that
-// of Hadamard (QuaRot, arXiv 2404.00456, section 4.3), its own inverse: rows are cut into pieces of a power
-// of two, the longest first (72 = 64 + 8). Products with keys stay what they were where queries are
-// multiplied by the factors and rotated; sums of values become what they were when they are rotated and
-// multiplied.
+// channel that is always large nor one that is so for a token takes the others' digits. The rotation is
+// Hadamard's (QuaRot, arXiv 2404.00456), which is its own inverse; rows are cut into pieces of a power of
+// two, the longest first (72 = 64 + 8). Products with keys stay what they were where queries are multiplied
+// by the factors and rotated; sums of values become what they were when they are rotated and multiplied.
 
 #include <cstddef>
 #include <cstdint>
