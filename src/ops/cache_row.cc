@@ -56,18 +56,19 @@ void rotate(float* row, int64_t width) {
 
 void store_int8(std::span<const float> row, std::byte* target) {
   float largest = 0;
+  bool finite = true;
   for (const float x : row) {
-    if (!(std::abs(x) <= largest)) largest = std::abs(x);  // NaN stays
+    largest = std::max(largest, std::abs(x));
+    finite = finite && std::isfinite(x);
   }
-  // An infinity would be one step of an infinite scale; as NaN the whole row shows it.
-  if (!std::isfinite(largest)) largest = std::numeric_limits<float>::quiet_NaN();
+  // The scale shows it in the whole row; in bytes it would look like a number.
+  if (!finite) largest = std::numeric_limits<float>::quiet_NaN();
   const float scale = largest / 127.0f, inverse = scale > 1e-37f ? 1.0f / scale : 0.0f;
   std::memcpy(target, &scale, sizeof scale);
   auto* bytes = reinterpret_cast<int8_t*>(target + sizeof scale);
   for (size_t i = 0; i < row.size(); ++i) {
     const float q = row[i] * inverse;
-    bytes[i] =
-        std::isnan(q) ? int8_t{1} : static_cast<int8_t>(std::nearbyint(std::clamp(q, -127.0f, 127.0f)));
+    bytes[i] = finite ? static_cast<int8_t>(std::nearbyint(std::clamp(q, -127.0f, 127.0f))) : int8_t{1};
   }
 }
 
