@@ -54,6 +54,8 @@ void rotate(float* row, int64_t width) {
   }
 }
 
+constexpr float kRounder = 12582912.0f;  // 1.5 · 2^23: added, it leaves an integer, ties to even
+
 void store_int8(std::span<const float> row, std::byte* target) {
   float largest = 0;
   bool finite = true;
@@ -66,9 +68,13 @@ void store_int8(std::span<const float> row, std::byte* target) {
   const float scale = largest / 127.0f, inverse = scale > 1e-37f ? 1.0f / scale : 0.0f;
   std::memcpy(target, &scale, sizeof scale);
   auto* bytes = reinterpret_cast<int8_t*>(target + sizeof scale);
+  if (!finite) {
+    std::memset(bytes, 1, row.size());
+    return;
+  }
   for (size_t i = 0; i < row.size(); ++i) {
-    const float q = row[i] * inverse;
-    bytes[i] = finite ? static_cast<int8_t>(std::nearbyint(std::clamp(q, -127.0f, 127.0f))) : int8_t{1};
+    const float q = std::clamp(row[i] * inverse, -127.0f, 127.0f);
+    bytes[i] = static_cast<int8_t>(static_cast<int32_t>((q + kRounder) - kRounder));
   }
 }
 

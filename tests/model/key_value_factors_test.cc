@@ -82,7 +82,9 @@ Tensor logits(const ForConditionalGeneration& model, CacheType type, const std::
   Tensor all = Tensor::empty({length, model.config().text.vocab_size}, DType::kF32);
   for (int64_t begin = 0, end = 40; begin < length; begin = end++) {
     ForwardInput input;
-    input.input_ids = Tensor::from<int64_t>({1, end - begin}, {ids.begin() + begin, ids.begin() + end});
+    input.input_ids = Tensor::from<int64_t>(
+        {1, end - begin},
+        std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
     input.caches = &caches;
     const Tensor some = model.forward(context(), input).logits;
     std::memcpy(all.rows(begin, end).raw(), some.raw(), some.bytes());
@@ -153,6 +155,10 @@ TEST(KeyValueFactors, AreTheSameForEveryTypeOfWeightAndAnyThreads) {
   }
 }
 
+Tensor floats(const std::vector<float>& values) {
+  return Tensor::from<float>({static_cast<int64_t>(values.size())}, values);
+}
+
 // One head of four channels, weights [rows, 4].
 TextLayerWeights tiny(std::vector<float> k, std::vector<float> q) {
   const auto diagonal = [](const std::vector<float>& values) {
@@ -161,7 +167,7 @@ TextLayerWeights tiny(std::vector<float> k, std::vector<float> q) {
     return LinearWeights{w, {}, {}};
   };
   TextLayerWeights l;
-  l.input_layernorm = Tensor::from<float>({4}, {1, 1, 1, 1});
+  l.input_layernorm = floats({1, 1, 1, 1});
   l.k_proj = l.v_proj = diagonal(k);
   l.q_proj = l.o_proj = diagonal(q);
   return l;
@@ -183,10 +189,10 @@ TEST(KeyValueFactors, ComeFromWeightsNormsAndBiasesAndAreAlwaysUsable) {
   EXPECT_EQ(keys(tiny({16, 1, 16, 1}, {1, 1, 1, 1})), (Four{4, 1, 4, 1}));
   EXPECT_EQ(values(tiny({16, 1, 4, 64}, {1, 1, 1, 4})), (Four{4, 1, 2, 4}));
   TextLayerWeights l = tiny({1, 1, 1, 1}, {1, 1, 1, 1});
-  l.k_proj.bias = Tensor::from<float>({4}, {0, 256, 0, 256});  // as Qwen2.5's keys have
+  l.k_proj.bias = floats({0, 256, 0, 256});  // as Qwen2.5's keys have
   EXPECT_EQ(keys(l), (Four{1, 16, 1, 16}));
   l = tiny({1, 1, 1, 1}, {1, 1, 1, 1});
-  l.input_layernorm = Tensor::from<float>({4}, {1024, 1, 1, 1});  // a channel that values are large in
+  l.input_layernorm = floats({1024, 1, 1, 1});  // a channel that values are large in
   EXPECT_EQ(values(l), (Four{32, 1, 1, 1}));
   // Nobody reads the first pair; nothing is in it; neither; numbers that are not finite.
   EXPECT_EQ(keys(tiny({1, 1, 1, 1}, {0, 1, 0, 1})), (Four{4096, 1, 4096, 1}));
