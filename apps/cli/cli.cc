@@ -61,8 +61,8 @@ void ComputeOptions::add_to(CLI::App& command, const std::string& default_comput
       ->capture_default_str();
   command
       .add_option("--cache", cache,
-                  "how keys and values of earlier tokens are kept (default: f16; f32 with f32 weights or "
-                  "--compute f32)")
+                  "how keys and values of earlier tokens are kept; int8: half of f16's memory, rounded "
+                  "(default: f16; f32 with f32 weights or --compute f32)")
       ->check(CLI::IsMember({"f32", "f16", "int8"}));
   command
       .add_option("--cpu", cpu,

@@ -21,6 +21,7 @@
 namespace vl3 {
 
 class KvCache;
+class KeyValueFactors;
 struct ModelWeights;
 
 // What a caller wants to see on the way. stage is called with the reference's names of intermediate results
@@ -126,6 +127,7 @@ class ForConditionalGeneration {
   ForwardOutput forward(Context& context, const ForwardInput& input) const;
 
   KvCache new_cache(const Context& context) const;  // of the type that the context asks for
+  KvCache new_cache(const Context& context, CacheType type) const;
   DType weights_dtype() const;   // of the language model's products; its first layer stands for the rest
   int64_t weight_bytes() const;  // of all tensors, an adapter's too, a shared head counted once
 
@@ -137,6 +139,7 @@ class ForConditionalGeneration {
 
  private:
   Model model_;
+  std::shared_ptr<KeyValueFactors> factors_;  // of int8 caches
 };
 
 }  // namespace vl3

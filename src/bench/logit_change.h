@@ -1,5 +1,6 @@
 #pragma once
-// How far a changed checkpoint (quantised, say) is from the one it was made of, by what both predict.
+// How far a changed checkpoint (quantised, say) is from the one it was made of, or a type of cache from
+// another, by what both predict.
 
 #include <cstdint>
 #include <span>
@@ -21,6 +22,11 @@ struct LogitChange {
 // different vocabularies.
 LogitChange compare_logits(Context& context, const ForConditionalGeneration& model,
                            const ForConditionalGeneration& changed,
+                           std::span<const std::vector<int64_t>> prompts);
+
+// One model that keeps keys and values in f32, and as changed. Every token reads all keys and values, its own
+// too, out of the cache. Throws like compare_logits.
+LogitChange compare_caches(Context& context, const ForConditionalGeneration& model, CacheType changed,
                            std::span<const std::vector<int64_t>> prompts);
 
 }  // namespace vl3

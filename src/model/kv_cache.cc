@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "model/key_value_factors.h"
 
 namespace vl3 {
 
@@ -15,7 +16,7 @@ size_t KvCache::bytes() const noexcept {
 }
 
 KvCache KvCache::fork() const {
-  KvCache copy(shape_, type_);
+  KvCache copy(shape_, type_, factors_);
   copy.blocks_ = blocks_;
   copy.length_ = length_;
   return copy;
@@ -46,6 +47,12 @@ std::byte* KvCache::block(int64_t index, int64_t layer, bool value) const {
   return blocks_[static_cast<size_t>(index)]->data() + (layer * 2 + (value ? 1 : 0)) * plane_bytes();
 }
 
+const float* KvCache::factors(int64_t layer, bool value) const {
+  if (!factors_) return nullptr;
+  const LayerFactors& of_layer = (*factors_)[static_cast<size_t>(layer)];
+  return (value ? of_layer.values : of_layer.keys).data<float>();
+}
+
 void KvCache::append(Context& context, int64_t layer, const Tensor& k, const Tensor& v) {
   const int64_t count = k.dim(0), heads = shape_.num_kv_heads, width = shape_.head_dim;
   require(k.rank() == 3 && k.dim(1) == heads && k.dim(2) == width && v.shape() == k.shape() && layer >= 0 &&
@@ -56,11 +63,13 @@ void KvCache::append(Context& context, int64_t layer, const Tensor& k, const Ten
           to_string(v.shape()), layer, shape_.num_layers, heads, width);
   const auto store = [&](int64_t token, bool value) {
     const float* source = (value ? v : k).data<float>() + token * heads * width;
+    const float* factors = this->factors(layer, value);
     const int64_t position = length_ + token;
     std::byte* target = block(position / kBlockTokens, layer, value) + position % kBlockTokens * row_bytes();
     for (int64_t head = 0; head < heads; ++head) {
       ops::store_row(context.kernels(), type_, source + head * width, width,
-                     target + head * kBlockTokens * row_bytes());
+                     target + head * kBlockTokens * row_bytes(),
+                     factors == nullptr ? nullptr : factors + head * width);
     }
   };
   context.threads().parallel_for(count, 32, [&](int64_t begin, int64_t end, int) {
@@ -82,6 +91,8 @@ ops::KeyValueView KvCache::view(int64_t layer, int64_t length) const {
   view.token_stride = row_bytes();
   view.head_stride = kBlockTokens * row_bytes();
   view.length = length;
+  view.k_factors = factors(layer, false);
+  view.v_factors = factors(layer, true);
   const int64_t count = (length + kBlockTokens - 1) / kBlockTokens;
   for (int64_t i = 0; i < count; ++i) {
     view.k_blocks.push_back(block(i, layer, false));

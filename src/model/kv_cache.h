@@ -19,13 +19,18 @@ struct KvShape {
   int64_t head_dim = 0;
 };
 
+struct LayerFactors;
+
 // Not thread-safe; caches that share blocks belong to one thread at a time.
 class KvCache {
  public:
   static constexpr int64_t kBlockTokens = 64;
 
   KvCache() = default;  // no layers; holds nothing
-  explicit KvCache(KvShape shape, CacheType type = CacheType::kF32) : shape_(shape), type_(type) {}
+  // factors: of every layer, for kInt8 (key_value_factors.h); null: ones.
+  explicit KvCache(KvShape shape, CacheType type = CacheType::kF32,
+                   std::shared_ptr<const std::vector<LayerFactors>> factors = nullptr)
+      : shape_(shape), type_(type), factors_(std::move(factors)) {}
   KvCache(KvCache&&) = default;
   KvCache& operator=(KvCache&&) = default;
 
@@ -51,10 +56,12 @@ class KvCache {
   // One block holds [layer][k, v][Hkv][kBlockTokens] rows of ops::cache_row_bytes.
   int64_t row_bytes() const noexcept { return ops::cache_row_bytes(type_, shape_.head_dim); }
   int64_t plane_bytes() const noexcept { return shape_.num_kv_heads * kBlockTokens * row_bytes(); }
+  const float* factors(int64_t layer, bool value) const;  // [Hkv, D], or null
   std::byte* block(int64_t index, int64_t layer, bool value) const;
 
   KvShape shape_;
   CacheType type_ = CacheType::kF32;
+  std::shared_ptr<const std::vector<LayerFactors>> factors_;
   std::vector<std::shared_ptr<Storage>> blocks_;
   int64_t length_ = 0;
 };

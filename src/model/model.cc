@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "model/adapters.h"
 #include "model/forward.h"
+#include "model/key_value_factors.h"
 #include "model/language_model.h"
 #include "model/packed_batch.h"
 #include "model/projector.h"
@@ -177,7 +178,7 @@ ForwardOutput Model::forward(Context& context, const ForwardInput& input) const 
 }
 
 ForConditionalGeneration::ForConditionalGeneration(Config config, std::shared_ptr<const ModelWeights> weights)
-    : model_(std::move(config), std::move(weights)) {}
+    : model_(std::move(config), std::move(weights)), factors_(std::make_shared<KeyValueFactors>()) {}
 
 ForConditionalGeneration ForConditionalGeneration::from_pretrained(const std::filesystem::path& folder,
                                                                    const std::filesystem::path& adapter) {
@@ -203,10 +204,14 @@ int64_t ForConditionalGeneration::weight_bytes() const {
 }
 
 KvCache ForConditionalGeneration::new_cache(const Context& context) const {
-  const TextConfig& text = config().text;
   const bool exact = context.compute() == Compute::kF32 || weights_dtype() == DType::kF32;
-  return KvCache({text.num_hidden_layers, text.num_key_value_heads, text.head_dim},
-                 context.cache().value_or(exact ? CacheType::kF32 : CacheType::kF16));
+  return new_cache(context, context.cache().value_or(exact ? CacheType::kF32 : CacheType::kF16));
+}
+
+KvCache ForConditionalGeneration::new_cache(const Context& context, CacheType type) const {
+  const TextConfig& text = config().text;
+  return KvCache({text.num_hidden_layers, text.num_key_value_heads, text.head_dim}, type,
+                 type == CacheType::kInt8 ? factors_->get(context, weights().text, text) : nullptr);
 }
 
 ForwardOutput ForConditionalGeneration::forward(Context& context, const ForwardInput& input) const {

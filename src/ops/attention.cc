@@ -107,18 +107,23 @@ Tensor attention_weights(Context& context, const Tensor& q, const AttentionSeque
   check(q, std::span(&sequence, 1), num_kv_heads, causal);
   const KeyValueView& kv = sequence.kv;
   const int64_t heads = q.dim(1), width = q.dim(2), rows = sequence.q_end - sequence.q_begin;
+  const AttentionProblem problem{context, q.data<float>(), nullptr, heads,         num_kv_heads,
+                                 width,   scale,           causal,  Products::kF32};
   Tensor weights = context.empty({heads, rows, kv.length});
   context.threads().parallel_for(heads * rows, 1, [&](int64_t i, int64_t, int) {
     const int64_t head = i / rows, row = i % rows;
-    const float* query = q.data<float>() + ((sequence.q_begin + row) * heads + head) * width;
+    const int64_t kv_head = head / (heads / num_kv_heads);
+    std::vector<float> query(static_cast<size_t>(width));
+    std::copy_n(q.data<float>() + ((sequence.q_begin + row) * heads + head) * width, width, query.data());
+    problem.to_stored_query(sequence, kv_head, query.data());
     float* out = weights.data<float>() + i * kv.length;
     const int64_t seen = causal ? kv.length - rows + row + 1 : kv.length;
     std::fill(out, out + kv.length, 0.0f);
     if (seen <= 0) return;
     std::vector<float> buffer(static_cast<size_t>(kStretch * width));
-    for_stretches(context.kernels(), kv, kv.k_blocks, head / (heads / num_kv_heads), width, 0, seen,
-                  buffer.data(), [&](const Stretch& k) {
-                    context.kernels().dots(k.rows, k.type, k.stride, k.count, query, width, 1, width,
+    for_stretches(context.kernels(), kv, kv.k_blocks, kv_head, width, 0, seen, buffer.data(),
+                  [&](const Stretch& k) {
+                    context.kernels().dots(k.rows, k.type, k.stride, k.count, query.data(), width, 1, width,
                                            out + k.at, 0, k.next);
                   });
     float maximum = -std::numeric_limits<float>::infinity(), sum = 0;

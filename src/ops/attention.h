@@ -22,6 +22,7 @@ struct KeyValueView {
   int64_t block_tokens = 0;
   int64_t token_stride = 0, head_stride = 0;  // bytes
   int64_t length = 0;
+  const float *k_factors = nullptr, *v_factors = nullptr;  // [Hkv, D] that rows were stored with; null: ones
 };
 
 // k, v: [S, Hkv, D] f32 as one block. The tensors must outlive the view.

@@ -33,7 +33,10 @@ void run(const AttentionProblem& p, const Piece& piece, Workspace w, Partial* pa
   const AttentionSequence& s = *piece.sequence;
   const KernelSet& kernels = p.kernels();
   const int64_t rows = p.rows(s), width = p.width;
-  for (int64_t r = 0; r < rows; ++r) std::copy_n(p.q + p.offset(s, piece.kv_head, r), width, w.q + r * width);
+  for (int64_t r = 0; r < rows; ++r) {
+    std::copy_n(p.q + p.offset(s, piece.kv_head, r), width, w.q + r * width);
+    p.to_stored_query(s, piece.kv_head, w.q + r * width);
+  }
   for_stretches(kernels, s.kv, s.kv.k_blocks, piece.kv_head, width, piece.first, piece.count, w.rows,
                 [&](const Stretch& k) {
                   kernels.dots(k.rows, k.type, k.stride, k.count, w.q, width, rows, width, w.scores + k.at,
@@ -104,8 +107,10 @@ void attend_few(const AttentionProblem& p, std::span<const AttentionSequence* co
       of_row.clear();
       for (size_t i = begin; i < end; ++i)
         of_row.push_back(partials[i * static_cast<size_t>(kFewAttentionRows) + static_cast<size_t>(r)]);
+      float* target = p.y + p.offset(*first.sequence, first.kv_head, r);
       join(of_row, outs.data<float>() + (first.place * kFewAttentionRows + r) * width,
-           kFewAttentionRows * width, width, p.y + p.offset(*first.sequence, first.kv_head, r));
+           kFewAttentionRows * width, width, target);
+      p.from_stored_sum(*first.sequence, first.kv_head, target);
     }
     begin = end;
   }

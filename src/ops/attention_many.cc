@@ -132,6 +132,12 @@ class Tiles {
     const int64_t kv_head = task_.packed->kv_head;
     for (int64_t r = 0; r < task_.count; ++r) {
       const float* row = p_.q + p_.offset(s_, kv_head, task_.first + r);
+      if (s_.kv.type == CacheType::kInt8) {
+        float* stored = w_.out;  // not yet in use
+        std::copy_n(row, layout_.width, stored);
+        p_.to_stored_query(s_, kv_head, stored);
+        row = stored;
+      }
       if (layout_.pairs)
         kernels_.round_pairs(row, layout_.width, words_of(w_.q) + r * layout_.depth);
       else
@@ -151,6 +157,7 @@ class Tiles {
       float* out = w_.out + r * layout_.padded;
       kernels_.scale(out, layout_.width, w_.sum[r] == 0 ? 0.0f : 1.0f / w_.sum[r]);
       std::copy_n(out, layout_.width, target);
+      p_.from_stored_sum(s_, kv_head, target);
     }
   }
 

@@ -27,6 +27,16 @@ struct AttentionProblem {
   int64_t offset(const AttentionSequence& s, int64_t kv_head, int64_t row) const {
     return ((s.q_begin + row / group()) * heads + kv_head * group() + row % group()) * width;
   }
+  // In place, [width]: a query as the keys of its sequence are stored, and a sum of its stored values as it
+  // was.
+  void to_stored_query(const AttentionSequence& s, int64_t kv_head, float* query) const {
+    const float* factors = s.kv.k_factors;
+    to_stored(s.kv.type, query, width, factors == nullptr ? nullptr : factors + kv_head * width);
+  }
+  void from_stored_sum(const AttentionSequence& s, int64_t kv_head, float* sum) const {
+    const float* factors = s.kv.v_factors;
+    from_stored(s.kv.type, sum, width, factors == nullptr ? nullptr : factors + kv_head * width);
+  }
   // Keys that a row sees.
   int64_t visible(const AttentionSequence& s, int64_t row) const {
     if (!causal) return s.kv.length;
