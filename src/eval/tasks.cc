@@ -45,11 +45,16 @@ std::string resolved(const Json& path, const JsonView& row, const char* key, con
   return whole.string();
 }
 
-constexpr std::string_view kClipOptions[] = {"start_time", "end_time",   "fps",
-                                             "num_frames", "min_frames", "max_frames"};
-const std::vector<std::string_view> kKeys = {
-    "id",  "question",   "task",       "image",      "images", "video", "videos",    "start_time", "end_time",
-    "fps", "num_frames", "min_frames", "max_frames", "answer", "score", "tolerance", "mentions"};
+constexpr std::string_view kClipOptions[] = {"start_time",         "end_time",     "fps",   "num_frames",
+                                             "min_frames",         "max_frames",   "times", "rotate",
+                                             "skip_broken_frames", "pictures_rate"};
+constexpr size_t kNumbers = 6;  // of them come first; the others are checked where the clip is read
+const std::vector<std::string_view> kKeys = {"id",           "question", "task",       "image",
+                                             "images",       "video",    "videos",     "start_time",
+                                             "end_time",     "fps",      "num_frames", "min_frames",
+                                             "max_frames",   "answer",   "score",      "tolerance",
+                                             "mentions",     "times",    "rotate",     "skip_broken_frames",
+                                             "pictures_rate"};
 // What would be a part of the prompt, were it asked that way.
 const std::vector<std::string_view> kNotAsked = {"system",      "tools",   "messages",    "conversations",
                                                  "instruction", "history", "conversation"};
@@ -89,7 +94,9 @@ void add_media(const JsonView& row, const std::string& kind, const fs::path& fol
     }
     for (const std::string_view key : kClipOptions) {
       if (kind != "video" || !row.has(key)) continue;
-      if (key.ends_with("_frames"))
+      if (std::find(kClipOptions, kClipOptions + kNumbers, key) == kClipOptions + kNumbers)
+        part[std::string(key)] = sample.media[std::string(key)] = *row.find(key);
+      else if (key.ends_with("_frames"))
         part[std::string(key)] = sample.media[std::string(key)] = row.integer(key, 0, 0, 1 << 24);
       else
         part[std::string(key)] = sample.media[std::string(key)] = row.number(key, 0);

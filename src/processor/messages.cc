@@ -41,8 +41,10 @@ const std::vector<std::string_view> kPictureKeys = {"image",      "image_url",  
                                                     "detail",     "min_pixels", "size", "max_pixels",
                                                     "image_path", "base64"};
 const std::vector<std::string_view> kClipKeys = {
-    "video",      "video_url",  "path",     "url",        "fps",        "num_frames", "min_frames",
-    "max_frames", "start_time", "end_time", "min_pixels", "max_pixels", "video_path", "base64"};
+    "video",      "video_url",          "path",         "url",        "fps",
+    "num_frames", "min_frames",         "max_frames",   "start_time", "end_time",
+    "min_pixels", "max_pixels",         "video_path",   "base64",     "times",
+    "rotate",     "skip_broken_frames", "pictures_rate"};
 
 PartKind kind_of(const Json& part, const std::string& where) {
   const auto type = part.find("type");

@@ -41,6 +41,9 @@ Json clip_options_of(RowKeys& row) {
   for (const char* key : {"num_frames", "min_frames", "max_frames"}) {
     if (row.take(key) != nullptr) options[key] = row.view().integer(key, 0, 0, 1 << 24);
   }
+  for (const char* key : {"times", "rotate", "skip_broken_frames", "pictures_rate"}) {
+    if (const Json* value = row.take(key)) options[key] = *value;  // checked where the clip is read
+  }
   return options;
 }
 
