@@ -6,6 +6,7 @@
 #include <new>
 
 #include "cli.h"
+#include "report.h"
 #include "vl3/error.h"
 
 #ifndef VL3_VERSION
@@ -35,6 +36,7 @@ int main(int argc, char** argv) {
   add_forward(app);
   add_generate(app);
   add_quantize(app);
+  add_compare(app);
   add_merge(app);
   add_bench(app);
   add_train(app);

@@ -4,49 +4,15 @@
 
 #include <fmt/format.h>
 
-#include <sstream>
-
-#include "base/check.h"
-#include "base/file.h"
 #include "base/thread_pool.h"
-#include "bench/logit_change.h"
-#include "cli.h"
-#include "vl3/tokenizer.h"
+#include "report.h"
 
 namespace vl3::cli {
-namespace {
-
-constexpr uint64_t kMaxPromptBytes = 16u << 20;
-
-// Lines of a text file as ids.
-std::vector<std::vector<int64_t>> read_prompts(const std::string& file, const std::string& model) {
-  const Tokenizer tokenizer = Tokenizer::from_pretrained(model);
-  std::istringstream lines(read_file(file, kMaxPromptBytes));
-  std::vector<std::vector<int64_t>> prompts;
-  for (std::string line; std::getline(lines, line);) {
-    const auto ids = tokenizer.encode(line, false);
-    if (!ids.empty()) prompts.emplace_back(ids.begin(), ids.end());
-  }
-  require(!prompts.empty(), ErrorCode::kInvalidArgument, "[quantize] {} has no line of text", file);
-  return prompts;
-}
-
-void report_change(Context& context, const std::string& model, const std::string& out,
-                   const std::vector<std::vector<int64_t>>& prompts) {
-  const LogitChange change = compare_logits(context, ForConditionalGeneration::from_pretrained(model),
-                                            ForConditionalGeneration::from_pretrained(out), prompts);
-  fmt::print(
-      "{} predictions: KL divergence {:.5f} nats on average, {:.5f} at most; the likeliest token is the same "
-      "in {:.2f} %\n",
-      change.tokens, change.mean_kl, change.largest_kl, change.top1_agreement * 100);
-}
-
-}  // namespace
-
 void add_quantize(CLI::App& app) {
   struct Options {
     std::string model, out, to = "int8", report;
     std::vector<std::string> keep;
+    ReportOptions told;
     ComputeOptions compute;
   };
   auto options = std::make_shared<Options>();
@@ -59,12 +25,18 @@ void add_quantize(CLI::App& app) {
   command->add_option("--keep", options->keep, "parts that keep their type: vision, projector, text, head")
       ->delimiter(',')
       ->check(CLI::IsMember({"vision", "projector", "text", "head"}));
-  command->add_option("--report", options->report,
-                      "text file: how much the predictions at every token of its lines change");
+  command->add_option(
+      "--report", options->report,
+      "how much predictions and weights change: a text file, a prompt a line; or requests as JSON "
+      "(docs/tools.md), one, a list or one a line; - for standard input");
+  options->told.add_to(*command);
   options->compute.add_to(*command, "auto");
   command->callback([options] {
-    std::vector<std::vector<int64_t>> prompts;  // read before the work begins
-    if (!options->report.empty()) prompts = read_prompts(options->report, options->model);
+    std::optional<ReportInputs> inputs;  // read before the work begins
+    if (!options->report.empty()) inputs.emplace(ReportInputs::read(options->report, options->model));
+    const ReportSide model{options->model, "f32", ""};
+    const ReportSide made{options->out, options->compute.compute, options->compute.cache};
+    options->compute.cache.clear();  // each side of the report has its own
     const auto context = options->compute.make_context();
     const InterruptScope interrupts(*context);
     Progress progress;
@@ -82,7 +54,15 @@ void add_quantize(CLI::App& app) {
     fmt::print(stderr, "{} of {} tensors quantised, {:.0f} MiB instead of {:.0f}, in {:.1f} s\n",
                report.quantized, report.tensors, static_cast<double>(report.bytes_after) / 1048576.0,
                static_cast<double>(report.bytes_before) / 1048576.0, now_s() - start);
-    if (!prompts.empty()) report_change(*context, options->model, options->out, prompts);
+    Json told = {{"tensors", report.tensors},
+                 {"quantized", report.quantized},
+                 {"bytes_before", report.bytes_before},
+                 {"bytes_after", report.bytes_after}};
+    if (inputs) told["report"] = make_report(*context, model, made, *inputs);
+    if (options->told.json)
+      print_json(told);
+    else if (inputs)
+      print_report(told["report"], options->told.worst);
   });
 }
 
