@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "help.h"
 #include "media_arguments.h"
+#include "report.h"
 #include "version.h"
 #include "vl3/error.h"
 
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
   add_forward(app);
   add_generate(app);
   add_quantize(app);
+  add_compare(app);
   add_merge(app);
   add_bench(app);
   add_train(app);
@@ -45,7 +47,7 @@ int main(int argc, char** argv) {
   const std::pair<const char*, std::vector<const char*>> headings[] = {
       {"Answers", {"run", "plan", "inspect"}},
       {"Models", {"quantize", "merge", "train", "vocabulary"}},
-      {"Measuring", {"bench", "eval", "scenes"}},
+      {"Measuring", {"bench", "eval", "compare", "scenes"}},
       {"One stage at a time", {"tokenize", "process", "forward", "generate"}}};
   for (const auto& [heading, names] : headings) {
     for (const char* name : names) app.get_subcommand(name)->group(heading);

@@ -4,65 +4,27 @@
 
 #include <fmt/format.h>
 
-#include <sstream>
-
-#include "base/check.h"
-#include "base/file.h"
-#include "base/text_file.h"
 #include "base/thread_pool.h"
-#include "bench/logit_change.h"
-#include "cli.h"
-#include "vl3/tokenizer.h"
+#include "report.h"
 
 namespace vl3::cli {
 namespace {
 
-constexpr uint64_t kMaxPromptBytes = 16u << 20;
-
-// Lines of a text as ids.
-std::vector<std::vector<int64_t>> prompts_of(const std::string& text, const std::string& file,
-                                             const std::string& model) {
-  const Tokenizer tokenizer = Tokenizer::from_pretrained(model);
-  std::istringstream lines(text);
-  std::vector<std::vector<int64_t>> prompts;
-  for (std::string line; std::getline(lines, line);) {
-    const auto ids = tokenizer.encode(line, false);
-    if (!ids.empty()) prompts.emplace_back(ids.begin(), ids.end());
-  }
-  require(!prompts.empty(), ErrorCode::kInvalidArgument, "[quantize] {} has no line of text", file);
-  return prompts;
-}
-
 // What the linear layers of the model read on these prompts.
-Calibration inputs_of(Context& context, const std::string& folder,
-                      const std::vector<std::vector<int64_t>>& prompts, Progress& progress) {
+Calibration inputs_of(Context& context, const std::string& folder, const ReportInputs& inputs,
+                      Progress& progress) {
   const auto model = ForConditionalGeneration::from_pretrained(folder);
+  const ComparedPrompts prompts = inputs.prompts(context, model.config());
   const Compute compute = context.compute();
   context.set_compute(Compute::kF32);
   Calibration calibration = calibrate(context, model, [&] {
-    for (size_t i = 0; i < prompts.size(); ++i) {
-      progress.update("calibrate", static_cast<int64_t>(i), static_cast<int64_t>(prompts.size()));
-      ForwardInput input;
-      input.input_ids = Tensor::from<int64_t>({1, static_cast<int64_t>(prompts[i].size())}, prompts[i]);
-      model.forward(context, input);
+    for (int64_t i = 0; i < prompts.count; ++i) {
+      progress.update("calibrate", i, prompts.count);
+      model.forward(context, prompts.input(i));
     }
   });
   context.set_compute(compute);
   return calibration;
-}
-
-std::vector<std::vector<int64_t>> read_prompts(const std::string& file, const std::string& model) {
-  return prompts_of(read_text(file, kMaxPromptBytes), file, model);
-}
-
-void report_change(Context& context, const std::string& model, const std::string& out,
-                   const std::vector<std::vector<int64_t>>& prompts) {
-  const LogitChange change = compare_logits(context, ForConditionalGeneration::from_pretrained(model),
-                                            ForConditionalGeneration::from_pretrained(out), prompts);
-  fmt::print(
-      "{} predictions: KL divergence {:.5f} nats on average, {:.5f} at most; the likeliest token is the same "
-      "in {:.2f} %\n",
-      change.tokens, change.mean_kl, change.largest_kl, change.top1_agreement * 100);
 }
 
 }  // namespace
@@ -71,6 +33,7 @@ void add_quantize(CLI::App& app) {
   struct Options {
     std::string model, out, to = "int8", report, calibrate;
     std::vector<std::string> keep;
+    ReportOptions told;
     ComputeOptions compute;
   };
   auto options = std::make_shared<Options>();
@@ -84,21 +47,29 @@ void add_quantize(CLI::App& app) {
       ->delimiter(',')
       ->check(CLI::IsMember({"vision", "projector", "text", "head"}));
   command
-      ->add_option(
-          "--calibrate", options->calibrate,
-          "text file whose lines the weights are rounded for; \"none\": weights are rounded to nearest "
-          "(default: a text that is built in)")
+      ->add_option("--calibrate", options->calibrate,
+                   "what weights are rounded for: a text file or requests, as of --report; \"none\": they "
+                   "are rounded to nearest (default: a text that is built in)")
       ->type_name("FILE");
-  command
-      ->add_option("--report", options->report,
-                   "text file: how much the predictions at every token of its lines change")
-      ->type_name("FILE");
+  command->add_option(
+      "--report", options->report,
+      "how much predictions and weights change: a text file, a prompt a line; or requests as JSON "
+      "(docs/tools.md), one, a list or one a line; - for standard input");
+  options->told.add_to(*command);
   options->compute.add_to(*command, "auto");
   finish_help(*command, {{"quantize MODEL OUT --to int8", ""},
                          {"quantize MODEL OUT --to int4 --keep vision,head --report prompts.txt", ""}});
   command->callback([options] {
-    std::vector<std::vector<int64_t>> prompts;  // read before the work begins
-    if (!options->report.empty()) prompts = read_prompts(options->report, options->model);
+    std::optional<ReportInputs> inputs;  // read before the work begins
+    if (!options->report.empty()) inputs.emplace(ReportInputs::read(options->report, options->model));
+    std::optional<ReportInputs> calibration;
+    if (options->calibrate.empty())
+      calibration.emplace(ReportInputs::of_text(std::string(calibration_text()), options->model));
+    else if (options->calibrate != "none")
+      calibration.emplace(ReportInputs::read(options->calibrate, options->model));
+    const ReportSide model{options->model, "f32", ""};
+    const ReportSide made{options->out, options->compute.compute, options->compute.cache};
+    options->compute.cache.clear();  // each side of the report has its own
     const auto context = options->compute.make_context();
     const InterruptScope interrupts(*context);
     Progress progress;
@@ -109,14 +80,7 @@ void add_quantize(CLI::App& app) {
       progress.update("quantize", done >> 20, total >> 20);
     };
     asked.cancelled = [&] { return context->cancelled(); };
-    if (options->calibrate != "none") {
-      const bool built_in = options->calibrate.empty();
-      asked.calibration = inputs_of(
-          *context, options->model,
-          built_in ? prompts_of(std::string(calibration_text()), "the text that is built in", options->model)
-                   : read_prompts(options->calibrate, options->model),
-          progress);
-    }
+    if (calibration) asked.calibration = inputs_of(*context, options->model, *calibration, progress);
     const double start = now_s();
     const QuantizeReport report =
         quantize_checkpoint(context->threads(), options->model, options->out, asked);
@@ -124,7 +88,15 @@ void add_quantize(CLI::App& app) {
     fmt::print(stderr, "{} of {} tensors quantised, {:.0f} MiB instead of {:.0f}, in {:.1f} s\n",
                report.quantized, report.tensors, static_cast<double>(report.bytes_after) / 1048576.0,
                static_cast<double>(report.bytes_before) / 1048576.0, now_s() - start);
-    if (!prompts.empty()) report_change(*context, options->model, options->out, prompts);
+    Json told = {{"tensors", report.tensors},
+                 {"quantized", report.quantized},
+                 {"bytes_before", report.bytes_before},
+                 {"bytes_after", report.bytes_after}};
+    if (inputs) told["report"] = make_report(*context, model, made, *inputs);
+    if (options->told.json)
+      print_json(told);
+    else if (inputs)
+      print_report(told["report"], options->told.worst);
   });
 }
 

@@ -73,10 +73,17 @@ class OpenClips {
   std::unique_ptr<VideoReader> take(const std::vector<std::filesystem::path>& paths,
                                     const MediaLimits& limits, const VideoOptions& options);
   // Closes it where too many are open already.
-  void keep(const std::vector<std::filesystem::path>& paths, std::unique_ptr<VideoReader> reader);
+  void keep(const std::vector<std::filesystem::path>& paths, std::unique_ptr<VideoReader> reader,
+            const VideoOptions& options);
 
  private:
-  std::vector<std::pair<std::vector<std::filesystem::path>, std::unique_ptr<VideoReader>>> clips_;
+  struct Kept {
+    std::vector<std::filesystem::path> paths;
+    bool rotate;                          // how it was opened
+    std::optional<double> pictures_rate;  // likewise
+    std::unique_ptr<VideoReader> reader;
+  };
+  std::vector<Kept> clips_;
 };
 
 struct ProcessHooks {

@@ -8,21 +8,12 @@
 #include "base/thread_pool.h"
 #include "checkpoint/fingerprint.h"
 #include "engine/feature_cache.h"
+#include "engine/forward_input.h"
 #include "generate/generate.h"
 #include "generate/model_decoder.h"
 
 namespace vl3 {
 namespace {
-
-// Ids as the model knows its placeholders: an original checkpoint has one of its own for pictures and frames.
-void translate_placeholders(const Processor& processor, const Config& config, Tensor& input_ids) {
-  for (int64_t& id : input_ids.span<int64_t>()) {
-    if (id == processor.image_token_id())
-      id = config.image_token_id;
-    else if (id == processor.video_token_id())
-      id = config.video_token_id;
-  }
-}
 
 // A number for every row of features, the same for the same row of the same content.
 void append_row_numbers(const FeatureCache::Result& features, std::vector<int64_t>& numbers) {
@@ -86,17 +77,7 @@ Answers Engine::answer(Context& context, const ProcessorRequest& request, const 
   context.check_cancelled();
   answers.timings.process_s = now_s() - started;
 
-  ForwardInput forward;
-  forward.input_ids = inputs.input_ids.clone();
-  translate_placeholders(*processor_, model_->config(), forward.input_ids);
-  forward.attention_mask = inputs.attention_mask;
-  forward.pixel_values = std::move(inputs.images.pixel_values);
-  forward.image_grid_thw = inputs.images.image_grid_thw;
-  forward.image_merge_sizes = inputs.images.image_merge_sizes;
-  forward.pixel_values_videos = std::move(inputs.videos.pixel_values_videos);
-  forward.video_grid_thw = inputs.videos.video_grid_thw;
-  forward.video_merge_sizes = inputs.videos.video_merge_sizes;
-  forward.video_compression_mask = inputs.videos.video_compression_mask;
+  ForwardInput forward = forward_input(*processor_, model_->config(), inputs);
   forward.reuse_static_frames = options_.reuse_static_frames;
   forward.probe = probe;
 

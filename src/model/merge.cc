@@ -1,7 +1,5 @@
 // An adapter's product in a model's own weights.
 
-#include <cstring>
-
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -9,6 +7,7 @@
 #include "checkpoint/other_files.h"
 #include "model/adapters.h"
 #include "ops/matmul.h"
+#include "ops/narrow.h"
 #include "tensor/quantized.h"
 #include "vl3/checkpoint.h"
 
@@ -16,23 +15,6 @@ namespace vl3 {
 namespace {
 
 namespace fs = std::filesystem;
-
-Tensor rounded(Context& context, const Tensor& x, DType dtype) {
-  if (dtype == DType::kF32) return x;
-  Tensor result = Tensor::empty(x.shape(), dtype);
-  auto* target = reinterpret_cast<uint16_t*>(result.raw());
-  if (dtype == DType::kF16) {
-    context.kernels().narrow_f16(x.data<float>(), x.numel(), target);
-    return result;
-  }
-  for (int64_t i = 0; i < x.numel(); ++i) {
-    uint32_t bits;
-    std::memcpy(&bits, x.data<float>() + i, sizeof bits);
-    const bool nan = (bits & 0x7fffffff) > 0x7f800000;
-    target[i] = static_cast<uint16_t>(nan ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-  }
-  return result;
-}
 
 // The layer of the adapter that changes this tensor; null for none.
 const AdapterLayer* layer_of(const Adapter& adapter, const std::string& tensor) {
@@ -67,7 +49,7 @@ Tensor merged(Context& context, const std::string& name, const Tensor& weight, c
   const Tensor wide = ops::widened(context, weight);
   const float* w = wide.data<float>();
   for (int64_t i = 0; i < sum.numel(); ++i) sum.data<float>()[i] = w[i] + scale * sum.data<float>()[i];
-  return rounded(context, sum, weight.dtype());
+  return ops::narrowed(context, sum, weight.dtype());
 }
 
 MergeReport merge_adapter(Context& context, const fs::path& model, const fs::path& adapter_folder,

@@ -90,17 +90,21 @@ std::vector<std::string> clip_notes(const std::string& name, const VideoReader& 
 std::unique_ptr<VideoReader> OpenClips::take(const std::vector<std::filesystem::path>& paths,
                                              const MediaLimits& limits, const VideoOptions& options) {
   for (auto clip = clips_.begin(); clip != clips_.end(); ++clip) {
-    if (clip->first != paths) continue;
-    std::unique_ptr<VideoReader> reader = std::move(clip->second);
+    if (clip->paths != paths || clip->rotate != options.rotate ||
+        clip->pictures_rate != options.pictures_rate)
+      continue;
+    std::unique_ptr<VideoReader> reader = std::move(clip->reader);
     clips_.erase(clip);
     return reader;
   }
   return open_clip(paths, limits, options);
 }
 
-void OpenClips::keep(const std::vector<std::filesystem::path>& paths, std::unique_ptr<VideoReader> reader) {
+void OpenClips::keep(const std::vector<std::filesystem::path>& paths, std::unique_ptr<VideoReader> reader,
+                     const VideoOptions& options) {
   constexpr size_t kMost = 16;  // each holds a file and its index
-  if (clips_.size() < kMost) clips_.emplace_back(paths, std::move(reader));
+  if (clips_.size() < kMost)
+    clips_.push_back({paths, options.rotate, options.pictures_rate, std::move(reader)});
 }
 
 }  // namespace vl3

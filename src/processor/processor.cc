@@ -282,7 +282,7 @@ MediaPlan Processor::plan_of(const ProcessorRequest& request, const MediaItem& i
     plan.frames = static_cast<int64_t>(sample_frames(reader->info(), item.options).indices.size());
     plan.height = reader->info().height;
     plan.width = reader->info().width;
-    opened.keep(item.paths, std::move(reader));
+    opened.keep(item.paths, std::move(reader), item.options);
     plan.patches =
         VideoProcessor::get_num_of_video_patches(item.options, plan.frames, plan.height, plan.width);
     plan.tokens = plan.patches / (item.options.merge_size * item.options.merge_size);

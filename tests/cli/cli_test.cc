@@ -174,36 +174,6 @@ TEST(Program, PlansAndRefusesWhatDoesNotFit) {
   EXPECT_NE(got.err.find("context holds"), std::string::npos) << got.err;
 }
 
-TEST(Program, QuantizeSaysHowMuchPredictionsChange) {
-  const test::TemporaryFolder folder;
-  test::write_text(folder / "prompts.txt", "a red circle\n\nthe blue square is left of it\n");
-  const auto reported = [&](const std::string& to) {
-    const Outcome got = run("quantize " + model() + " " + (folder / to).string() + " --to " + to +
-                            " --report " + (folder / "prompts.txt").string());
-    EXPECT_EQ(got.status, 0) << got.err;
-    int64_t predictions = 0;
-    double mean = -1, most = -1, same = -1;
-    EXPECT_EQ(
-        std::sscanf(
-            got.out.c_str(),
-            "%ld predictions: KL divergence %lf nats on average, %lf at most; the likeliest token is the "
-            "same in %lf",
-            &predictions, &mean, &most, &same),
-        4)
-        << got.out;
-    EXPECT_GT(predictions, 5);
-    EXPECT_GE(most, mean);
-    EXPECT_GE(same, 0);
-    return mean;
-  };
-  const double int8 = reported("int8"), int4 = reported("int4");
-  EXPECT_GT(int8, 0);
-  EXPECT_LT(int8, int4);
-  const Outcome none = run("quantize " + model() + " " + (folder / "x").string() + " --report /dev/null");
-  EXPECT_EQ(none.status, 1);
-  EXPECT_FALSE(std::filesystem::exists(folder / "x"));
-}
-
 TEST(Program, BenchReportsEveryStageBesideTheMachine) {
   const Outcome got = run("bench " + model() +
                           " --json --encode 56x56,4x56x56 --repeated --prefill 40 --first-token 3 --decode 16"

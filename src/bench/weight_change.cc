@@ -1,0 +1,85 @@
+#include "bench/weight_change.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "base/thread_pool.h"
+#include "model/parameters.h"
+#include "ops/matmul.h"
+#include "tensor/quantized.h"
+
+namespace vl3 {
+namespace {
+
+constexpr int64_t kElementsAtOnce = int64_t{2} << 20;
+
+std::map<std::string, Tensor> tensors_of(const ForConditionalGeneration& model) {
+  ModelWeights weights = model.weights();  // the tensors' memory is not copied
+  std::map<std::string, Tensor> result;
+  visit(weights, model.config(),
+        [&](const std::string& name, const Tensor& tensor, Part) { result[name] = tensor; });
+  return result;
+}
+
+struct Squares {
+  double size = 0, error = 0;
+};
+
+Squares squares(const float* x, const float* y, int64_t count) {
+  Squares sum;
+  for (int64_t i = 0; i < count; ++i) {
+    const double difference = static_cast<double>(x[i]) - y[i];
+    sum.size += static_cast<double>(x[i]) * x[i];
+    sum.error += difference * difference;
+  }
+  return sum;
+}
+
+// Rows are summed by themselves, so that the result does not depend on threads.
+double relative_error(Context& context, const Tensor& before, const Tensor& after) {
+  const int64_t rows = before.dim(0), width = rows > 0 ? before.numel() / rows : 0;
+  const int64_t whole_blocks =
+      std::max<int64_t>(kElementsAtOnce / std::max<int64_t>(width, 1) / kBlockRows, 1);
+  const int64_t step = whole_blocks * kBlockRows;
+  Squares total;
+  for (int64_t from = 0; from < rows; from += step) {
+    context.check_cancelled();
+    const int64_t to = std::min(from + step, rows);
+    const Tensor x = ops::widened(context, before.rows(from, to));
+    const Tensor y = ops::widened(context, after.rows(from, to));
+    std::vector<Squares> sums(static_cast<size_t>(to - from));
+    constexpr int64_t kGrain = 16;
+    context.threads().parallel_for(to - from, kGrain, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; ++i)
+        sums[static_cast<size_t>(i)] =
+            squares(x.data<float>() + i * width, y.data<float>() + i * width, width);
+    });
+    for (const Squares& sum : sums) {
+      total.size += sum.size;
+      total.error += sum.error;
+    }
+  }
+  if (total.error == 0) return 0;
+  return total.size > 0 ? std::sqrt(total.error / total.size) : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace
+
+std::vector<TensorChange> compare_weights(Context& context, const ForConditionalGeneration& model,
+                                          const ForConditionalGeneration& changed) {
+  const std::map<std::string, Tensor> others = tensors_of(changed);
+  std::vector<TensorChange> result;
+  for (const auto& [name, tensor] : tensors_of(model)) {
+    const auto other = others.find(name);
+    if (other == others.end() || other->second.shape() != tensor.shape()) continue;
+    result.push_back(
+        {name, tensor.dtype(), other->second.dtype(), relative_error(context, tensor, other->second)});
+  }
+  std::stable_sort(result.begin(), result.end(),
+                   [](const TensorChange& a, const TensorChange& b) { return a.error > b.error; });
+  return result;
+}
+
+}  // namespace vl3
