@@ -14,7 +14,8 @@ namespace {
 constexpr const char* kKind = "packed in a way that is not known";
 // The output, of eight, whose number is at each place of a word.
 constexpr std::array<int, 8> kAwqOrder = {0, 2, 4, 6, 1, 3, 5, 7};
-constexpr int64_t kOutputsAtOnce = 16;  // a line of cache of each row of words
+constexpr int64_t kMostExtent = int64_t{1} << 26;  // so that no count of bits overflows
+constexpr int64_t kOutputsAtOnce = 16;             // a line of cache of each row of words
 
 int64_t words_of(int64_t count, int64_t bits) { return (count * bits + 31) / 32; }
 
@@ -45,7 +46,10 @@ class Checker {
     const auto found = parts_.find(role);
     if (found == parts_.end()) {
       wrong(fmt::format("has no {}", role));
-    } else if (found->second.info.shape.size() != rank) {
+    } else if (const Shape& shape = found->second.info.shape;
+               shape.size() != rank || std::any_of(shape.begin(), shape.end(), [](int64_t extent) {
+                 return extent < 1 || extent > kMostExtent;
+               })) {
       wrong(fmt::format("has a {} of shape {}", role, to_string(found->second.info.shape)));
     }
     return good_;

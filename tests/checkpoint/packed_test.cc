@@ -135,6 +135,13 @@ TEST(PackedWeights, ThatDoNotFitAreToldTogether) {
            }
          },
          {"g_idx\"[3] is 4, not a group from 0 to 3"});
+  broken("awq_whole",
+         [](Case& one) {
+           for (auto& [name, tensor] : one.parts) {
+             if (name.ends_with(".qweight")) tensor = Tensor::zeros({0, 1}, DType::kI32);
+           }
+         },
+         {"v_proj has a qweight of shape [0, 1]"});
   // Packed weights without a word of it in config.json are no weights of this model.
   broken("awq", [](Case& one) { one.quantization = nullptr; }, {"unexpected", "v_proj.qweight"});
 }
