@@ -37,18 +37,26 @@ Squares squares(const float* x, const float* y, int64_t count) {
   return sum;
 }
 
+// Rows [from, to) in f32, [to - from, width].
+Tensor rows_of(Context& context, const Tensor& weight, int64_t from, int64_t to) {
+  if (!is_quantized(weight.dtype())) return ops::widened(context, weight.rows(from, to));
+  const int64_t width = weight.numel() / weight.dim(0);
+  Tensor result = context.empty({to - from, width});
+  context.threads().parallel_for(to - from, 1, [&](int64_t i, int64_t, int) {
+    dequantize_row(weight, from + i, result.data<float>() + i * width);
+  });
+  return result;
+}
+
 // Rows are summed by themselves, so that the result does not depend on threads.
 double relative_error(Context& context, const Tensor& before, const Tensor& after) {
   const int64_t rows = before.dim(0), width = rows > 0 ? before.numel() / rows : 0;
-  const int64_t whole_blocks =
-      std::max<int64_t>(kElementsAtOnce / std::max<int64_t>(width, 1) / kBlockRows, 1);
-  const int64_t step = whole_blocks * kBlockRows;
+  const int64_t step = std::max<int64_t>(kElementsAtOnce / std::max<int64_t>(width, 1), 1);
   Squares total;
   for (int64_t from = 0; from < rows; from += step) {
     context.check_cancelled();
     const int64_t to = std::min(from + step, rows);
-    const Tensor x = ops::widened(context, before.rows(from, to));
-    const Tensor y = ops::widened(context, after.rows(from, to));
+    const Tensor x = rows_of(context, before, from, to), y = rows_of(context, after, from, to);
     std::vector<Squares> sums(static_cast<size_t>(to - from));
     constexpr int64_t kGrain = 16;
     context.threads().parallel_for(to - from, kGrain, [&](int64_t begin, int64_t end, int) {

@@ -20,8 +20,8 @@
 //   int4: bf16 scale [G][16]; u8 code [P][16], a step s in its low half and a zero z in its high half; then
 //         P times u8 [4][16][4]. Byte [j][n][b] holds q of k = 4j + b in its low half and of k = 16 + 4j + b
 //         in its high half.
-//         w[n, k] = scale · s · (q - z), q in [0, 15], |s · (q - z)| ≤ 127: 4 5/16 bits a weight, which become
-//         int8 exactly.
+//         w[n, k] = scale · s · (q - z), q in [0, 15], |s · (q - z)| ≤ 127: 4 5/16 bits a weight, which
+//         become int8 exactly.
 //
 // Kernels see zero activations where K was filled up.
 
