@@ -1,41 +1,10 @@
 #include "request_options.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <array>
-#include <filesystem>
-#include <fstream>
-#include <span>
 
 #include "base/check.h"
-#include "processor/open_clip.h"
-#include "vl3/image.h"
 
 namespace vl3::cli {
-namespace {
-
-// A picture makes a clip of one frame, which is seldom meant.
-void tell_of_picture(const std::string& path, const MediaLimits& limits) {
-  if (!std::filesystem::is_regular_file(path)) return;
-  std::ifstream file(path, std::ios::binary);
-  std::array<char, 64> head{};
-  file.read(head.data(), head.size());
-  ImageFormat format{};
-  if (!sniff_image(std::as_bytes(std::span(head.data(), static_cast<size_t>(file.gcount()))), &format))
-    return;
-  try {
-    if (open_clip({path}, limits, {})->info().format != "pictures") return;
-  } catch (const Error&) {
-    return;  // told where the clip is read
-  }
-  fmt::print(stderr,
-             "[{}] is a picture ({}): it is taken for a clip of one frame; --image takes it as a picture\n",
-             path, to_string(format));
-}
-
-}  // namespace
-
 void RequestOptions::add_to(CLI::App& command) {
   add_model_to(command, model);
   command.add_option("prompt", prompt, "the question, in quotes");
@@ -213,10 +182,7 @@ GenerationConfig RequestOptions::generation(const Engine& from, const Json* requ
 Json RequestOptions::user_message(const std::string& text) const {
   Json content = Json::array();
   for (const std::string& path : images) content.push_back({{"type", "image"}, {"image", path}});
-  for (const std::string& path : videos) {
-    tell_of_picture(path, engine.limits);
-    content.push_back({{"type", "video"}, {"video", path}});
-  }
+  for (const std::string& path : videos) content.push_back({{"type", "video"}, {"video", path}});
   content.push_back({{"type", "text"}, {"text", text}});
   return {{"role", "user"}, {"content", content}};
 }
