@@ -84,6 +84,7 @@ IndexRules Demuxer::rules() const {
 
 Demuxer::Next Demuxer::next(AVPacket& packet) {
   fresh_ = false;
+  av_packet_unref(&packet);  // what an error left there: reading would forget it
   for (;;) {
     const int got = av_read_frame(container_.get(), &packet);
     if (got == AVERROR_EOF) return Next::kEnd;
