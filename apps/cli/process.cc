@@ -36,9 +36,6 @@ void add_process(CLI::App& app) {
     request.backend = options->backend == "pil" ? ResizeBackend::kPil : ResizeBackend::kTorchvision;
     ThreadPool threads(options->threads);
     const ProcessorOutput got = processor.process(threads, request);
-    for (const ClipReport& clip : got.videos.clips) {
-      for (const std::string& note : clip.notes) fmt::print(stderr, "{}\n", note);
-    }
     std::vector<std::pair<std::string, Tensor>> tensors = {
         {"input_ids", got.input_ids},
         {"attention_mask", got.attention_mask},

@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
+#include "base/check.h"
 #include "base/thread_pool.h"
 #include "report.h"
 
@@ -60,6 +63,9 @@ void add_quantize(CLI::App& app) {
   finish_help(*command, {{"quantize MODEL OUT --to int8", ""},
                          {"quantize MODEL OUT --to int4 --keep vision,head --report prompts.txt", ""}});
   command->callback([options] {
+    std::error_code ignored;  // what would be told after a long calibration
+    require(!std::filesystem::exists(options->out, ignored), ErrorCode::kInvalidArgument,
+            "[{}] is there already", options->out);
     std::optional<ReportInputs> inputs;  // read before the work begins
     if (!options->report.empty()) inputs.emplace(ReportInputs::read(options->report, options->model));
     std::optional<ReportInputs> calibration;

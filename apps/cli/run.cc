@@ -85,7 +85,10 @@ void run_request(const RunOptions& options, const Engine& engine, Context& conte
     return true;
   };
   Answers answers = engine.answer(context, request, settings, hooks, &probe);
-  for (ClipReport& clip : answers.inputs.videos.clips) clip.name = options.request.shown(clip.name);
+  for (ClipReport& clip : answers.inputs.videos.clips) {
+    clip.name = options.request.shown(clip.name);
+    for (std::string& note : clip.notes) note = options.request.shown(note);
+  }
   progress.clear();
   if (streams) {
     fmt::print("\n");

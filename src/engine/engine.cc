@@ -71,9 +71,6 @@ Answers Engine::answer(Context& context, const ProcessorRequest& request, const 
     decoding.decoded = [probe](int64_t done, int64_t total) { probe->progress("decode", done, total); };
   }
   ProcessorOutput inputs = processor_->process(context.threads(), request, options_.limits, decoding);
-  for (const ClipReport& clip : inputs.videos.clips) {
-    for (const std::string& note : clip.notes) context.log(LogLevel::kWarning, note);
-  }
   context.check_cancelled();
   answers.timings.process_s = now_s() - started;
 
