@@ -149,8 +149,9 @@ inline Narrow low_bytes(I32 q) {
 #endif
 }
 
-inline int32_t reduce_add(I32 lanes) {
-  int32_t sum = 0;
+// Sums are unsigned: what numbers that are not finite become may overflow, and the scale says so.
+inline uint32_t reduce_add(U32 lanes) {
+  uint32_t sum = 0;
   for (int lane = 0; lane < kWidth; ++lane) sum += lanes[lane];
   return sum;
 }
@@ -161,21 +162,21 @@ int64_t quantized_row_bytes(int64_t k) { return (k + kPart - 1) / kPart * kPart 
 
 // A rotated group → bytes of `quads` quads; returns where the sums of its products with int8 weights begin.
 inline int32_t round_group(const float* x, int64_t quads, float inverse, uint8_t* target) {
-  I32 total = {};
+  U32 total = {};
   for (int64_t i = 0; i < 4 * quads; i += kWidth) {
     const I32 q = round_to_integers(load(x + i), inverse);
     if constexpr (kSplitSigns) {
       const I32 sign = q >> 31, magnitude = (q ^ sign) - sign;
-      total += magnitude & sign;
+      total += reinterpret_cast<U32>(magnitude & sign);
       const Bytes bytes = split_quads(magnitude, sign ^ -128);  // weights lie 128 above their value
       __builtin_memcpy(target + 2 * i, &bytes, sizeof bytes / 2);
     } else {
-      total += q;
+      total += reinterpret_cast<U32>(q);
       const Narrow bytes = low_bytes(q);
       __builtin_memcpy(target + i, &bytes, sizeof bytes);
     }
   }
-  return kSplitSigns ? reduce_add(total) : -128 * reduce_add(total);
+  return static_cast<int32_t>(kSplitSigns ? reduce_add(total) : 0u - 128u * reduce_add(total));
 }
 
 void quantize_row(const float* x, const float* multipliers, int64_t k, uint8_t* target, float* scales,
@@ -199,14 +200,14 @@ void quantize_parts(const float* x, const float* multipliers, int64_t k, uint8_t
     scales[g] = scale_of(rotated);
     const float inverse = scales[g] > 0 ? 1.0f / scales[g] : 0.0f;
     for (int64_t p = 0; p < n; p += kPart) {
-      I32 total = {};
+      U32 total = {};
       for (int64_t i = p; i < p + kPart; i += kWidth) {
         const I32 q = round_to_integers(load(rotated + i), inverse);
-        total += q;
+        total += reinterpret_cast<U32>(q);
         const Narrow bytes = low_bytes(q);
         __builtin_memcpy(target + g * kGroup + i, &bytes, sizeof bytes);
       }
-      sums[(g * kGroup + p) / kPart] = reduce_add(total);
+      sums[(g * kGroup + p) / kPart] = static_cast<int32_t>(reduce_add(total));
     }
   }
 }
