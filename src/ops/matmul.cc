@@ -143,13 +143,14 @@ bool computed_apart(Context& context, const MatmulRows& rows, std::span<const Ma
   const auto quantised = [](const MatmulColumns& p) { return is_quantized(p.w->dtype()); };
   const auto first = std::ranges::find_if(products, quantised);
   if (first == products.end() || rows.k == 0) return false;
-  std::vector<MatmulColumns> alike, others;
+  const auto as_first = [&](const MatmulColumns& p) { return same_exponents(*first->w, *p.w); };
   for (const MatmulColumns& p : products) {
     require(p.partner_w == nullptr || same_exponents(*p.w, *p.partner_w), ErrorCode::kInvalidArgument,
             "[linear] a gate and what it gates have other exponents of their columns");
-    (same_exponents(*first->w, *p.w) ? alike : others).push_back(p);
   }
-  if (others.empty()) return false;
+  if (std::ranges::all_of(products, as_first)) return false;
+  std::vector<MatmulColumns> alike, others;
+  for (const MatmulColumns& p : products) (as_first(p) ? alike : others).push_back(p);
   matmul(context, rows, alike);
   matmul(context, rows, others);
   return true;

@@ -1,6 +1,7 @@
 #include "tensor/quantized.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -106,9 +107,18 @@ void hadamard(float* x, int64_t length) {
   for (int64_t i = 0; i < length; ++i) x[i] *= factor;
 }
 
+// The sign bits of a group's signs; those of a shorter piece are the first of them.
+struct GroupSigns {
+  std::array<uint32_t, kQuantGroup> bits{};
+  constexpr GroupSigns() {
+    for (uint32_t i = 0; i < kQuantGroup; ++i) bits[i] = std::popcount(i & i >> 1) % 2 != 0 ? 1u << 31 : 0u;
+  }
+};
+constexpr GroupSigns kSigns;
+
 void change_signs(float* x, int64_t length) {
   for (int64_t i = 0; i < length; ++i)
-    if (std::popcount(static_cast<uint64_t>(i & i >> 1)) % 2 != 0) x[i] = -x[i];
+    x[i] = std::bit_cast<float>(std::bit_cast<uint32_t>(x[i]) ^ kSigns.bits[static_cast<size_t>(i)]);
 }
 
 template <class Rotate>
@@ -140,11 +150,12 @@ std::span<const int8_t> column_exponents(const Tensor& w) {
 const std::byte* blocks_of(const Tensor& w) { return w.raw() + whole_lines(w.numel() / w.dim(0)); }
 
 void activation_multipliers(const Tensor& w, std::span<float> target) {
-  std::fill(target.begin(), target.end(), 1.0f);
-  for_each_piece(target, change_signs);
+  // Every product of every token needs these: 2^-exponent is put together, not computed.
+  constexpr int kBias = 127, kFraction = 23;
   const auto exponents = column_exponents(w);
   for (size_t i = 0; i < target.size(); ++i)
-    if (exponents[i] != 0) target[i] = std::ldexp(target[i], -exponents[i]);
+    target[i] = std::bit_cast<float>(static_cast<uint32_t>(kBias - exponents[i]) << kFraction);
+  for_each_piece(target, change_signs);
 }
 
 std::vector<float> as_f32(const Tensor& w) {
