@@ -158,11 +158,7 @@ void decode_blocks(const Header& header, const uint8_t* in, Image* image) {
 
 ImageInfo probe_dds(const Source& source) {
   const Header header = read_header(source);
-  ImageInfo info;
-  info.width = header.width;
-  info.height = header.height;
-  info.mode = header.mode;
-  return info;
+  return info_of(header.width, header.height, header.mode);
 }
 
 void decode_dds(const Source& source, Image* image) {

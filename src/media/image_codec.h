@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/check.h"
 #include "vl3/image.h"
@@ -33,6 +34,15 @@ struct Source {
 // max_allocation_bytes. Called with a header's sizes before anything is allocated for them.
 void check_size(const Source& source, int64_t width, int64_t height, int64_t bytes_per_pixel);
 void check_allocation(const Source& source, int64_t bytes, const char* what);
+
+// What a probe tells of a picture that lies as it is stored.
+inline ImageInfo info_of(int64_t width, int64_t height, std::string mode) {
+  ImageInfo info;
+  info.width = width;
+  info.height = height;
+  info.mode = std::move(mode);
+  return info;
+}
 
 // An image of zeros (black), after check_size.
 Image new_image(const Source& source, int64_t width, int64_t height, std::string mode);

@@ -237,11 +237,7 @@ void check_samples(const Source& source, const Header& header) {
 
 ImageInfo probe_pnm(const Source& source) {
   const Header header = read_header(source);
-  ImageInfo info;
-  info.width = header.width;
-  info.height = header.height;
-  info.mode = header.mode;
-  return info;
+  return info_of(header.width, header.height, header.mode);
 }
 
 void decode_pnm(const Source& source, Image* image) {

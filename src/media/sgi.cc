@@ -75,11 +75,7 @@ void read_runs(const Source& source, const Header& header, int64_t row, std::vec
 
 ImageInfo probe_sgi(const Source& source) {
   const Header header = read_header(source);
-  ImageInfo info;
-  info.width = header.width;
-  info.height = header.height;
-  info.mode = header.mode;
-  return info;
+  return info_of(header.width, header.height, header.mode);
 }
 
 void decode_sgi(const Source& source, Image* image) {

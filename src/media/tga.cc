@@ -148,11 +148,7 @@ bool looks_like_tga(std::span<const uint8_t> bytes) {
 
 ImageInfo probe_tga(const Source& source) {
   const Header header = read_header(source);
-  ImageInfo info;
-  info.width = header.width;
-  info.height = header.height;
-  info.mode = header.mode;
-  return info;
+  return info_of(header.width, header.height, header.mode);
 }
 
 void decode_tga(const Source& source, Image* image) {
