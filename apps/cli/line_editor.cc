@@ -34,7 +34,9 @@ class LineEditor : public LineReader {
     std::setlocale(LC_CTYPE, "");
     // What a chat says is UTF-8 whatever the machine's settings are.
     if (std::string_view(nl_langinfo(CODESET)) != "UTF-8") std::setlocale(LC_CTYPE, "C.UTF-8");
-    editor_ = el_init("videollama3", stdin, screen_, stderr);
+    // el_end() leaves the names of added functions behind: one editor serves until the program ends.
+    static EditLine* const editor = el_init("videollama3", stdin, screen_, stderr);
+    editor_ = editor;
     history_ = history_init();
     HistEvent event;
     history(history_, &event, H_SETSIZE, kHistorySize);
@@ -44,14 +46,16 @@ class LineEditor : public LineReader {
   }
 
   ~LineEditor() override {
+    el_reset(editor_);
+    el_set(editor_, EL_HIST, nullptr, nullptr);
     history_end(history_);
-    el_end(editor_);
   }
 
   LineEnd read(const std::string& prompt, std::string* line) override {
     prompt_ = prompt;
     dropped_ = false;
     line->clear();
+    el_set(editor_, EL_PREP_TERM, 1);  // before the prompt is there: Ctrl-C is a key from then on
     std::fputs(kPasteOn, screen_);
     std::fflush(screen_);
     int count = 0;
