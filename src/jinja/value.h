@@ -72,21 +72,10 @@ class Value {
   Value(Text text) : kind_(Kind::kString), text_(std::move(text)) {}
   Value(std::string text) : Value(Text(std::move(text))) {}
   Value(const char* text) : Value(Text(text)) {}
-  static Value list(List items, Kind kind = Kind::kList) {
-    Value v(kind);
-    v.list_ = std::make_shared<List>(std::move(items));
-    return v;
-  }
-  static Value dict(Dict items, Kind kind = Kind::kDict) {
-    Value v(kind);
-    v.dict_ = std::make_shared<Dict>(std::move(items));
-    return v;
-  }
-  static Value function(Function f) {
-    Value v(Kind::kFunction);
-    v.function_ = std::make_shared<Function>(std::move(f));
-    return v;
-  }
+  static Value list(List items, Kind kind = Kind::kList);
+  static Value dict(Dict items, Kind kind = Kind::kDict);
+  static Value function(Function f);
+  static Value function(Function f, const Value& held);  // held: the value that f keeps
   // Strings of the JSON are marked as tainted says. Throws kLimitExceeded for integers beyond 64 bits.
   static Value from_json(const Json& json, bool tainted);
 
@@ -100,8 +89,8 @@ class Value {
   int64_t integer() const { return integer_; }
   double real() const { return is(Kind::kFloat) ? real_ : static_cast<double>(integer_); }
   const Text& text() const { return text_; }  // of a string; of an undefined value, its name
-  List& items() const { return *list_; }
-  Dict& entries() const { return *dict_; }
+  const List& items() const { return *list_; }
+  const Dict& entries() const { return *dict_; }
   const Function& call() const { return *function_; }
 
   bool truth() const;                               // Python's bool()
@@ -109,11 +98,23 @@ class Value {
   Text repr() const;                                // Python's repr()
   const char* type_name() const;                    // "str", "list", …
   const Value* find(const std::string& key) const;  // of a mapping; null where absent
-  void set(const Text& key, Value value) const;     // of a mapping
+  // Of a mapping. A namespace's copies see the change. Throws kUnsupported where a namespace would come to
+  // hold a namespace: what holds itself could neither be printed nor freed.
+  void set(const Text& key, Value value);
+
+  // How deep lists and dicts lie in each other (0: none), and the memory of everything inside, a shared part
+  // counted wherever it is. Not of what a namespace holds.
+  int depth() const { return depth_; }
+  int64_t bytes() const { return bytes_ + static_cast<int64_t>(sizeof(Value) + 2 * text_.bytes.size()); }
 
  private:
-  explicit Value(Kind kind) : kind_(kind) {}
+  explicit Value(Kind kind) : kind_(kind), holds_namespace_(kind == Kind::kNamespace) {}
+  void count(const Value& inner);
+  void put(const Text& key, Value value);
   Kind kind_ = Kind::kUndefined;
+  bool holds_namespace_ = false;
+  int depth_ = 0;
+  int64_t bytes_ = 0;
   int64_t integer_ = 0;
   double real_ = 0;
   Text text_;
@@ -127,18 +128,33 @@ struct Arguments {
   Dict named;
   // The argument of that place or name; fallback where it is not given.
   Value get(size_t place, const std::string& name, Value fallback = Value()) const;
+  // The argument of that name; undefined where it is not given.
+  Value find(const std::string& name) const;
 };
 
 bool equal(const Value& a, const Value& b);
 // Python's < on numbers, strings and sequences; throws kInvalidArgument for others.
 bool less(const Value& a, const Value& b);
 bool contains(const Value& container, const Value& item);
-// Characters of UTF-8 text as strings of their own.
+// Where each character of UTF-8 text begins, and the text's end.
+std::vector<size_t> character_starts(const Text& text);
+// Characters of UTF-8 text as strings of their own. Throws kLimitExceeded above kMaxCharacters.
+constexpr size_t kMaxCharacters = 8 << 20;
 List characters(const Text& text);
 // What a for loop walks over: items, keys, characters. Throws kInvalidArgument for others.
 List iterate(const Value& value);
-// JSON as Transformers' tojson writes it. indent < 0: one line.
-Text to_json_text(const Value& value, int indent, bool sort_keys, const std::string& item_separator,
-                  const std::string& key_separator, bool ensure_ascii, int depth = 0);
+
+// Adds more to out. Throws kLimitExceeded where out would become longer than max_bytes.
+void append(Text& out, const Text& more, int64_t max_bytes);
+
+struct JsonStyle {
+  int indent = -1;  // -1: one line
+  bool sort_keys = false, ensure_ascii = false;
+  std::string item_separator = ", ", key_separator = ": ";
+  int64_t max_bytes = 0;  // of the text
+};
+// JSON as Transformers' tojson writes it. Throws kInvalidArgument for what JSON does not have,
+// kLimitExceeded.
+Text to_json_text(const Value& value, const JsonStyle& style);
 
 }  // namespace vl3::jinja

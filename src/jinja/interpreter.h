@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "text/jinja_parser.h"
-#include "vl3/chat_template.h"
+#include "jinja/tree.h"
+#include "vl3/template_limits.h"
 
 namespace vl3::jinja {
 

@@ -1,4 +1,4 @@
-#include "text/jinja_text.h"
+#include "jinja/strings.h"
 
 #include <utf8proc.h>
 
@@ -13,8 +13,9 @@ bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 template <class F>
 Text mapped(const Text& text, F&& f) {
   Text out;
-  for (const Value& value : characters(text)) {
-    const Text& character = value.text();
+  const std::vector<size_t> starts = character_starts(text);
+  for (size_t i = 0; i + 1 < starts.size(); ++i) {
+    const Text character = text.slice(starts[i], starts[i + 1] - starts[i]);
     utf8proc_int32_t code = -1;
     utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(character.bytes.data()),
                      static_cast<utf8proc_ssize_t>(character.bytes.size()), &code);
@@ -68,80 +69,97 @@ Text strip(const Text& text, const std::string& characters, bool left, bool righ
   return text.slice(begin, end - begin);
 }
 
-Text replace(const Text& text, const Text& old_text, const Text& new_text, int64_t count) {
+Text replace(const Text& text, const Text& old_text, const Text& new_text, int64_t count, int64_t max_bytes) {
   Text out;
   size_t at = 0;
   if (old_text.bytes.empty()) {  // between all characters, as Python does
-    for (const Value& character : characters(text)) {
-      if (count != 0) out += new_text;
+    const std::vector<size_t> starts = character_starts(text);
+    for (size_t i = 0; i + 1 < starts.size(); ++i) {
+      if (count != 0) append(out, new_text, max_bytes);
       count -= count != 0;
-      out += character.text();
+      append(out, text.slice(starts[i], starts[i + 1] - starts[i]), max_bytes);
     }
-    if (count != 0) out += new_text;
+    if (count != 0) append(out, new_text, max_bytes);
     return out;
   }
   while (count != 0) {
     const size_t found = text.bytes.find(old_text.bytes, at);
     if (found == std::string::npos) break;
-    out += text.slice(at, found - at);
-    out += new_text;
+    append(out, text.slice(at, found - at), max_bytes);
+    append(out, new_text, max_bytes);
     at = found + old_text.bytes.size();
     --count;
   }
-  return out += text.slice(at, std::string::npos);
+  append(out, text.slice(at, std::string::npos), max_bytes);
+  return out;
 }
 
-List split(const Text& text, const std::string& separator, int64_t limit, bool from_right) {
+namespace {
+
+void add_part(List& parts, Text part) {
+  require(parts.size() < kMaxCharacters, ErrorCode::kLimitExceeded,
+          "[chat template] a text is split into more than {} parts", kMaxCharacters);
+  parts.emplace_back(std::move(part));
+}
+
+List split_at_spaces(const Text& text, int64_t limit) {
   List parts;
   const std::string& s = text.bytes;
-  if (separator.empty()) {
-    size_t at = 0;
-    for (;;) {
-      while (at < s.size() && is_space(s[at])) ++at;
-      if (at == s.size()) return parts;
-      if (limit >= 0 && static_cast<int64_t>(parts.size()) == limit) {
-        parts.emplace_back(strip(text.slice(at, std::string::npos), "", false, true));
-        return parts;
-      }
-      size_t end = at;
-      while (end < s.size() && !is_space(s[end])) ++end;
-      parts.emplace_back(text.slice(at, end - at));
-      at = end;
+  for (size_t at = 0;;) {
+    while (at < s.size() && is_space(s[at])) ++at;
+    if (at == s.size()) return parts;
+    if (limit >= 0 && static_cast<int64_t>(parts.size()) == limit) {
+      add_part(parts, strip(text.slice(at, std::string::npos), "", false, true));
+      return parts;
     }
+    size_t end = at;
+    while (end < s.size() && !is_space(s[end])) ++end;
+    add_part(parts, text.slice(at, end - at));
+    at = end;
   }
-  if (from_right && limit >= 0) {
-    size_t end = s.size();
-    while (static_cast<int64_t>(parts.size()) < limit && end >= separator.size()) {
-      const size_t found = s.rfind(separator, end - separator.size());
-      if (found == std::string::npos) break;
-      parts.insert(parts.begin(),
-                   Value(text.slice(found + separator.size(), end - found - separator.size())));
-      end = found;
-    }
-    parts.insert(parts.begin(), Value(text.slice(0, end)));
-    return parts;
-  }
-  size_t at = 0;
-  while (limit < 0 || static_cast<int64_t>(parts.size()) < limit) {
-    const size_t found = s.find(separator, at);
+}
+
+List split_from_right(const Text& text, const std::string& separator, int64_t limit) {
+  List parts;
+  size_t end = text.bytes.size();
+  while (static_cast<int64_t>(parts.size()) < limit && end >= separator.size()) {
+    const size_t found = text.bytes.rfind(separator, end - separator.size());
     if (found == std::string::npos) break;
-    parts.emplace_back(text.slice(at, found - at));
-    at = found + separator.size();
+    add_part(parts, text.slice(found + separator.size(), end - found - separator.size()));
+    end = found;
   }
-  parts.emplace_back(text.slice(at, std::string::npos));
+  add_part(parts, text.slice(0, end));
+  std::reverse(parts.begin(), parts.end());
   return parts;
 }
 
-Text join(const List& items, const Text& separator) {
+}  // namespace
+
+List split(const Text& text, const std::string& separator, int64_t limit, bool from_right) {
+  if (separator.empty()) return split_at_spaces(text, limit);
+  if (from_right && limit >= 0) return split_from_right(text, separator, limit);
+  List parts;
+  size_t at = 0;
+  while (limit < 0 || static_cast<int64_t>(parts.size()) < limit) {
+    const size_t found = text.bytes.find(separator, at);
+    if (found == std::string::npos) break;
+    add_part(parts, text.slice(at, found - at));
+    at = found + separator.size();
+  }
+  add_part(parts, text.slice(at, std::string::npos));
+  return parts;
+}
+
+Text join(const List& items, const Text& separator, int64_t max_bytes) {
   Text out;
   for (size_t i = 0; i < items.size(); ++i) {
-    if (i > 0) out += separator;
-    out += items[i].str();
+    if (i > 0) append(out, separator, max_bytes);
+    append(out, items[i].str(), max_bytes);
   }
   return out;
 }
 
-Text escape_html(const Text& text) {
+Text escape_html(const Text& text, int64_t max_bytes) {
   Text out;
   for (size_t i = 0; i < text.bytes.size(); ++i) {
     const char c = text.bytes[i];
@@ -151,19 +169,19 @@ Text escape_html(const Text& text) {
                          : c == '\'' ? "&#39;"
                          : c == '"'  ? "&#34;"
                                      : nullptr;
-    out += entity == nullptr ? text.slice(i, 1) : Text(entity, text.tainted[i] != 0);
+    append(out, entity == nullptr ? text.slice(i, 1) : Text(entity, text.tainted[i] != 0), max_bytes);
   }
   return out;
 }
 
-Text indent(const Text& text, const std::string& width, bool first, bool blank) {
+Text indent(const Text& text, const std::string& width, bool first, bool blank, int64_t max_bytes) {
   Text out;
   const List lines = split(text, "\n", -1, false);
   for (size_t i = 0; i < lines.size(); ++i) {
-    if (i > 0) out += "\n";
+    if (i > 0) append(out, "\n", max_bytes);
     if ((i > 0 || first) && (blank || !lines[i].text().bytes.empty() || (i == 0 && first)))
-      out += Text(width);
-    out += lines[i].text();
+      append(out, Text(width), max_bytes);
+    append(out, lines[i].text(), max_bytes);
   }
   return out;
 }

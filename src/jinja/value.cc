@@ -1,4 +1,4 @@
-#include "text/jinja_value.h"
+#include "jinja/value.h"
 
 #include <algorithm>
 #include <charconv>
@@ -163,7 +163,46 @@ const Value* Value::find(const std::string& key) const {
   return nullptr;
 }
 
-void Value::set(const Text& key, Value value) const {
+void Value::count(const Value& inner) {
+  depth_ = std::max(depth_, inner.depth_ + 1);
+  if (__builtin_add_overflow(bytes_, inner.bytes(), &bytes_)) bytes_ = INT64_MAX / 2;
+  holds_namespace_ = holds_namespace_ || inner.holds_namespace_;
+}
+
+Value Value::list(List items, Kind kind) {
+  Value value(kind);
+  value.depth_ = 1;
+  for (const Value& item : items) value.count(item);
+  value.list_ = std::make_shared<List>(std::move(items));
+  return value;
+}
+
+Value Value::dict(Dict items, Kind kind) {
+  Value value(kind);
+  value.depth_ = 1;
+  value.dict_ = std::make_shared<Dict>();
+  for (auto& [key, item] : items) value.put(key, std::move(item));
+  return value;
+}
+
+Value Value::function(Function f) { return function(std::move(f), Value()); }
+
+Value Value::function(Function f, const Value& held) {
+  Value value(Kind::kFunction);
+  value.count(held);
+  value.function_ = std::make_shared<Function>(std::move(f));
+  return value;
+}
+
+void Value::set(const Text& key, Value value) {
+  require(!is(Kind::kNamespace) || !value.holds_namespace_, ErrorCode::kUnsupported,
+          "[chat template] a namespace set within a namespace (as \"{}\") is not covered", key.bytes);
+  put(key, std::move(value));
+}
+
+void Value::put(const Text& key, Value value) {
+  count(value);
+  bytes_ += static_cast<int64_t>(sizeof(Text) + 2 * key.bytes.size());
   for (auto& entry : *dict_) {
     if (entry.first.bytes == key.bytes) {
       entry.second = std::move(value);
@@ -180,6 +219,8 @@ Value Arguments::get(size_t place, const std::string& name, Value fallback) cons
   }
   return fallback;
 }
+
+Value Arguments::find(const std::string& name) const { return get(positional.size(), name); }
 
 bool equal(const Value& a, const Value& b) {
   using Kind = Value::Kind;
@@ -236,16 +277,25 @@ bool contains(const Value& container, const Value& item) {
   return std::any_of(items.begin(), items.end(), [&](const Value& v) { return equal(v, item); });
 }
 
-List characters(const Text& text) {
-  List result;
-  for (size_t i = 0; i < text.bytes.size();) {
-    size_t length = 1;
-    while (i + length < text.bytes.size() &&
-           (static_cast<unsigned char>(text.bytes[i + length]) & 0xc0) == 0x80)
-      ++length;
-    result.emplace_back(text.slice(i, length));
-    i += length;
+std::vector<size_t> character_starts(const Text& text) {
+  std::vector<size_t> starts;
+  for (size_t i = 0; i < text.bytes.size(); ++i) {
+    // A byte that continues a character, unless it is the first of the text.
+    if (i > 0 && (static_cast<unsigned char>(text.bytes[i]) & 0xc0) == 0x80) continue;
+    starts.push_back(i);
   }
+  starts.push_back(text.bytes.size());
+  return starts;
+}
+
+List characters(const Text& text) {
+  const std::vector<size_t> starts = character_starts(text);
+  require(starts.size() <= kMaxCharacters, ErrorCode::kLimitExceeded,
+          "[chat template] a text of {} characters is taken apart; the limit is {}", starts.size() - 1,
+          kMaxCharacters);
+  List result;
+  for (size_t i = 0; i + 1 < starts.size(); ++i)
+    result.emplace_back(text.slice(starts[i], starts[i + 1] - starts[i]));
   return result;
 }
 
@@ -260,48 +310,76 @@ List iterate(const Value& value) {
   return keys;
 }
 
-Text to_json_text(const Value& value, int indent, bool sort_keys, const std::string& item_separator,
-                  const std::string& key_separator, bool ensure_ascii, int depth) {
-  using Kind = Value::Kind;
-  const auto line = [&](int level) {
-    std::string text;
-    if (indent >= 0) text.append(1, '\n').append(static_cast<size_t>(indent * level), ' ');
-    return text;
-  };
-  if (value.is(Kind::kNone)) return "null";
-  if (value.is(Kind::kBool)) return value.truth() ? "true" : "false";
-  if (value.is_number()) return value.repr();
-  if (value.is(Kind::kString)) {
-    return Text(Json(value.text().bytes).dump(-1, ' ', ensure_ascii, Json::error_handler_t::replace),
-                value.text().any_tainted());
-  }
-  const bool list = value.is_sequence();
-  require(list || value.is_mapping(), ErrorCode::kInvalidArgument, "[chat template] a {} is not JSON",
-          value.type_name());
-  Dict entries;
-  if (list) {
-    for (const Value& item : value.items()) entries.emplace_back(Text(), item);
-  } else {
-    entries = value.entries();
-  }
-  if (sort_keys && !list) {
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const auto& a, const auto& b) { return a.first.bytes < b.first.bytes; });
-  }
-  if (entries.empty()) return list ? "[]" : "{}";
-  Text out(list ? "[" : "{");
-  for (size_t i = 0; i < entries.size(); ++i) {
-    if (i > 0) out += Text(item_separator);
-    out += Text(line(depth + 1));
-    if (!list) {
-      out += to_json_text(Value(entries[i].first), -1, false, "", "", ensure_ascii);
-      out += Text(key_separator);
-    }
-    out += to_json_text(entries[i].second, indent, sort_keys, item_separator, key_separator, ensure_ascii,
-                        depth + 1);
-  }
-  out += Text(line(depth));
-  return out += list ? "]" : "}";
+void append(Text& out, const Text& more, int64_t max_bytes) {
+  require(static_cast<int64_t>(out.bytes.size() + more.bytes.size()) <= max_bytes, ErrorCode::kLimitExceeded,
+          "[chat template] a string longer than {} bytes", max_bytes);
+  out += more;
 }
+
+namespace {
+
+class JsonWriter {
+ public:
+  explicit JsonWriter(const JsonStyle& style) : style_(style) {}
+
+  Text run(const Value& value) {
+    write(value, 0);
+    return std::move(out_);
+  }
+
+ private:
+  void put(const Text& text) { append(out_, text, style_.max_bytes); }
+
+  void new_line(int level) {
+    if (style_.indent < 0) return;
+    put(Text(std::string(1, '\n').append(static_cast<size_t>(style_.indent * level), ' ')));
+  }
+
+  void string(const Text& text) {
+    put(Text(Json(text.bytes).dump(-1, ' ', style_.ensure_ascii, Json::error_handler_t::replace),
+             text.any_tainted()));
+  }
+
+  void write(const Value& value, int level) {
+    using Kind = Value::Kind;
+    if (value.is(Kind::kNone)) return put("null");
+    if (value.is(Kind::kBool)) return put(value.truth() ? "true" : "false");
+    if (value.is_number()) return put(value.repr());
+    if (value.is(Kind::kString)) return string(value.text());
+    const bool list = value.is_sequence();
+    require(list || value.is_mapping(), ErrorCode::kInvalidArgument, "[chat template] a {} is not JSON",
+            value.type_name());
+    std::vector<std::pair<const Text*, const Value*>> entries;
+    if (list) {
+      for (const Value& item : value.items()) entries.emplace_back(nullptr, &item);
+    } else {
+      for (const auto& [key, item] : value.entries()) entries.emplace_back(&key, &item);
+    }
+    if (style_.sort_keys && !list) {
+      std::stable_sort(entries.begin(), entries.end(),
+                       [](const auto& a, const auto& b) { return a.first->bytes < b.first->bytes; });
+    }
+    if (entries.empty()) return put(list ? "[]" : "{}");
+    put(list ? "[" : "{");
+    for (size_t i = 0; i < entries.size(); ++i) {
+      if (i > 0) put(Text(style_.item_separator));
+      new_line(level + 1);
+      if (!list) {
+        string(*entries[i].first);
+        put(Text(style_.key_separator));
+      }
+      write(*entries[i].second, level + 1);
+    }
+    new_line(level);
+    put(list ? "]" : "}");
+  }
+
+  const JsonStyle& style_;
+  Text out_;
+};
+
+}  // namespace
+
+Text to_json_text(const Value& value, const JsonStyle& style) { return JsonWriter(style).run(value); }
 
 }  // namespace vl3::jinja

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "text/jinja_value.h"
+#include "jinja/value.h"
 
 namespace vl3::jinja {
 

@@ -1,13 +1,12 @@
 #pragma once
-// Source of a template → tree. Syntax: Jinja2's, with trim_blocks, lstrip_blocks, loop controls and the
-// `generation` tag.
+// What a template is parsed into.
 
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "text/jinja_value.h"
+#include "jinja/value.h"
 
 namespace vl3::jinja {
 
@@ -56,9 +55,5 @@ struct Node {
   std::vector<std::pair<std::string, NodePtr>> named;
   std::vector<std::string> names, ops;
 };
-
-// Throws kFormat, naming template and line, for bad syntax; kUnsupported for tags, filters and tests that are
-// not covered; kLimitExceeded for nesting beyond max_depth.
-NodePtr parse(const std::string& source, const std::string& name, int max_depth);
 
 }  // namespace vl3::jinja
