@@ -20,6 +20,17 @@ struct Scope {
 
 enum class Flow { kNext, kBreak, kContinue };
 
+bool mentions(const Node& node, const std::string& name) {
+  if (node.name == name) return true;
+  for (const NodePtr& child : node.children) {
+    if (child && mentions(*child, name)) return true;
+  }
+  for (const auto& argument : node.named) {
+    if (mentions(*argument.second, name)) return true;
+  }
+  return false;
+}
+
 class Interpreter {
  public:
   Interpreter(Dict variables, const std::string& name, const TemplateLimits& limits)
@@ -204,11 +215,15 @@ class Interpreter {
       if (node.children[3]) execute(*node.children[3], out);
       return;
     }
+    auto known = uses_loop_.find(&node);
+    if (known == uses_loop_.end())
+      known = uses_loop_.emplace(&node, mentions(*node.children[2], "loop")).first;
+    const bool counts = known->second;  // making the variable would be most of a small loop's time
     ++loops_;
     for (size_t i = 0; i < items.size(); ++i) {
       Flow flow = Flow::kNext;
       in_scope([&] {
-        bind("loop", loop_variable(items, i, loops_));
+        if (counts) bind("loop", loop_variable(items, i, loops_));
         bind_all(node.names, items[i]);
         flow = execute(*node.children[2], out);
       });
@@ -469,6 +484,7 @@ class Interpreter {
   const std::string& name_;
   const TemplateLimits& limits_;
   std::vector<Scope> scopes_;
+  std::map<const Node*, bool> uses_loop_;  // of for statements
   int64_t steps_ = 0, memory_ = 0;
   int depth_ = 0, loops_ = 0, line_ = 0;
 };
