@@ -11,6 +11,13 @@ endif()
 if(VL3_SANITIZE)
   target_compile_options(vl3_flags INTERFACE -fsanitize=${VL3_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(vl3_flags INTERFACE -fsanitize=${VL3_SANITIZE})
+  # g++ says so by itself, clang does not.
+  foreach(kind address thread)
+    string(TOUPPER ${kind} upper)
+    if(VL3_SANITIZE MATCHES ${kind} AND CMAKE_CXX_COMPILER_ID MATCHES Clang)
+      target_compile_definitions(vl3_flags INTERFACE __SANITIZE_${upper}__=1)
+    endif()
+  endforeach()
 endif()
 
 find_package(Threads REQUIRED)
