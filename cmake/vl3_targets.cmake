@@ -11,6 +11,13 @@ endif()
 if(VL3_SANITIZE)
   target_compile_options(vl3_flags INTERFACE -fsanitize=${VL3_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(vl3_flags INTERFACE -fsanitize=${VL3_SANITIZE})
+  # g++ says so by itself, clang does not.
+  foreach(kind address thread)
+    string(TOUPPER ${kind} upper)
+    if(VL3_SANITIZE MATCHES ${kind} AND CMAKE_CXX_COMPILER_ID MATCHES Clang)
+      target_compile_definitions(vl3_flags INTERFACE __SANITIZE_${upper}__=1)
+    endif()
+  endforeach()
 endif()
 
 find_package(Threads REQUIRED)
@@ -33,7 +40,8 @@ function(vl3_library name)
   set_property(GLOBAL APPEND PROPERTY VL3_LIBRARIES vl3_${name})
 endfunction()
 
-# vl3_test(NAME [DEPENDS target...]): the program test_NAME of every tests/NAME/*_test.cc, against vl3_NAME.
+# vl3_test(NAME [DEPENDS target...]): the program test_NAME of every tests/NAME/*_test.cc, against vl3_NAME. Each of its cases is
+# a test of ctest, NAME.Suite.Case with the label NAME: ctest -R 'text.Tokenizer', ctest -L text.
 function(vl3_test name)
   cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*_test.cc)
@@ -44,5 +52,12 @@ function(vl3_test name)
   target_include_directories(test_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(test_${name} PRIVATE ${ARG_DEPENDS} vl3_test_support GTest::gtest_main)
   target_precompile_headers(test_${name} REUSE_FROM vl3_test_support)
-  add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  include(GoogleTest)
+  # Where several run at once, cases that may be long begin first.
+  set(cost 1)
+  if(name IN_LIST VL3_LONG_TESTS)
+    set(cost 100)
+  endif()
+  gtest_discover_tests(test_${name} TEST_PREFIX ${name}. WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} DISCOVERY_MODE PRE_TEST
+                       PROPERTIES LABELS ${name} COST ${cost})
 endfunction()

@@ -70,7 +70,7 @@ bool fit(const PackedWeight& weight, const TensorInfo& packed, const Shape& shap
 
 }  // namespace
 
-void gather_blocks(const std::vector<SafetensorsFile>& files, Sources& sources, Complaints& complaints) {
+void gather_blocks(const std::vector<SafetensorsFile>& files, Sources& sources, Problems& problems) {
   constexpr std::string_view kState = ".quant_state.bitsandbytes__";
   std::vector<std::pair<std::string, std::string>> found;  // weight, its state
   for (const auto& [name, source] : sources) {
@@ -82,7 +82,7 @@ void gather_blocks(const std::vector<SafetensorsFile>& files, Sources& sources, 
     sources.erase(state_name);
     const auto packed = sources.find(name);
     if (packed == sources.end()) {
-      complaints.add(kKind, fmt::format("{} has no weight", state_source.info.name));
+      problems.add(kKind, fmt::format("{} has no weight", state_source.info.name));
       continue;
     }
     const SafetensorsFile& file = files[state_source.file];
@@ -101,9 +101,9 @@ void gather_blocks(const std::vector<SafetensorsFile>& files, Sources& sources, 
     }
     const TensorInfo info = packed->second.info;
     if (!fit(*weight, info, state.shape)) {
-      complaints.add(kKind, fmt::format("{} of {} and shape {} for a weight of shape {} in blocks of {}",
-                                        info.name, to_string(info.dtype), to_string(info.shape),
-                                        to_string(state.shape), state.block));
+      problems.add(kKind, fmt::format("{} of {} and shape {} for a weight of shape {} in blocks of {}",
+                                      info.name, to_string(info.dtype), to_string(info.shape),
+                                      to_string(state.shape), state.block));
       sources.erase(packed);
       continue;
     }

@@ -7,8 +7,8 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "checkpoint/folder_files.h"
 #include "checkpoint/model_path.h"
-#include "checkpoint/weight_files.h"
 #include "checkpoint/weight_sources.h"
 
 namespace vl3 {
@@ -28,7 +28,7 @@ void refuse_adapter_layers(const SafetensorsFile& file, const TensorInfo& info) 
           file.path().string(), info.name);
 }
 
-Sources collect(const std::vector<SafetensorsFile>& files, Complaints& complaints) {
+Sources collect(const std::vector<SafetensorsFile>& files, Problems& problems) {
   Sources sources;
   for (size_t i = 0; i < files.size(); ++i) {
     for (const TensorInfo& info : files[i].tensors()) {
@@ -37,21 +37,20 @@ Sources collect(const std::vector<SafetensorsFile>& files, Complaints& complaint
       const auto [place, added] = sources.try_emplace(canonical_name(info.name), Source{i, info, nullptr});
       if (added) continue;
       const Source& first = place->second;
-      complaints.add("there twice", fmt::format("{} as {} in {} and {} in {}", place->first, first.info.name,
-                                                files[first.file].path().filename().string(), info.name,
-                                                files[i].path().filename().string()));
+      problems.add("there twice", fmt::format("{} as {} in {} and {} in {}", place->first, first.info.name,
+                                              files[first.file].path().filename().string(), info.name,
+                                              files[i].path().filename().string()));
     }
   }
   return sources;
 }
 
-void check_index(const WeightFiles& found, const std::vector<SafetensorsFile>& files,
-                 Complaints& complaints) {
+void check_index(const WeightFiles& found, const std::vector<SafetensorsFile>& files, Problems& problems) {
   std::map<std::string, const SafetensorsFile*> by_name;
   for (const SafetensorsFile& file : files) by_name[file.path().filename().string()] = &file;
   for (const auto& [tensor, file] : found.entries) {
     if (!by_name.at(file)->contains(tensor)) {
-      complaints.add("not in the file the index names", fmt::format("{} in {}", tensor, file));
+      problems.add("not in the file the index names", fmt::format("{} in {}", tensor, file));
     }
   }
 }
@@ -88,27 +87,26 @@ void settle_head(Config& config, const std::vector<SafetensorsFile>& files, Sour
   }
 }
 
-void check_tensors(const std::vector<ExpectedTensor>& expected, const Sources& sources,
-                   Complaints& complaints) {
+void check_tensors(const std::vector<ExpectedTensor>& expected, const Sources& sources, Problems& problems) {
   std::map<std::string_view, const Shape*> wanted;
   for (const ExpectedTensor& tensor : expected) {
     wanted.emplace(tensor.name, &tensor.shape);
     if (!sources.contains(tensor.name)) {
-      complaints.add("missing", fmt::format("{} {}", tensor.name, to_string(tensor.shape)));
+      problems.add("missing", fmt::format("{} {}", tensor.name, to_string(tensor.shape)));
     }
   }
   for (const auto& [name, source] : sources) {
     const auto found = wanted.find(name);
     if (found == wanted.end()) {
-      complaints.add("unexpected", source.info.name);
+      problems.add("unexpected", source.info.name);
       continue;
     }
     if (source.info.shape != *found->second) {
-      complaints.add("misshapen", fmt::format("{} is {}, not {}", source.info.name,
-                                              to_string(source.info.shape), to_string(*found->second)));
+      problems.add("misshapen", fmt::format("{} is {}, not {}", source.info.name,
+                                            to_string(source.info.shape), to_string(*found->second)));
     }
     if (!is_weight_type(source.info.dtype, *found->second)) {
-      complaints.add(
+      problems.add(
           "of a type that is no weight's",
           fmt::format("{} is {}, not f32, bf16 or f16{}", source.info.name, to_string(source.info.dtype),
                       found->second->size() == 2 ? ", nor int8 or int4 blocks" : ""));
@@ -141,20 +139,20 @@ Checkpoint Checkpoint::open(const fs::path& path) {
   // A file that is no safetensors file is told so before its folder is asked for anything.
   if (!found.file.empty()) contents->files.push_back(SafetensorsFile::open(found.file));
   contents->config = Config::from_pretrained(contents->folder / "config.json");
-  Complaints complaints;
+  Problems problems;
   if (found.file.empty()) {
     const WeightFiles weights = find_weight_files(contents->folder);
     for (const fs::path& file : weights.files) contents->files.push_back(SafetensorsFile::open(file));
-    check_index(weights, contents->files, complaints);
+    check_index(weights, contents->files, problems);
   }
-  contents->sources = collect(contents->files, complaints);
+  contents->sources = collect(contents->files, problems);
   if (const auto format = packed_format_of(contents->folder))
-    gather_packed(*format, contents->files, contents->sources, complaints);
+    gather_packed(*format, contents->files, contents->sources, problems);
   settle_head(contents->config, contents->files, contents->sources);
   contents->tensors = expected_tensors(contents->config);
-  check_tensors(contents->tensors, contents->sources, complaints);
-  require(complaints.empty(), ErrorCode::kFormat, "[{}] the weights do not fit config.json: {}",
-          path.string(), complaints.text());
+  check_tensors(contents->tensors, contents->sources, problems);
+  require(problems.empty(), ErrorCode::kFormat, "[{}] the weights do not fit config.json: {}", path.string(),
+          problems.text());
   return Checkpoint(std::move(contents));
 }
 

@@ -6,9 +6,9 @@
 
 #include "base/check.h"
 #include "base/model_folder.h"
+#include "checkpoint/folder_files.h"
 #include "checkpoint/model_path.h"
 #include "checkpoint/quantized_entries.h"
-#include "checkpoint/weight_files.h"
 #include "vl3/checkpoint.h"
 
 namespace vl3 {

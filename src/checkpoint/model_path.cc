@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/model_folder.h"
-#include "checkpoint/foreign_files.h"
+#include "checkpoint/folder_files.h"
 
 namespace vl3 {
 namespace {

@@ -35,12 +35,12 @@ Extents extents_of(const PackedFormat& format, const Shape& qweight, const Shape
 
 class Checker {
  public:
-  Checker(std::string name, const Sources& parts, Complaints& complaints)
-      : name_(std::move(name)), parts_(parts), complaints_(complaints) {}
+  Checker(std::string name, const Sources& parts, Problems& problems)
+      : name_(std::move(name)), parts_(parts), problems_(problems) {}
   bool good() const { return good_; }
   void wrong(const std::string& what) {
     good_ = false;
-    complaints_.add(kKind, fmt::format("{} {}", name_, what));
+    problems_.add(kKind, fmt::format("{} {}", name_, what));
   }
   bool there(const char* role, size_t rank) {
     const auto found = parts_.find(role);
@@ -68,14 +68,13 @@ class Checker {
  private:
   std::string name_;
   const Sources& parts_;
-  Complaints& complaints_;
+  Problems& problems_;
   bool good_ = true;
 };
 
-// What comes out of the parts; nothing, and complaints, where they do not fit.
-std::optional<TensorInfo> fitting(const std::string& name, const PackedWeight& weight,
-                                  Complaints& complaints) {
-  Checker check(name, weight.parts, complaints);
+// What comes out of the parts; nothing, and problems, where they do not fit.
+std::optional<TensorInfo> fitting(const std::string& name, const PackedWeight& weight, Problems& problems) {
+  Checker check(name, weight.parts, problems);
   for (const char* role : {"qweight", "qzeros", "scales"}) check.there(role, 2);
   if (!check.good()) return std::nullopt;
   const TensorInfo& qweight = weight.parts.find("qweight")->second.info;
@@ -231,7 +230,7 @@ void unpack(const Packed& packed, T* out, const Round& round) {
 
 }  // namespace
 
-std::string Complaints::text() const {
+std::string Problems::text() const {
   constexpr size_t kShown = 20;
   std::string result;
   for (const auto& [kind, items] : by_kind_) {
@@ -244,9 +243,9 @@ std::string Complaints::text() const {
 }
 
 void gather_packed(const PackedFormat& format, const std::vector<SafetensorsFile>& files, Sources& sources,
-                   Complaints& complaints) {
+                   Problems& problems) {
   if (format.method == PackedMethod::kBitsAndBytes) {
-    gather_blocks(files, sources, complaints);
+    gather_blocks(files, sources, problems);
     return;
   }
   constexpr std::string_view kEnding = ".qweight";
@@ -265,11 +264,10 @@ void gather_packed(const PackedFormat& format, const std::vector<SafetensorsFile
       sources.erase(found);
     }
     const std::string name = in_file.substr(0, in_file.size() - kEnding.size());
-    if (auto info = fitting(name, *weight, complaints)) {
+    if (auto info = fitting(name, *weight, problems)) {
       const bool added =
           sources.emplace(base + ".weight", Source{0, std::move(*info), std::move(weight)}).second;
-      if (!added)
-        complaints.add("there twice", fmt::format("{0}.weight as {0}.weight and {0}.qweight", name));
+      if (!added) problems.add("there twice", fmt::format("{0}.weight as {0}.weight and {0}.qweight", name));
     }
   }
 }

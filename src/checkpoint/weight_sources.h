@@ -31,7 +31,7 @@ struct PackedWeight {
 };
 
 // What is wrong with the tensors of a checkpoint, collected so that one error tells all of it.
-class Complaints {
+class Problems {
  public:
   void add(const std::string& kind, const std::string& what) { by_kind_[kind].push_back(what); }
   bool empty() const { return by_kind_.empty(); }
@@ -42,9 +42,9 @@ class Complaints {
 };
 
 // Puts one packed source in place of the tensors that make up a weight; tensors of no such weight stay. What
-// does not fit together is told to complaints.
+// does not fit together is told to problems.
 void gather_packed(const PackedFormat& format, const std::vector<SafetensorsFile>& files, Sources& sources,
-                   Complaints& complaints);
+                   Problems& problems);
 
 // The weight, dense, in memory of its own, in the dtype and shape of the source's info. Products of a scale
 // and a number of few bits are rounded once to that dtype, as the programs that wrote them do. Throws kFormat
@@ -52,7 +52,7 @@ void gather_packed(const PackedFormat& format, const std::vector<SafetensorsFile
 Tensor unpacked(const Source& source, const std::vector<SafetensorsFile>& files);
 
 // Of bitsandbytes: the same two.
-void gather_blocks(const std::vector<SafetensorsFile>& files, Sources& sources, Complaints& complaints);
+void gather_blocks(const std::vector<SafetensorsFile>& files, Sources& sources, Problems& problems);
 Tensor unpacked_blocks(const Source& source, const std::vector<SafetensorsFile>& files);
 
 }  // namespace vl3

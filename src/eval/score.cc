@@ -190,7 +190,7 @@ char choice_of(std::string_view reply) {
   return '\0';
 }
 
-std::string complaint(const Expected& expected) {
+std::string rejection_reason(const Expected& expected) {
   if (expected.kind == ScoreKind::kMentions) {
     const bool empty = std::any_of(expected.mentions.begin(), expected.mentions.end(),
                                    [](const std::string& phrase) { return plain(phrase).empty(); });

@@ -20,7 +20,7 @@ struct Expected {
 
 // Why nothing could be scored by this, or empty: no answers, an answer without number or letter, no phrases,
 // a tolerance that is negative.
-std::string complaint(const Expected& expected);
+std::string rejection_reason(const Expected& expected);
 
 // A score in [0, 1]:
 //   exact     1 where the words are the same; case, white space and final punctuation do not count.

@@ -116,7 +116,7 @@ Expected expected_of(const JsonView& row) {
   expected.answers = strings(row, "answer");
   expected.tolerance = row.number("tolerance", 0);
   expected.mentions = strings(row, "mentions");
-  const std::string wrong = complaint(expected);
+  const std::string wrong = rejection_reason(expected);
   require(wrong.empty(), ErrorCode::kFormat, "[{}] {}", row.origin(), wrong);
   return expected;
 }

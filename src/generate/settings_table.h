@@ -1,7 +1,7 @@
 #pragma once
 // Every setting of generation once: name, type, range, help, and how it is read and written. Its default is
-// the member's initial value. The settings parser, the command line, the server and docs/generation.md all go
-// by this table.
+// the member's initial value. The settings parser, the command line and docs/generation.md all go by this
+// table.
 
 #include <span>
 #include <string_view>

@@ -23,7 +23,7 @@ struct AddedToken {
 // the longest token.
 class AddedTokenMatcher {
  public:
-  // A stretch of text that is a token, or (id -1) is none.
+  // A run of text that is a token, or (id -1) is none.
   struct Piece {
     int32_t id;
     std::string_view text;

@@ -6,8 +6,9 @@
 #include "base/json.h"
 #include "base/model_folder.h"
 #include "base/text_file.h"
+#include "jinja/interpreter.h"
+#include "jinja/parser.h"
 #include "text/content_parts.h"
-#include "text/jinja_interpreter.h"
 
 namespace vl3 {
 namespace {

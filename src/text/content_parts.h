@@ -1,7 +1,7 @@
 #pragma once
 // Contents of messages that are lists of parts, for templates that take only text.
 
-#include "text/jinja_value.h"
+#include "jinja/value.h"
 #include "vl3/chat_template.h"
 
 namespace vl3 {

@@ -253,7 +253,7 @@ const Row kRows[] = {
        c.masters = word(v, "masters", "f32", {"f32", "bf16"});
      },
      [](const TrainConfig& c) { return Json(c.masters); }},
-    {{"recompute", "boolean", "layers run again on the way back instead of keeping their activations"},
+    {{"recompute", "boolean", "layers run again during backward instead of keeping their activations"},
      [](TrainConfig& c, const JsonView& v) { c.recompute = v.boolean("recompute", false); },
      [](const TrainConfig& c) { return Json(c.recompute); }},
     {{"stream", "text",

@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "base/thread_pool.h"
-#include "checkpoint/other_files.h"
+#include "checkpoint/folder_files.h"
 #include "model/adapters.h"
 #include "ops/cpu/kernels.h"
 #include "ops/matmul.h"

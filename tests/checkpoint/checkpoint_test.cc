@@ -5,7 +5,7 @@
 #include <set>
 
 #include "checkpoint/checkpoint_files.h"
-#include "checkpoint/other_files.h"
+#include "checkpoint/folder_files.h"
 
 namespace vl3::test {
 namespace {

@@ -1,4 +1,4 @@
-"""Makes tests/data/text/jinja.jsonl: templates, variables, and what jinja2, set up as Transformers sets it up, renders.
+"""Makes tests/data/jinja/jinja.jsonl: templates, variables, and what jinja2, set up as Transformers sets it up, renders.
 
     python tools/goldens/jinja.py OUT_FILE        (needs jinja2)
 """

@@ -1,0 +1,26 @@
+// Safetensors files, quantised entries included: headers, and the tensors that they name.
+
+#include "base/memory_file.h"
+#include "checkpoint/safetensors_header.h"
+#include "fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace vl3;
+  bool good = false;
+  fuzz::read_or_refuse([&] {
+    read_header(fuzz::bytes_of(data, size), "fuzz");
+    good = true;
+  });
+  if (!good) return 0;
+  fuzz::read_or_refuse([&] {
+    const auto file = MemoryFile::make(fuzz::text_of(data, size), "fuzz");
+    const SafetensorsFile tensors = SafetensorsFile::open(file->path());
+    for (const std::string& name : tensors.names()) {
+      const Tensor tensor = tensors.get(name);
+      volatile std::byte last{};
+      if (tensor.bytes() > 0) last = tensor.raw()[tensor.bytes() - 1];
+      (void)last;
+    }
+  });
+  return 0;
+}
