@@ -99,9 +99,9 @@ TEST(JinjaLimits, NumbersAtTheirEdges) {
 }
 
 TEST(JinjaLimits, TextsOfManyCharactersAreMeasuredAndCutWhole) {
-  EXPECT_EQ(rendered("{% set s = 'ä' * 9000000 %}{{ s | length }}{{ s[-1] }}{{ s[:2] }}"), "9000000äää");
-  EXPECT_EQ(refusal("{% for c in 'a' * 9000000 %}{% endfor %}"), ErrorCode::kLimitExceeded);
-  EXPECT_EQ(refusal("{{ ('a,' * 9000000).split(',') | length }}"), ErrorCode::kLimitExceeded);
+  EXPECT_EQ(rendered("{% set s = 'ä' * 1100000 %}{{ s | length }}{{ s[-1] }}{{ s[:2] }}"), "1100000äää");
+  EXPECT_EQ(refusal("{% for c in 'a' * 1100000 %}{% endfor %}"), ErrorCode::kLimitExceeded);
+  EXPECT_EQ(refusal("{{ ('a,' * 1100000).split(',') | length }}"), ErrorCode::kLimitExceeded);
 }
 
 }  // namespace
