@@ -42,7 +42,7 @@ Value to_json(const BuiltinCall& c) {
       indent.is(Kind::kNone) ? -1 : static_cast<int>(std::clamp<int64_t>(integer(indent, "indent"), 0, 64));
   JsonStyle style;
   style.indent = width;
-  if (width >= 0) style.item_separator = ",";
+  style.item_separator = std::string(width < 0 ? ", " : ",");
   const Value separators = c.get(1, "separators", Value::none());
   if (separators.is_sequence() && separators.items().size() == 2) {
     style.item_separator = separators.items()[0].str().bytes;
