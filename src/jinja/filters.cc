@@ -130,7 +130,8 @@ Value mapped(const BuiltinCall& c) {
     require(has_filter(filter), ErrorCode::kUnsupported, "[chat template] the filter \"{}\" is not covered",
             filter);
     Arguments rest;
-    rest.positional.assign(c.arguments.positional.begin() + 1, c.arguments.positional.end());
+    for (size_t i = 1; i < c.arguments.positional.size(); ++i)
+      rest.positional.push_back(c.arguments.positional[i]);
     rest.named = c.arguments.named;
     result.push_back(apply_filter(filter, item, rest, c.max_bytes));
   }
