@@ -2,15 +2,15 @@
 
 #include <vector>
 
-#include "base/memory_file.h"
 #include "fuzz.h"
 #include "vl3/video.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vl3;
+  static const fuzz::Folder folder;
+  folder.write("clip", fuzz::text_of(data, size));
   fuzz::read_or_refuse([&] {
-    const auto file = MemoryFile::make(fuzz::text_of(data, size), "fuzz");
-    const auto reader = VideoReader::open(file->path(), fuzz::small_limits());
+    const auto reader = VideoReader::open(folder.path() / "clip", fuzz::small_limits());
     FrameSampling sampling;
     sampling.fps = 1;
     sampling.max_frames = 4;

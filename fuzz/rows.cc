@@ -2,7 +2,6 @@
 
 #include "train/rows.h"
 
-#include "base/memory_file.h"
 #include "fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

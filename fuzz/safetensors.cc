@@ -1,6 +1,5 @@
 // Safetensors files, quantised entries included: headers, and the tensors that they name.
 
-#include "base/memory_file.h"
 #include "checkpoint/safetensors_header.h"
 #include "fuzz.h"
 
@@ -13,8 +12,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   });
   if (!good) return 0;
   fuzz::read_or_refuse([&] {
-    const auto file = MemoryFile::make(fuzz::text_of(data, size), "fuzz");
-    const SafetensorsFile tensors = SafetensorsFile::open(file->path());
+    static const fuzz::Folder folder;
+    folder.write("fuzz.safetensors", fuzz::text_of(data, size));
+    const SafetensorsFile tensors = SafetensorsFile::open(folder.path() / "fuzz.safetensors");
     for (const std::string& name : tensors.names()) {
       const Tensor tensor = tensors.get(name);
       volatile std::byte last{};

@@ -50,7 +50,7 @@ class SafetensorsFile {
   void read_ahead() const noexcept;
   // Lets go of the memory that touched pages take; they are read again when they are touched again. For
   // passes over files larger than memory.
-  void drop_page_cache() const noexcept;
+  void let_go() const noexcept;
 
  private:
   struct Contents;

@@ -228,7 +228,7 @@ OutlierReport add_outliers(Context& context, const fs::path& source, const fs::p
                                   : scaled(context, info.name, before,
                                            found == scales.end() ? Scales{} : found->second, info.dtype);
     writer.write(std::span(after.raw(), after.bytes()));
-    for (const SafetensorsFile& file : checkpoint.files()) file.drop_page_cache();
+    for (const SafetensorsFile& file : checkpoint.files()) file.let_go();
     done += static_cast<int64_t>(before.bytes());
     if (options.progress) options.progress(done, total);
   }

@@ -153,7 +153,7 @@ QuantizeReport quantize_checkpoint(ThreadPool& threads, const fs::path& source, 
     const Tensor tensor = checkpoint.get(name);
     const Tensor stored = is_quantized(info.dtype) ? quantizer(tensor, name, info.dtype) : tensor;
     writer.write(std::span(stored.raw(), stored.bytes()));
-    for (const SafetensorsFile& file : checkpoint.files()) file.drop_page_cache();
+    for (const SafetensorsFile& file : checkpoint.files()) file.let_go();
     done += static_cast<int64_t>(tensor.bytes());
     if (options.progress) options.progress(done, report.bytes_before);
   }

@@ -72,7 +72,7 @@ void SafetensorsFile::read_ahead() const noexcept {
             MADV_WILLNEED);  // a hint: failure costs only time
 }
 
-void SafetensorsFile::drop_page_cache() const noexcept {
+void SafetensorsFile::let_go() const noexcept {
   const auto bytes = contents_->mapping->bytes();
   ::madvise(const_cast<std::byte*>(bytes.data()), bytes.size(), MADV_DONTNEED);
 }

@@ -42,7 +42,7 @@ Value to_json(const BuiltinCall& c) {
       indent.is(Kind::kNone) ? -1 : static_cast<int>(std::clamp<int64_t>(integer(indent, "indent"), 0, 64));
   JsonStyle style;
   style.indent = width;
-  if (width >= 0) style.item_separator = ",";
+  style.item_separator = std::string(width < 0 ? ", " : ",");
   const Value separators = c.get(1, "separators", Value::none());
   if (separators.is_sequence() && separators.items().size() == 2) {
     style.item_separator = separators.items()[0].str().bytes;
@@ -130,7 +130,8 @@ Value mapped(const BuiltinCall& c) {
     require(has_filter(filter), ErrorCode::kUnsupported, "[chat template] the filter \"{}\" is not covered",
             filter);
     Arguments rest;
-    rest.positional.assign(c.arguments.positional.begin() + 1, c.arguments.positional.end());
+    for (size_t i = 1; i < c.arguments.positional.size(); ++i)
+      rest.positional.push_back(c.arguments.positional[i]);
     rest.named = c.arguments.named;
     result.push_back(apply_filter(filter, item, rest, c.max_bytes));
   }

@@ -20,17 +20,6 @@ struct Scope {
 
 enum class Flow { kNext, kBreak, kContinue };
 
-bool mentions(const Node& node, const std::string& name) {
-  if (node.name == name) return true;
-  for (const NodePtr& child : node.children) {
-    if (child && mentions(*child, name)) return true;
-  }
-  for (const auto& argument : node.named) {
-    if (mentions(*argument.second, name)) return true;
-  }
-  return false;
-}
-
 class Interpreter {
  public:
   Interpreter(Dict variables, const std::string& name, const TemplateLimits& limits)
@@ -91,11 +80,12 @@ class Interpreter {
   // A variable that the template sets.
   void keep(const std::string& name, Value value) {
     Value& variable = scopes_.back().values[name];
-    count_memory(value.bytes() - (variable.is(Kind::kUndefined) ? 0 : variable.bytes()));
+    count_memory(value.bytes() - (variable.is(Kind::kUndefined) ? 0 : variable.bytes()), scopes_.back());
     variable = std::move(value);
   }
-  void count_memory(int64_t bytes) {
-    scopes_.back().bytes += bytes;
+  // scope: at whose end it is let go. A namespace may outlive every scope but the outermost.
+  void count_memory(int64_t bytes, Scope& scope) {
+    scope.bytes += bytes;
     memory_ += bytes;
     if (memory_ > limits_.max_memory_bytes)
       wrong(ErrorCode::kLimitExceeded, "variables of more than max_memory_bytes, {}",
@@ -194,7 +184,7 @@ class Interpreter {
     if (!target.is(Kind::kNamespace))
       wrong(ErrorCode::kInvalidArgument, "{} is no namespace: its attributes cannot be set", node.name);
     const Value* old = target.find(node.attribute);
-    count_memory(value.bytes() - (old == nullptr ? 0 : old->bytes()));
+    count_memory(value.bytes() - (old == nullptr ? 0 : old->bytes()), scopes_.front());
     checked([&] { target.set(Text(node.attribute), value); });
   }
 
@@ -298,6 +288,7 @@ class Interpreter {
   }
 
   Value filtered(const Node& node, const Value& input) {
+    const Deeper deeper(*this);
     const Node* inner = node.children[0].get();  // null at the head of a filter block
     const Value value = inner == nullptr                   ? input
                         : inner->kind == NodeKind::kFilter ? filtered(*inner, input)
@@ -315,7 +306,7 @@ class Interpreter {
     } catch (const Error& error) {
       const std::string text = error.what();
       constexpr std::string_view kPlain = "[chat template] ";
-      if (!text.starts_with(kPlain)) throw;
+      if (!text.starts_with(kPlain) || text.starts_with("[chat template] line ")) throw;  // it has its place
       wrong(error.code(), "{}", text.substr(kPlain.size()));
     }
   }

@@ -46,7 +46,13 @@ struct Node;
 using NodePtr = std::unique_ptr<Node>;
 
 struct Node {
-  NodeKind kind;
+  Node() = default;
+  // One node after the other: a chain of operators is as deep as it is long.
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  NodeKind kind = NodeKind::kBlock;
   int line = 0;
   std::string name, attribute;
   Value value;
@@ -55,5 +61,8 @@ struct Node {
   std::vector<std::pair<std::string, NodePtr>> named;
   std::vector<std::string> names, ops;
 };
+
+// Whether the name stands anywhere in node, as a variable's or another.
+bool mentions(const Node& node, const std::string& name);
 
 }  // namespace vl3::jinja

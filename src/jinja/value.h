@@ -139,7 +139,7 @@ bool contains(const Value& container, const Value& item);
 // Where each character of UTF-8 text begins, and the text's end.
 std::vector<size_t> character_starts(const Text& text);
 // Characters of UTF-8 text as strings of their own. Throws kLimitExceeded above kMaxCharacters.
-constexpr size_t kMaxCharacters = 8 << 20;
+constexpr size_t kMaxCharacters = 1 << 20;
 List characters(const Text& text);
 // What a for loop walks over: items, keys, characters. Throws kInvalidArgument for others.
 List iterate(const Value& value);

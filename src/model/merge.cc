@@ -86,7 +86,7 @@ MergeReport merge_adapter(Context& context, const fs::path& model, const fs::pat
     const Tensor after =
         layer == nullptr ? before : merged(context, info.name, before, *layer, adapter.scale());
     writer.write(std::span(after.raw(), after.bytes()));
-    for (const SafetensorsFile& file : checkpoint.files()) file.drop_page_cache();
+    for (const SafetensorsFile& file : checkpoint.files()) file.let_go();
     done += static_cast<int64_t>(before.bytes());
     if (options.progress) options.progress(done, total);
   }

@@ -58,4 +58,17 @@ inline std::vector<Block> fenced_blocks(const std::string& document) {
   return blocks;
 }
 
+// The document without its fenced blocks.
+inline std::string prose_of(const std::string& document) {
+  std::string prose;
+  std::istringstream lines(document);
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    const bool fence = trimmed(line).starts_with("```");
+    if (!fence && !inside) prose += line + '\n';
+    inside = inside != fence;
+  }
+  return prose;
+}
+
 }  // namespace vl3::test

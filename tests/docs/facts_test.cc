@@ -77,6 +77,8 @@ TEST(DemoFacts, ScoresAreOfTheseWeightsAndThoseOfTheTable) {
                     row["int8"].get<int>(), row["int4"].get<int>());
     if (row.contains("heldout"))
       expected += fmt::format(" {} ({}) |", row["heldout"].get<int>(), row["heldout_questions"].get<int>());
+    else
+      expected += " |";
     EXPECT_NE(page.find(expected + "\n"), std::string::npos) << "no row" << expected;
   }
 }
