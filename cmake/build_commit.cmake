@@ -5,4 +5,4 @@ if(Git_FOUND)
   execute_process(COMMAND ${GIT_EXECUTABLE} describe --always --dirty=-modified --abbrev=12 --exclude=*
                   WORKING_DIRECTORY ${SOURCE_DIR} OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 endif()
-configure_file(${SOURCE_DIR}/apps/cli/build_commit.cc.in ${OUT} @ONLY)
+configure_file(${SOURCE_DIR}/cmake/build_commit.cc.in ${OUT} @ONLY)

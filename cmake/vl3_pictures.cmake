@@ -10,6 +10,8 @@ function(vl3_picture_library name module source)
   if(VL3_${name} AND ${name}_FOUND)
     target_link_libraries(vl3_media PRIVATE PkgConfig::${name})
     target_compile_definitions(vl3_media PRIVATE VL3_HAVE_${name})
+    set_property(GLOBAL APPEND PROPERTY VL3_PACKAGES "${name} ${module}")
+    set_property(GLOBAL APPEND PROPERTY VL3_DEPENDS PkgConfig::${name})
   else()
     message(STATUS "${name} pictures are refused: built without ${module}")
     set_source_files_properties(${PROJECT_SOURCE_DIR}/src/media/${source} TARGET_DIRECTORY vl3_media

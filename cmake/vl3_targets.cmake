@@ -1,7 +1,10 @@
-# Flags and the two ways a target is made here: vl3_library (one folder of src/) and vl3_test (one folder of tests/).
+# Flags and the ways a target is made here: vl3_library (one folder of src/) and vl3_test (one folder of tests/).
+# The flags and the folder src/ are for what is built here; users of the library get neither (vl3_install.cmake).
+set(VL3_GENERATED ${PROJECT_BINARY_DIR}/generated)  # headers that are made while configuring
 add_library(vl3_flags INTERFACE)
-target_include_directories(vl3_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
-target_compile_options(vl3_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wvla
+target_include_directories(vl3_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${VL3_GENERATED} ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(vl3_flags INTERFACE -Wall -Wextra -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
+                                           $<$<COMPILE_LANGUAGE:CXX>:-Woverloaded-virtual> -Wvla
                                            -Wno-missing-field-initializers
                                            -fno-omit-frame-pointer)
 target_compile_definitions(vl3_flags INTERFACE $<$<NOT:$<CONFIG:Release>>:_GLIBCXX_ASSERTIONS>)
@@ -25,19 +28,26 @@ find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 
-# vl3_library(NAME [DEPENDS target...]): the library vl3_NAME of every .cc under src/NAME. It may include headers of what it
-# depends on and of nothing else, so the list below is the layering.
+# vl3_package(PREFIX module...): pkg-config's modules as PkgConfig::PREFIX, which what is installed asks for as well.
+macro(vl3_package prefix)
+  pkg_check_modules(${prefix} REQUIRED IMPORTED_TARGET ${ARGN})
+  string(REPLACE ";" " " package "${prefix};${ARGN}")
+  set_property(GLOBAL APPEND PROPERTY VL3_PACKAGES "${package}")
+endmacro()
+
+# vl3_library(NAME [ASIDE] [PUBLIC header...] [DEPENDS target...]): the library vl3_NAME of every .cc under src/NAME. It
+# may include headers of what it depends on and of nothing else, so the list in src/CMakeLists.txt is the layering. Its
+# objects are part of vl3 unless it stands ASIDE.
 function(vl3_library name)
-  cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "ASIDE" "" "PUBLIC;DEPENDS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cc)
-  if(NOT sources)
-    add_library(vl3_${name} INTERFACE)
-    target_link_libraries(vl3_${name} INTERFACE vl3_flags ${ARG_DEPENDS})
-    return()
-  endif()
   add_library(vl3_${name} STATIC ${sources})
   target_link_libraries(vl3_${name} PUBLIC vl3_flags ${ARG_DEPENDS})
-  set_property(GLOBAL APPEND PROPERTY VL3_LIBRARIES vl3_${name})
+  if(NOT ARG_ASIDE)
+    set_property(GLOBAL APPEND PROPERTY VL3_FOLDERS vl3_${name})
+    list(FILTER ARG_DEPENDS EXCLUDE REGEX "^vl3_|^nlohmann_json")
+    set_property(GLOBAL APPEND PROPERTY VL3_DEPENDS ${ARG_DEPENDS})
+  endif()
 endfunction()
 
 # vl3_test(NAME [DEPENDS target...]): the program test_NAME of every tests/NAME/*_test.cc, against vl3_NAME. Each of its cases is

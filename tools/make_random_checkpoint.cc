@@ -16,8 +16,8 @@
 
 #include "base/check.h"
 #include "base/file.h"
-#include "base/thread_pool.h"
 #include "vl3/checkpoint.h"
+#include "vl3/thread_pool.h"
 
 namespace {
 

@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/fingerprint.h"
 #include "eval/evaluate.h"
 #include "request_options.h"
 
@@ -33,7 +32,7 @@ Json settings_of(const EvalCommand& options) {
                    {"generation", options.eval.generation.to_json()},
                    {"media", options.request.media_settings()}};
   const std::filesystem::path& adapter = options.request.engine.adapter;
-  if (!adapter.empty()) settings["adapter"] = fingerprint(adapter);
+  if (!adapter.empty()) settings["adapter"] = eval::identity_of(adapter);
   return settings;
 }
 
@@ -74,7 +73,7 @@ void run_eval(EvalCommand& options) {
   Progress progress;
   options.eval.progress = [&](int64_t done, int64_t total) { progress.update("eval", done, total); };
   const std::filesystem::path out = out_folder(options);
-  eval::AnswerFolder folder(out, fingerprint(options.request.model), settings_of(options));
+  eval::AnswerFolder folder(out, eval::identity_of(options.request.model), settings_of(options));
   const InterruptScope interrupts(*context);
   const Json summary = eval::evaluate(*context, engine, options.eval, samples, folder);
   progress.clear();

@@ -1,8 +1,8 @@
 // videollama3 forward: one pass, named tensors in and out.
 
 #include "cli.h"
-#include "model/forward_io.h"
 #include "vl3/checkpoint.h"
+#include "vl3/forward_io.h"
 #include "vl3/model.h"
 
 namespace vl3::cli {

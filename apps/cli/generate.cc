@@ -1,9 +1,8 @@
 // videollama3 generate: new ids for prepared tensors.
 
 #include "cli.h"
-#include "model/forward_io.h"
-#include "model/kv_cache.h"
 #include "vl3/checkpoint.h"
+#include "vl3/forward_io.h"
 #include "vl3/generation.h"
 #include "vl3/model.h"
 

@@ -12,6 +12,10 @@
 #include "version.h"
 #include "vl3/error.h"
 
+extern "C" {
+#include <libavutil/log.h>
+}
+
 namespace {
 
 // The Error's code as an exit status.
@@ -23,7 +27,8 @@ int status_of(const vl3::Error& error) {
 
 int main(int argc, char** argv) {
   using namespace vl3::cli;
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error like any other
+  av_log_set_level(AV_LOG_QUIET);  // the library leaves it alone; this process is the program's
+  std::signal(SIGPIPE, SIG_IGN);   // a closed pipe is an error like any other
   CLI::App app("VideoLLaMA3: pictures, clips and text in, answers out");
   app.set_version_flag("--version", version_text, "version, commit, kernels, libraries");
   app.require_subcommand(1);

@@ -1,9 +1,9 @@
 // videollama3 process: what the processors make of a request.
 
-#include "base/thread_pool.h"
 #include "request_options.h"
 #include "vl3/checkpoint.h"
 #include "vl3/processor.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::cli {
 

@@ -7,8 +7,8 @@
 #include <filesystem>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
 #include "report.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::cli {
 namespace {

@@ -7,8 +7,8 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "engine/forward_input.h"
 #include "report.h"
+#include "vl3/forward_input.h"
 #include "vl3/processor.h"
 #include "vl3/tokenizer.h"
 

@@ -258,10 +258,4 @@ ProcessorRequest RequestOptions::parse(const Engine& from, const Json& json) con
   return request;
 }
 
-void sample_as_trained(ProcessorRequest& request) {
-  if (request.sampling_told) return;
-  if (!request.videos.fps && !request.videos.num_frames) request.videos.fps = 1.0;
-  request.videos.do_sample_frames = true;
-}
-
 }  // namespace vl3::cli

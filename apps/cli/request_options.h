@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "standard_input.h"
+#include "vl3/answer_request.h"
 #include "vl3/engine.h"
 
 namespace vl3::cli {
@@ -62,9 +63,5 @@ struct RequestOptions {
   ProcessorRequest parse(const Engine& engine, const Json& request) const;
   void apply(ProcessorRequest& request) const;
 };
-
-// Clips are looked at as the model was trained, once a second, unless the request or the checkpoint says how
-// often: by every command alike.
-void sample_as_trained(ProcessorRequest& request);
 
 }  // namespace vl3::cli

@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "cli.h"
-#include "train/rows.h"
+#include "vl3/training_rows.h"
 
 namespace vl3::cli {
 namespace {

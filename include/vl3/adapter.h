@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "vl3/config.h"
+#include "vl3/export.h"
 #include "vl3/tensor.h"
 
 namespace vl3 {
@@ -23,7 +24,7 @@ struct AdapterLayer {
 };
 
 // Layers and tensors go by canonical names (vl3/checkpoint.h), layers without ".weight".
-struct Adapter {
+struct VL3_API Adapter {
   int64_t rank = 64;
   double alpha = 16;
   bool rslora = false;     // scale alpha / √rank instead of alpha / rank
@@ -50,12 +51,13 @@ struct AdaptableLayer {
   std::string_view part;  // "vision_encoder", "projector" or "llm"
   int64_t n = 0, k = 0;   // of its weight [N, K]
 };
-std::vector<AdaptableLayer> adaptable_layers(const Config& config);
+VL3_API std::vector<AdaptableLayer> adaptable_layers(const Config& config);
 
 // Those that targets name: a part means all of its layers; "q_proj", "mlp.up_proj", "layers.0.mlp.up_proj",
 // with the name of a part and a dot in front or else of the llm, mean the layers whose names end so. Throws
 // kInvalidArgument for a target that names none.
-std::vector<AdaptableLayer> targeted_layers(const Config& config, const std::vector<std::string>& targets);
+VL3_API std::vector<AdaptableLayer> targeted_layers(const Config& config,
+                                                    const std::vector<std::string>& targets);
 
 struct MergeOptions {
   std::function<void(int64_t done_bytes, int64_t total_bytes)> progress;  // of the model's tensors
@@ -68,8 +70,8 @@ struct MergeReport {
 // f32 and rounded once to W's type. One tensor at a time is in memory; out appears whole or not at all.
 // Throws what opening both throws; kInvalidArgument where out is there already, kUnsupported for quantised
 // weights under an adapter, kCancelled, kIo.
-MergeReport merge_adapter(Context& context, const std::filesystem::path& model,
-                          const std::filesystem::path& adapter, const std::filesystem::path& out,
-                          const MergeOptions& options = {});
+VL3_API MergeReport merge_adapter(Context& context, const std::filesystem::path& model,
+                                  const std::filesystem::path& adapter, const std::filesystem::path& out,
+                                  const MergeOptions& options = {});
 
 }  // namespace vl3

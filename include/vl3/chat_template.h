@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/json.h"
 #include "vl3/template_limits.h"
 
@@ -21,7 +22,7 @@ struct MediaTokens {
   std::string image = "<|image_pad|>", video = "<|video_pad|>";
 };
 
-class ChatTemplate {
+class VL3_API ChatTemplate {
  public:
   // source: the template's text. special_tokens: an object of variables that every rendering sees
   // (bos_token, eos_token, …). name begins every error. Throws kFormat (syntax, with the line),

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "vl3/config.h"
+#include "vl3/export.h"
 #include "vl3/json.h"
 #include "vl3/safetensors.h"
 #include "vl3/tensor.h"
@@ -26,17 +27,17 @@ struct ExpectedTensor {
 
 // Every weight a model of this configuration has, in the order of the network; the head only where it is not
 // tied.
-std::vector<ExpectedTensor> expected_tensors(const Config& config);
+VL3_API std::vector<ExpectedTensor> expected_tensors(const Config& config);
 
 // The canonical name of a tensor as a file of any known layout spells it; other names come back as they are.
-std::string canonical_name(std::string_view name);
+VL3_API std::string canonical_name(std::string_view name);
 // How the given layout spells a canonical name.
-std::string layout_name(std::string_view canonical, Layout layout);
+VL3_API std::string layout_name(std::string_view canonical, Layout layout);
 // A buffer that files may hold and no model needs (rotary frequencies, position ids).
-bool is_ignorable_tensor(std::string_view name);
+VL3_API bool is_ignorable_tensor(std::string_view name);
 
 // Weights of an opened checkpoint, cheap to copy. Tensors stay mapped, in their stored type.
-class Checkpoint {
+class VL3_API Checkpoint {
  public:
   // Opens a folder (config.json beside model.safetensors, or beside model.safetensors.index.json and its
   // shards) or one .safetensors file with config.json beside it. All tensors are checked against
@@ -69,8 +70,8 @@ class Checkpoint {
 // What is in a checkpoint folder, or in one .safetensors file: layout, sizes, parameters and bytes per part,
 // dtypes, context length, tokens, files, and under "problems" everything that is missing or wrong. Throws
 // only where path itself does not exist. docs/checkpoints.md names the keys.
-Json inspect(const std::filesystem::path& path);
+VL3_API Json inspect(const std::filesystem::path& path);
 // The same for people.
-std::string inspect_text(const Json& report);
+VL3_API std::string inspect_text(const Json& report);
 
 }  // namespace vl3

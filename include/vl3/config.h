@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/json.h"
 #include "vl3/tensor.h"
 
@@ -18,7 +19,7 @@ namespace vl3 {
 // kHuggingFace: model_type "video_llama_3", with text_config and vision_config.
 // kOriginal: model_type "videollama3_qwen2", flat, with vision_encoder_config.
 enum class Layout { kHuggingFace, kOriginal };
-const char* to_string(Layout layout) noexcept;  // the model_type
+VL3_API const char* to_string(Layout layout) noexcept;  // the model_type
 
 // Rotary position embedding of the language model.
 struct RopeConfig {
@@ -76,7 +77,7 @@ struct VisionConfig {
   bool operator==(const VisionConfig&) const = default;
 };
 
-struct Config {
+struct VL3_API Config {
   TextConfig text;
   VisionConfig vision;
   int64_t image_token_id = 151655;
@@ -105,6 +106,6 @@ struct Config {
 };
 
 // generation_config.json of a checkpoint folder, an object; nothing where there is no such file.
-std::optional<Json> read_generation_config(const std::filesystem::path& folder);
+VL3_API std::optional<Json> read_generation_config(const std::filesystem::path& folder);
 
 }  // namespace vl3

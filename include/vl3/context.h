@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "vl3/export.h"
 #include "vl3/tensor.h"
 
 namespace vl3 {
@@ -38,7 +39,7 @@ struct ContextOptions {
   LogSink log;      // none: silent
 };
 
-class Context {
+class VL3_API Context {
  public:
   explicit Context(ContextOptions options = {});
   ~Context();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "vl3/context.h"
+#include "vl3/export.h"
 #include "vl3/generation.h"
 #include "vl3/model.h"
 #include "vl3/processor.h"
@@ -32,7 +33,7 @@ struct EngineOptions {
 };
 
 // What a request will take, from headers alone: nothing is decoded.
-struct Plan {
+struct VL3_API Plan {
   std::vector<MediaPlan> media;
   int64_t patches = 0;
   int64_t prompt_tokens = 0;      // of the longest conversation, before compression
@@ -76,7 +77,7 @@ struct Answers {
   Timings timings;
 };
 
-class Engine {
+class VL3_API Engine {
  public:
   // Throws what opening a checkpoint, a tokenizer and a template throws.
   static Engine open(const std::filesystem::path& folder, EngineOptions options = {});

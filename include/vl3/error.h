@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "vl3/export.h"
+
 namespace vl3 {
 
 enum class ErrorCode {
@@ -20,9 +22,9 @@ enum class ErrorCode {
 };
 
 // "invalid_argument", "not_found", … for logs and JSON.
-const char* to_string(ErrorCode code) noexcept;
+VL3_API const char* to_string(ErrorCode code) noexcept;
 
-class Error : public std::runtime_error {
+class VL3_API Error : public std::runtime_error {
  public:
   // message begins with the [op] or [file] it is about and carries the values and limits involved.
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/json.h"
 
 namespace vl3 {
@@ -22,7 +23,7 @@ namespace vl3 {
 // do better (kFalse), or when it cannot (kNever).
 enum class EarlyStopping { kFalse, kTrue, kNever };
 
-struct GenerationConfig {
+struct VL3_API GenerationConfig {
   // Length. Without any of the first two, 20 new tokens, as the reference does.
   std::optional<int64_t> max_new_tokens;  // goes before max_length
   std::optional<int64_t> max_length;      // prompt included
@@ -104,12 +105,12 @@ struct SettingInfo {
   std::string range;     // as text
   std::string help;
 };
-std::span<const SettingInfo> generation_settings();
+VL3_API std::span<const SettingInfo> generation_settings();
 // The table as Markdown, as docs/generation.md shows it.
-std::string generation_settings_markdown();
+VL3_API std::string generation_settings_markdown();
 
 enum class FinishReason { kStop, kLength, kCancelled };
-const char* to_string(FinishReason reason) noexcept;  // "stop", "length", "cancelled"
+VL3_API const char* to_string(FinishReason reason) noexcept;  // "stop", "length", "cancelled"
 
 // Log-probabilities in nats: the log-softmax of the model's own logits, before any penalty, bias or
 // temperature.
@@ -154,7 +155,7 @@ struct StreamEvent {
 };
 
 // Turns ids into text, piece by piece; one for every sequence. Pieces are whole UTF-8 characters.
-class TextStream {
+class VL3_API TextStream {
  public:
   virtual ~TextStream() = default;
   virtual std::string push(int64_t id) = 0;
@@ -174,11 +175,11 @@ struct GenerationHooks {
 
 class Tokenizer;
 // Hooks for text through a tokenizer (they keep a copy). Special tokens are left out of the text.
-GenerationHooks text_hooks(const Tokenizer& tokenizer);
+VL3_API GenerationHooks text_hooks(const Tokenizer& tokenizer);
 
 // The answers of a batch as the reference shapes them: rows as long as the longest, filled up with the pad
 // token, else (without one, or for beams with pad token 0) the first end token, else -1.
-std::vector<std::vector<int64_t>> pad_new_ids(std::span<const GenerationResult> results,
-                                              const GenerationConfig& settings);
+VL3_API std::vector<std::vector<int64_t>> pad_new_ids(std::span<const GenerationResult> results,
+                                                      const GenerationConfig& settings);
 
 }  // namespace vl3

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/media_limits.h"
 
 namespace vl3 {
@@ -41,7 +42,7 @@ enum class ImageFormat {
 };
 
 // "png", "jpeg", "webp", "gif", "bmp", "tiff", "avif", "heif", "jxl", "jpeg2000", "pnm", "ico", …
-const char* to_string(ImageFormat format) noexcept;
+VL3_API const char* to_string(ImageFormat format) noexcept;
 
 struct Image {
   int64_t height = 0;
@@ -69,12 +70,12 @@ struct ImageInfo {
 // are
 // ("is a Git LFS pointer: …"), broken or truncated; kUnsupported for what the codecs do not do (12-bit JPEG,
 // …) and for formats whose library this build lacks, by name; kLimitExceeded.
-Image decode_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,
-                   bool apply_exif_orientation = true);
+VL3_API Image decode_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,
+                           bool apply_exif_orientation = true);
 
 // decode_image of a file; also kNotFound and kIo.
-Image read_image(const std::filesystem::path& path, const MediaLimits& limits = {},
-                 bool apply_exif_orientation = true);
+VL3_API Image read_image(const std::filesystem::path& path, const MediaLimits& limits = {},
+                         bool apply_exif_orientation = true);
 
 // How many rows of a picture, from the top, are decoded: more each time.
 using RowsReady = std::function<void(int64_t rows)>;
@@ -82,24 +83,24 @@ using RowsReady = std::function<void(int64_t rows)>;
 // The same into *image, whose size is set and whose rows are never written again when ready tells of them.
 // That is for pictures whose format begins with the first row, and which are not turned: others come all at
 // once, and ready is not called. Where it throws *image keeps what it has by then.
-void decode_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,
-                  bool apply_exif_orientation, Image* image, const RowsReady& ready);
-void read_image(const std::filesystem::path& path, const MediaLimits& limits, bool apply_exif_orientation,
-                Image* image, const RowsReady& ready);
+VL3_API void decode_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,
+                          bool apply_exif_orientation, Image* image, const RowsReady& ready);
+VL3_API void read_image(const std::filesystem::path& path, const MediaLimits& limits,
+                        bool apply_exif_orientation, Image* image, const RowsReady& ready);
 
 // The header alone: costs no more than reading the file's first bytes, its chunks' headers and its EXIF
 // block.
-ImageInfo probe_image(std::span<const std::byte> bytes, const MediaLimits& limits, std::string_view name,
-                      bool apply_exif_orientation = true);
-ImageInfo probe_image(const std::filesystem::path& path, const MediaLimits& limits = {},
-                      bool apply_exif_orientation = true);
+VL3_API ImageInfo probe_image(std::span<const std::byte> bytes, const MediaLimits& limits,
+                              std::string_view name, bool apply_exif_orientation = true);
+VL3_API ImageInfo probe_image(const std::filesystem::path& path, const MediaLimits& limits = {},
+                              bool apply_exif_orientation = true);
 
 // The format these bytes begin like, by the first 64 of them; false where they begin like none.
-bool sniff_image(std::span<const std::byte> bytes, ImageFormat* format) noexcept;
+VL3_API bool sniff_image(std::span<const std::byte> bytes, ImageFormat* format) noexcept;
 
 // What bytes are that are no picture, as a phrase behind "is ": "an SVG drawing: …", with what to do; empty
 // where nothing is known of them. By the first kilobyte.
-std::string describe_foreign_file(std::span<const std::byte> bytes);
+VL3_API std::string describe_foreign_file(std::span<const std::byte> bytes);
 
 // The libraries that decode pictures, for people to read.
 struct PictureLibrary {
@@ -107,11 +108,11 @@ struct PictureLibrary {
   const char* library;  // "libavif"
   std::string version;  // empty where this build was made without it
 };
-std::vector<PictureLibrary> picture_libraries();
+VL3_API std::vector<PictureLibrary> picture_libraries();
 
 // An animated GIF as a clip: every frame composited over the ones before it, with disposal and transparency,
 // as Pillow's seek() and convert("RGB") do. One canvas in memory however long the animation is.
-class GifReader {
+class VL3_API GifReader {
  public:
   // bytes must outlive the reader. Walks the blocks once, decoding nothing. Throws as decode_image does, and
   // kLimitExceeded above max_frames or max_duration_s.

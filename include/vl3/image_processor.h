@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/image.h"
 #include "vl3/json.h"
 #include "vl3/tensor.h"
@@ -19,7 +20,7 @@ namespace vl3 {
 class ThreadPool;
 
 // How pixels become patches, under the reference's names. Defaults are those of its classes.
-struct PixelOptions {
+struct VL3_API PixelOptions {
   bool do_resize = true;
   int64_t resample = 3;  // PIL's number of the filter; 3, bicubic, is the only one
   bool do_rescale = true;
@@ -48,7 +49,8 @@ struct Size {
   int64_t height = 0, width = 0;
   bool operator==(const Size&) const = default;
 };
-Size smart_resize(int64_t height, int64_t width, int64_t factor, int64_t min_pixels, int64_t max_pixels);
+VL3_API Size smart_resize(int64_t height, int64_t width, int64_t factor, int64_t min_pixels,
+                          int64_t max_pixels);
 
 struct ImageFeatures {
   Tensor pixel_values;       // [P, 3·temporal·p·p] f32 in merge-block order
@@ -58,7 +60,7 @@ struct ImageFeatures {
 
 enum class ResizeBackend { kPil, kTorchvision };
 
-class ImageProcessor {
+class VL3_API ImageProcessor {
  public:
   static constexpr ResizeBackend kBackend = ResizeBackend::kPil;
   explicit ImageProcessor(PixelOptions options = {}, ResizeBackend backend = kBackend)
@@ -77,7 +79,7 @@ class ImageProcessor {
 };
 
 // The same with torchvision's arithmetic.
-class ImageProcessorFast : public ImageProcessor {
+class VL3_API ImageProcessorFast : public ImageProcessor {
  public:
   static constexpr ResizeBackend kBackend = ResizeBackend::kTorchvision;
   explicit ImageProcessorFast(PixelOptions options = {}) : ImageProcessor(options, kBackend) {}

@@ -15,6 +15,7 @@
 
 #include "vl3/config.h"
 #include "vl3/context.h"
+#include "vl3/export.h"
 #include "vl3/generation.h"
 #include "vl3/tensor.h"
 
@@ -72,7 +73,7 @@ struct ForwardOutput {
 };
 
 // The any-resolution vision encoder alone.
-class VisionModel {
+class VL3_API VisionModel {
  public:
   static VisionModel from_pretrained(const std::filesystem::path& folder);
   VisionModel(Config config, std::shared_ptr<const ModelWeights> weights);
@@ -89,7 +90,7 @@ class VisionModel {
 };
 
 // Vision encoder, projector and language model, without the head.
-class Model {
+class VL3_API Model {
  public:
   static Model from_pretrained(const std::filesystem::path& folder);
   Model(Config config, std::shared_ptr<const ModelWeights> weights);
@@ -111,7 +112,7 @@ class Model {
 };
 
 // The whole model with its head.
-class ForConditionalGeneration {
+class VL3_API ForConditionalGeneration {
  public:
   // Opens a checkpoint folder of either layout; weights stay mapped in their stored type. adapter: a folder
   // as vl3/adapter.h has it, computed beside the weights; empty: none.

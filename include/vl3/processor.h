@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "vl3/chat_template.h"
+#include "vl3/export.h"
 #include "vl3/image_processor.h"
 #include "vl3/json.h"
 #include "vl3/media_limits.h"
@@ -21,7 +22,7 @@ namespace vl3 {
 class MemoryFile;
 
 // A picture or clip of a conversation, in the order of the prompt.
-struct MediaItem {
+struct VL3_API MediaItem {
   bool video = false;
   std::vector<std::filesystem::path> paths;  // one; or the frames of a clip
   VideoOptions options;                      // of a clip; of a picture its PixelOptions
@@ -76,7 +77,7 @@ struct MediaPlan {
   std::vector<std::string> notes = {};  // of clips: what a person should know
 };
 
-class Processor {
+class VL3_API Processor {
  public:
   // A file of the folder means the folder. Which tokens stand for pictures and clips:
   // src/text/media_tokens.h.
@@ -132,6 +133,6 @@ class Processor {
 
 // The reports of clips as JSON: a list of {"name", "total_num_frames", "fps", "fps_assumed",
 // "frames_indices", "timestamps", "tokens_per_frame", "kept"}.
-Json to_json(const std::vector<ClipReport>& clips);
+VL3_API Json to_json(const std::vector<ClipReport>& clips);
 
 }  // namespace vl3

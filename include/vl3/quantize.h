@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/tensor.h"
 
 namespace vl3 {
@@ -30,11 +31,11 @@ using Calibration = std::map<std::string, std::shared_ptr<const InputMoments>>;
 
 // Gathers the inputs of the model's linear layers while run() computes with the context, whose products
 // should be in f32.
-Calibration calibrate(Context& context, const ForConditionalGeneration& model,
-                      const std::function<void()>& run);
+VL3_API Calibration calibrate(Context& context, const ForConditionalGeneration& model,
+                              const std::function<void()>& run);
 
 // A text for calibration where nothing better is at hand, a prompt on every line.
-std::string_view calibration_text();
+VL3_API std::string_view calibration_text();
 
 struct QuantizeOptions {
   DType to = DType::kInt8;  // or kInt4
@@ -60,7 +61,7 @@ struct QuantizeReport {
 // the convolution of patches keep their type. One tensor at a time is in memory. out appears whole or not at
 // all. Throws what Checkpoint::open throws; kInvalidArgument where out is there already and for parts that do
 // not exist, kUnsupported where the source is quantised already, kCancelled, kIo (a full disk).
-QuantizeReport quantize_checkpoint(ThreadPool& threads, const std::filesystem::path& source,
-                                   const std::filesystem::path& out, const QuantizeOptions& options);
+VL3_API QuantizeReport quantize_checkpoint(ThreadPool& threads, const std::filesystem::path& source,
+                                           const std::filesystem::path& out, const QuantizeOptions& options);
 
 }  // namespace vl3

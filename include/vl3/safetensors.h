@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/tensor.h"
 
 namespace vl3 {
@@ -27,7 +28,7 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 
 // An open file, cheap to copy; it and every tensor taken from it keep the mapping alive. Do not shorten the
 // file meanwhile: touching a page that is gone kills the process.
-class SafetensorsFile {
+class VL3_API SafetensorsFile {
  public:
   // Maps the file and checks everything its header says before any of it is used: length, JSON, names,
   // dtypes, shapes, and offsets that follow one another without gap or overlap and end where the file ends.
@@ -63,7 +64,7 @@ class SafetensorsFile {
 // (quantised ones first, the largest first; then wider elements first, then by name), so equal contents give
 // equal files, and every tensor is aligned to its element, quantised ones to 64 bytes. The data begins at a
 // multiple of 64. Quantised tensors are told of in the metadata (docs/quantization.md).
-class SafetensorsWriter {
+class VL3_API SafetensorsWriter {
  public:
   // Throws kInvalidArgument for names that are empty, twice there or "__metadata__"; kIo.
   SafetensorsWriter(std::filesystem::path path, std::vector<TensorInfo> tensors,
@@ -87,8 +88,8 @@ class SafetensorsWriter {
 };
 
 // The same for tensors at hand. {"format": "pt"} is what the reference's loaders ask for.
-void write_safetensors(const std::filesystem::path& path,
-                       std::span<const std::pair<std::string, Tensor>> tensors,
-                       const Metadata& metadata = {{"format", "pt"}});
+VL3_API void write_safetensors(const std::filesystem::path& path,
+                               std::span<const std::pair<std::string, Tensor>> tensors,
+                               const Metadata& metadata = {{"format", "pt"}});
 
 }  // namespace vl3

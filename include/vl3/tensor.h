@@ -11,22 +11,24 @@
 #include <string>
 #include <vector>
 
+#include "vl3/export.h"
+
 namespace vl3 {
 
 // kInt8 and kInt4 are matrices of quantised weights, stored in blocks of rows: src/tensor/quantized.h.
 enum class DType : uint8_t { kF32, kBF16, kF16, kF64, kI64, kI32, kU8, kBool, kInt8, kInt4 };
 
-size_t size_of(DType dtype) noexcept;         // bytes per element; 0 where blocks have no such number
-bool is_quantized(DType dtype) noexcept;      // stored in blocks
-const char* to_string(DType dtype) noexcept;  // "f32", "bf16", …
-DType dtype_from_string(
+VL3_API size_t size_of(DType dtype) noexcept;         // bytes per element; 0 where blocks have no such number
+VL3_API bool is_quantized(DType dtype) noexcept;      // stored in blocks
+VL3_API const char* to_string(DType dtype) noexcept;  // "f32", "bf16", …
+VL3_API DType dtype_from_string(
     const std::string& name);  // also safetensors' spelling ("F32", "BF16"); throws kUnsupported
 
 // Bytes of a bf16 or f16 number; arithmetic happens in float.
-struct bf16 {
+struct VL3_API bf16 {
   uint16_t bits;
 };
-struct f16 {
+struct VL3_API f16 {
   uint16_t bits;
 };
 
@@ -51,7 +53,7 @@ inline constexpr DType kDTypeOf = [] {
 }();
 
 // Memory with an owner: an aligned heap buffer, a slice of a file mapping, or anything else with a deleter.
-class Storage {
+class VL3_API Storage {
  public:
   // 64-byte aligned, not initialised. Throws kOutOfMemory with the size asked for.
   static std::shared_ptr<Storage> allocate(size_t bytes);
@@ -79,14 +81,14 @@ class Storage {
 };
 
 using Shape = std::vector<int64_t>;
-std::string to_string(const Shape& shape);  // "[2, 3]"
-int64_t num_elements(
+VL3_API std::string to_string(const Shape& shape);  // "[2, 3]"
+VL3_API int64_t num_elements(
     const Shape& shape);  // throws kInvalidArgument for a negative extent, kLimitExceeded on overflow
-int64_t bytes_of(DType dtype, const Shape& shape);  // of a tensor; throws as num_elements does
+VL3_API int64_t bytes_of(DType dtype, const Shape& shape);  // of a tensor; throws as num_elements does
 
 // Dense and row-major, always: a tensor is its first element's address, a shape and a dtype. Copies share the
 // memory. Views are made by rows (a range of the first dimension) and by reshape, both of which stay dense.
-class Tensor {
+class VL3_API Tensor {
  public:
   Tensor() = default;  // empty: defined() is false
   Tensor(std::shared_ptr<Storage> storage, size_t byte_offset, Shape shape, DType dtype);

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "vl3/export.h"
+
 namespace vl3 {
 
 // A stretch of a prompt. Where parse_special is false nothing in it becomes a special or added token.
@@ -20,7 +22,7 @@ struct TextSpan {
 };
 
 // Immutable once made, cheap to copy (copies share), safe to use from many threads at once.
-class Tokenizer {
+class VL3_API Tokenizer {
  public:
   // The tokenizer of a checkpoint folder: tokenizer.json, else vocab.json and merges.txt; added tokens and
   // the names of special ones from tokenizer_config.json where it is there. Throws kNotFound (no such
@@ -65,7 +67,7 @@ class Tokenizer {
 
 // Tokens to text as they come, never half a character. What push and finish return, joined, is what decode
 // gives for all the ids.
-class StreamDecoder {
+class VL3_API StreamDecoder {
  public:
   explicit StreamDecoder(Tokenizer tokenizer, bool skip_special = true);
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "vl3/context.h"
+#include "vl3/export.h"
 #include "vl3/json.h"
 
 namespace vl3 {
@@ -51,7 +52,7 @@ struct TrainLora {
   std::filesystem::path adapter;  // one to go on from, which then decides rank, alpha and targets
 };
 
-struct TrainConfig {
+struct VL3_API TrainConfig {
   std::filesystem::path model, output;
   std::string stage;  // the preset that the other settings began as, or empty
   std::vector<TrainSource> data;
@@ -94,10 +95,10 @@ struct TrainKey {
   const char* type;
   const char* help;
 };
-std::vector<TrainKey> train_keys();
+VL3_API std::vector<TrainKey> train_keys();
 // The presets: "vision_encoder_adaptation", … with the published settings.
-Json stage_preset(std::string_view stage);
-std::vector<std::string> stage_names();
+VL3_API Json stage_preset(std::string_view stage);
+VL3_API std::vector<std::string> stage_names();
 
 struct TrainStep {
   int64_t step = 0, steps = 0;  // the first one is 1
@@ -127,13 +128,13 @@ struct TrainReport {
 // "schedule", "first_step", "memory_bytes", with lora "adapter"}. Reads and checks all rows, and makes the
 // data of the first step, whose passes the memory is for: activations are an estimate (src/train/memory.h),
 // the rest is exact.
-Json plan_training(const TrainConfig& config);
+VL3_API Json plan_training(const TrainConfig& config);
 
 // Trains config.model into the model folder config.output, or with lora into an adapter's. Checkpoints lie
 // under output/checkpoints, each such a folder with what it takes to go on; the latest one that is whole is
 // where a run begins, and the result has the same bits as an unbroken run's. Cancelling the context saves and
 // returns. Throws what reading model and data throws; kInvalidArgument where output holds another training;
 // kIo (a full disk), after which the checkpoints before are still good.
-TrainReport train(Context& context, const TrainConfig& config, const TrainHooks& hooks = {});
+VL3_API TrainReport train(Context& context, const TrainConfig& config, const TrainHooks& hooks = {});
 
 }  // namespace vl3

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "vl3/error.h"
+#include "vl3/export.h"
 #include "vl3/image.h"
 #include "vl3/media_limits.h"
 
@@ -42,7 +43,7 @@ struct VideoInfo {
 
 // An undamaged clip ended before a frame that was asked for. The reader's info() then says what there is, and
 // frames can be sampled anew.
-class ClipEnded : public Error {
+class VL3_API ClipEnded : public Error {
  public:
   explicit ClipEnded(const std::string& message) : Error(ErrorCode::kFormat, message) {}
 };
@@ -51,7 +52,7 @@ class ClipEnded : public Error {
 // WebP, or pictures that are its frames. Of a folder these are its pictures in the order of their names,
 // where numbers count as such (frame_2 before frame_10); other files are left out, which notes() say. Memory
 // is bounded by a few frames.
-class VideoReader {
+class VL3_API VideoReader {
  public:
   // Throws kNotFound, kIo, kFormat (no clip, or broken: where), kUnsupported (a container or codec that is
   // not allowed), kLimitExceeded.
@@ -123,6 +124,6 @@ struct SampledFrames {
 // with num_frames, so many different ones.
 // Throws kInvalidArgument where the settings contradict each other or the clip: fps with num_frames, more
 // frames than there are, a range without frames.
-SampledFrames sample_frames(const VideoInfo& info, const FrameSampling& sampling);
+VL3_API SampledFrames sample_frames(const VideoInfo& info, const FrameSampling& sampling);
 
 }  // namespace vl3

@@ -9,13 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/image_processor.h"
 #include "vl3/video.h"
 
 namespace vl3 {
 
 // Defaults are those of the reference's class.
-struct VideoOptions : PixelOptions {
+struct VL3_API VideoOptions : PixelOptions {
   VideoOptions() {
     merge_size = 2;
     shortest_edge = 128 * 28 * 28;
@@ -67,7 +68,7 @@ struct ClipInput {
 
 // Clips that stay open between a look at their headers and the reading of their frames, so that their packets
 // are read once. Not for several threads at a time.
-class OpenClips {
+class VL3_API OpenClips {
  public:
   // A clip that keep() was given for these paths, or one newly opened, as open_clip.
   std::unique_ptr<VideoReader> take(const std::vector<std::filesystem::path>& paths,
@@ -92,7 +93,7 @@ struct ProcessHooks {
   OpenClips* opened = nullptr;                               // that a plan has opened
 };
 
-class VideoProcessor {
+class VL3_API VideoProcessor {
  public:
   explicit VideoProcessor(VideoOptions options = {}) : options_(options) {}
   // video_preprocessor_config.json, or "video_processor" in processor_config.json; defaults where both are
@@ -113,13 +114,13 @@ class VideoProcessor {
 };
 
 // The frames that options pick of a clip.
-SampledFrames sample_frames(const VideoInfo& info, const VideoOptions& options);
+VL3_API SampledFrames sample_frames(const VideoInfo& info, const VideoOptions& options);
 
 // Which visual tokens of t frames to keep: those whose pixels differ from the frame before by more than
 // threshold (mean absolute difference of normalised values, times 255), all of the first frame, and at least
 // min_tokens of every frame. patches [t·h·w, words] f32 in merge-block order → [t·(h/merge)·(w/merge)].
 // Reference: _get_compression_mask.
-std::vector<uint8_t> compression_mask(const Tensor& patches, int64_t t, int64_t h, int64_t w, int64_t merge,
-                                      double threshold = 0.1, int64_t min_tokens = 1);
+VL3_API std::vector<uint8_t> compression_mask(const Tensor& patches, int64_t t, int64_t h, int64_t w,
+                                              int64_t merge, double threshold = 0.1, int64_t min_tokens = 1);
 
 }  // namespace vl3

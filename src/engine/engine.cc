@@ -8,9 +8,9 @@
 #include "base/thread_pool.h"
 #include "checkpoint/fingerprint.h"
 #include "engine/feature_cache.h"
-#include "engine/forward_input.h"
 #include "generate/generate.h"
 #include "generate/model_decoder.h"
+#include "vl3/forward_input.h"
 
 namespace vl3 {
 namespace {

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "checkpoint/fingerprint.h"
 
 namespace vl3::eval {
 namespace {
@@ -66,6 +67,8 @@ Json to_json(const std::map<std::string, Mean>& means) {
 }
 
 }  // namespace
+
+Json identity_of(const fs::path& model) { return fingerprint(model); }
 
 AnswerFolder::AnswerFolder(fs::path folder, Json model, Json settings)
     : folder_(std::move(folder)), model_(std::move(model)), settings_(std::move(settings)) {

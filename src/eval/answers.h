@@ -13,6 +13,10 @@
 
 namespace vl3::eval {
 
+// A checkpoint folder, or an adapter's, as the folder of an evaluation names it: what tells it from another
+// (checkpoint/fingerprint.h). Throws kNotFound, kIo.
+Json identity_of(const std::filesystem::path& model);
+
 class AnswerFolder {
  public:
   // Makes the folder, or goes on in it: a last line without an end is dropped. model and settings: who

@@ -8,6 +8,7 @@ extern "C" {
 #include <string_view>
 
 #include "base/check.h"
+#include "media/quiet.h"
 
 namespace vl3 {
 namespace {
@@ -83,7 +84,7 @@ const AVInputFormat* probe(FileSource& source) {
   AVIOContext* io = source.io();
   if (avio_seek(io, 0, SEEK_SET) < 0) return nullptr;
   const AVInputFormat* format = nullptr;
-  const int score = av_probe_input_buffer2(io, &format, "", nullptr, 0, 0);
+  const int score = av_probe_input_buffer2(io, &format, "", quiet_log_context(), 0, 0);
   return score >= AVPROBE_SCORE_RETRY ? format : nullptr;
 }
 
@@ -165,6 +166,7 @@ const char* const kClipCodecs =
 ClipStream open_clip_stream(FileSource& source, const std::string& name) {
   AVFormatContext* raw = avformat_alloc_context();
   require(raw != nullptr, ErrorCode::kOutOfMemory, "[{}] no memory to open it", name);
+  keep_quiet(*raw);
   raw->pb = source.io();
   raw->max_streams = kMostStreams;
   raw->max_analyze_duration = kMostAnalysed;

@@ -8,6 +8,8 @@ extern "C" {
 
 #include <algorithm>
 
+#include "media/quiet.h"
+
 namespace vl3 {
 namespace {
 
@@ -151,6 +153,7 @@ SwsContext* FrameConverter::scaler_for(const FrameView& frame) {
   scaler.made_for = frame;
   scaler.context.reset(sws_alloc_context());
   SwsContext* context = scaler.context.get();
+  if (context != nullptr) keep_quiet(*context);
   const AVPixFmtDescriptor& format = *av_pix_fmt_desc_get(frame.format);
   if (context == nullptr || !set_options(context, frame, format) ||
       sws_init_context(context, nullptr, nullptr) < 0) {

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "media/clip_formats.h"
 #include "media/demuxer.h"
+#include "media/quiet.h"
 
 namespace vl3 {
 namespace {
@@ -26,6 +27,7 @@ FrameDecoder::FrameDecoder(const AVStream& stream, const MediaLimits& limits, co
   require(context_ != nullptr, ErrorCode::kOutOfMemory, "[{}] no memory for a decoder", name);
   require(avcodec_parameters_to_context(context_.get(), stream.codecpar) >= 0, ErrorCode::kFormat,
           "[{}] has bad codec parameters", name);
+  keep_quiet(*context_);
   context_->thread_count = kDecodeThreads;
   context_->max_pixels = limits.max_pixels;
   context_->pkt_timebase = stream.time_base;

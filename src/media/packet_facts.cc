@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "media/bit_reader.h"
+#include "media/quiet.h"
 
 namespace vl3 {
 namespace {
@@ -276,7 +277,10 @@ bool reorders(AVCodecID codec) {
 struct PacketInspector::Parser {
   explicit Parser(const AVCodecParameters& codec)
       : parser(av_parser_init(codec.codec_id)), context(avcodec_alloc_context3(nullptr)) {
-    if (context != nullptr) avcodec_parameters_to_context(context, &codec);
+    if (context != nullptr) {
+      keep_quiet(*context);
+      avcodec_parameters_to_context(context, &codec);
+    }
     if (parser != nullptr) parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
   }
   ~Parser() {

@@ -36,7 +36,7 @@ class VideoFile final : public VideoReader {
   using Cancelled = std::function<bool()>;
 
   VideoFile(const std::filesystem::path& path, const MediaLimits& limits)
-      : path_(path), limits_(limits), demuxer_(open(path, limits)) {
+      : path_(path), limits_(limits), demuxer_(path, limits) {
     describe();
     if (!trust_list()) {
       index_packets(limits_.max_frames);
@@ -51,10 +51,6 @@ class VideoFile final : public VideoReader {
   void turn_upright() override;
 
  private:
-  static Demuxer open(const std::filesystem::path& path, const MediaLimits& limits) {
-    av_log_set_level(AV_LOG_QUIET);  // what goes wrong comes back as an error, not on stderr
-    return Demuxer(path, limits);
-  }
   template <class... Args>
   [[noreturn]] void broken(fmt::format_string<Args...> format, Args&&... args) const {
     fail(ErrorCode::kFormat, "[{}] {}", path_.string(), fmt::format(format, std::forward<Args>(args)...));

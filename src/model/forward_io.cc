@@ -1,4 +1,4 @@
-#include "model/forward_io.h"
+#include "vl3/forward_io.h"
 
 #include <algorithm>
 #include <cstring>

@@ -13,6 +13,7 @@ extern "C" {
 #include <memory>
 
 #include "base/check.h"
+#include "media/quiet.h"
 
 namespace vl3::scenes {
 namespace {
@@ -40,6 +41,7 @@ Codec open_encoder(int width, int height, AVRational rate, bool global_header) {
   if (codec == nullptr) codec = avcodec_find_encoder(AV_CODEC_ID_MPEG4);
   require(codec != nullptr, ErrorCode::kUnsupported, "[scenes] FFmpeg has no encoder for H.264 or MPEG-4");
   Codec encoder(avcodec_alloc_context3(codec));
+  keep_quiet(*encoder);
   encoder->width = width;
   encoder->height = height;
   encoder->time_base = av_inv_q(rate);
@@ -61,6 +63,7 @@ class Muxer {
  public:
   Muxer() {
     check_av(avformat_alloc_output_context2(&format_, nullptr, "mp4", nullptr), "no MP4 writer");
+    keep_quiet(*format_);
     check_av(avio_open_dyn_buf(&format_->pb), "no memory for a clip");
   }
   ~Muxer() {
@@ -115,7 +118,6 @@ std::vector<uint8_t> encode_png(const Image& image) {
 }
 
 std::vector<uint8_t> encode_mp4(const std::vector<Image>& frames, double fps) {
-  av_log_set_level(AV_LOG_QUIET);
   const int width = static_cast<int>(frames[0].width), height = static_cast<int>(frames[0].height);
   Muxer muxer;
   AVFormatContext* format = muxer.format();

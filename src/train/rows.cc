@@ -1,5 +1,3 @@
-#include "train/rows.h"
-
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -7,6 +5,7 @@
 #include "base/text_file.h"
 #include "train/row_forms.h"
 #include "train/row_media.h"
+#include "vl3/training_rows.h"
 
 namespace vl3 {
 namespace {

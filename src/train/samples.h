@@ -3,11 +3,11 @@
 
 #include <vector>
 
-#include "train/rows.h"
 #include "train/stream.h"
 #include "vl3/model.h"
 #include "vl3/processor.h"
 #include "vl3/train.h"
+#include "vl3/training_rows.h"
 
 namespace vl3 {
 

@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "train/rows.h"
 #include "vl3/processor.h"
+#include "vl3/training_rows.h"
 
 namespace vl3 {
 

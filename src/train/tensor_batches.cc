@@ -1,9 +1,9 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "model/forward_io.h"
 #include "model/packed_batch.h"
 #include "train/batches.h"
+#include "vl3/forward_io.h"
 
 namespace vl3 {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "base/json.h"
 #include "bench/logit_change.h"
-#include "engine/forward_input.h"
 #include "support/support.h"
+#include "vl3/forward_input.h"
 #include "vl3/processor.h"
 
 namespace vl3::test {

@@ -6,10 +6,10 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "model/forward_io.h"
 #include "support/support.h"
 #include "vl3/checkpoint.h"
 #include "vl3/error.h"
+#include "vl3/forward_io.h"
 #include "vl3/model.h"
 
 namespace vl3 {

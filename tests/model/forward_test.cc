@@ -3,9 +3,9 @@
 #include <cmath>
 #include <map>
 
-#include "model/forward_io.h"
 #include "support/support.h"
 #include "vl3/checkpoint.h"
+#include "vl3/forward_io.h"
 #include "vl3/model.h"
 
 namespace vl3 {

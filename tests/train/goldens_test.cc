@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "model/forward_io.h"
 #include "train_support.h"
+#include "vl3/forward_io.h"
 
 namespace vl3 {
 namespace {

@@ -6,9 +6,9 @@
 
 #include "base/random.h"
 #include "base/thread_pool.h"
-#include "model/forward_io.h"
 #include "train/samples.h"
 #include "train_support.h"
+#include "vl3/forward_io.h"
 
 namespace vl3 {
 namespace {

@@ -7,11 +7,11 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "model/forward_io.h"
 #include "ops/tape.h"
 #include "support/support.h"
 #include "train/trainable.h"
 #include "vl3/error.h"
+#include "vl3/forward_io.h"
 #include "vl3/train.h"
 
 namespace vl3 {

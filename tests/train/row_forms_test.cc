@@ -5,10 +5,10 @@
 
 #include "base/thread_pool.h"
 #include "train/batches.h"
-#include "train/rows.h"
 #include "train/samples.h"
 #include "train/stream.h"
 #include "train_support.h"
+#include "vl3/training_rows.h"
 
 namespace vl3 {
 namespace {

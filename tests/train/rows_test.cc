@@ -1,13 +1,12 @@
 // Rows of text files: both formats, what is mended, what is quarantined, what is learned, and how often.
 
-#include "train/rows.h"
-
 #include <set>
 
 #include "base/thread_pool.h"
 #include "train/batches.h"
 #include "train/samples.h"
 #include "train_support.h"
+#include "vl3/training_rows.h"
 
 namespace vl3 {
 namespace {

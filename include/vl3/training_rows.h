@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/json.h"
 
 namespace vl3 {
@@ -39,13 +40,13 @@ struct TrainRow {
 // for a system turn. Or {"stream": true, "video": path or [path], "conversation": [{"role", "content",
 // "time"}]}: train/stream.h. Throws kFormat, naming origin and field; a key that is none of these, nor
 // metadata (kMetadata in rows.cc), nor null or empty is refused by name.
-TrainRow parse_row(const Json& row, const std::string& origin, const std::filesystem::path& media);
+VL3_API TrainRow parse_row(const Json& row, const std::string& origin, const std::filesystem::path& media);
 
 // The rows of a JSON file (a list) or JSON lines, each handed to `row` with its origin; what does not parse
 // is handed to `bad` with the reason. Throws kNotFound, kIo, kFormat where a JSON file is no list, or the
 // text is not UTF-8.
-void read_rows(const std::filesystem::path& file,
-               const std::function<void(const Json& row, const std::string& origin)>& row,
-               const std::function<void(const std::string& origin, const std::string& why)>& bad);
+VL3_API void read_rows(const std::filesystem::path& file,
+                       const std::function<void(const Json& row, const std::string& origin)>& row,
+                       const std::function<void(const std::string& origin, const std::string& why)>& bad);
 
 }  // namespace vl3
