@@ -79,7 +79,8 @@ Adapter read_config(const fs::path& path) {
 
 Tensor as_f32(const Tensor& stored) {
   Tensor wide = Tensor::empty(stored.shape(), DType::kF32);
-  baseline_kernels()->widen(stored.raw(), ops::weight_type(stored), stored.numel(), wide.data<float>());
+  baseline_kernels()->widen(stored.raw(), ops::weight_type(stored), stored.numel(),
+                            wide.mutable_data<float>());
   return wide;
 }
 

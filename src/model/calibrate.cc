@@ -22,7 +22,7 @@ void add_products(Context& context, const Tensor& inputs, InputMoments& moments)
   for (int64_t first = 0; first < k; first += kQuantGroup) {
     const int64_t count = std::min(kQuantGroup, k - first);
     for (int64_t i = 0; i < rows; ++i) {
-      float* row = group.data<float>() + i * kQuantGroup;
+      float* row = group.mutable_data<float>() + i * kQuantGroup;
       std::copy_n(inputs.data<float>() + i * k + first, count, row);
       std::fill(row + count, row + kQuantGroup, 0.0f);
     }
@@ -39,7 +39,7 @@ class Moments {
   void add(Context& context, std::span<const Tensor* const> weights, const Tensor& inputs) {
     std::shared_ptr<InputMoments> shared;
     for (const Tensor* w : weights) {
-      if (const auto found = by_weight_.find(w->raw()); found != by_weight_.end()) shared = found->second;
+      if (const auto found = by_weight_.find(w->address()); found != by_weight_.end()) shared = found->second;
     }
     if (!shared) {
       const int64_t k = inputs.dim(1);
@@ -47,16 +47,16 @@ class Moments {
       shared->k = k;
       shared->products.resize(static_cast<size_t>(quant_groups(k) * kGroupSquare));
     }
-    for (const Tensor* w : weights) by_weight_.emplace(w->raw(), shared);
+    for (const Tensor* w : weights) by_weight_.emplace(w->address(), shared);
     add_products(context, inputs, *shared);
   }
   std::shared_ptr<const InputMoments> of(const Tensor& weight) const {
-    const auto found = by_weight_.find(weight.raw());
+    const auto found = by_weight_.find(weight.address());
     return found == by_weight_.end() ? nullptr : found->second;
   }
 
  private:
-  std::unordered_map<const std::byte*, std::shared_ptr<InputMoments>> by_weight_;
+  std::unordered_map<const void*, std::shared_ptr<InputMoments>> by_weight_;
 };
 
 // Sets an observer for as long as it lives; products that the observer makes itself are not seen.

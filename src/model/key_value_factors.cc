@@ -123,8 +123,8 @@ LayerFactors layer_factors(const KernelSet& kernels, const TextLayerWeights& lay
     return std::span(squares).subspan(static_cast<size_t>(h * width), static_cast<size_t>(width));
   };
   for (int64_t h = 0; h < kv_heads; ++h) {
-    choose(head(keys, h), head(queries, h), factors.keys.data<float>() + h * width);
-    choose(head(values, h), head(readers, h), factors.values.data<float>() + h * width);
+    choose(head(keys, h), head(queries, h), factors.keys.mutable_data<float>() + h * width);
+    choose(head(values, h), head(readers, h), factors.values.mutable_data<float>() + h * width);
   }
   return factors;
 }

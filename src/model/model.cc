@@ -162,10 +162,10 @@ Tensor logits_of(Context& context, const TextWeights& weights, const Hidden& hid
   const Tensor kept =
       run_head(context, weights, ops::gather_rows(context, hidden.rows, rows));  // [rows, vocabulary]
   Tensor logits = context.empty({packed.batch * columns, kept.dim(1)});
-  std::memset(logits.raw(), 0, logits.bytes());
+  std::memset(logits.mutable_raw(), 0, logits.bytes());
   for (size_t i = 0; i < targets.size(); ++i) {
     const int64_t row = static_cast<int64_t>(i);
-    std::memcpy(logits.rows(targets[i], targets[i] + 1).raw(), kept.rows(row, row + 1).raw(),
+    std::memcpy(logits.rows(targets[i], targets[i] + 1).mutable_raw(), kept.rows(row, row + 1).raw(),
                 static_cast<size_t>(kept.dim(1)) * sizeof(float));
   }
   return logits.reshape({packed.batch, columns, kept.dim(1)});

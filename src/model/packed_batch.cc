@@ -99,9 +99,9 @@ PackedBatch pack(const ForwardInput& input) {
 Tensor unpack(Context& context, const PackedBatch& batch, const Tensor& rows) {
   const int64_t width = rows.dim(1);
   Tensor result = context.empty({batch.batch, batch.columns, width});
-  std::memset(result.raw(), 0, result.bytes());
+  std::memset(result.mutable_raw(), 0, result.bytes());
   const float* source = rows.data<float>();
-  float* target = result.data<float>();
+  float* target = result.mutable_data<float>();
   for (size_t i = 0; i < batch.cells.size(); ++i) {
     std::copy_n(source + static_cast<int64_t>(i) * width, width, target + batch.cells[i] * width);
   }

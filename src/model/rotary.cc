@@ -113,7 +113,7 @@ RotaryTable text_rotary(Context& context, const TextConfig& config, std::span<co
     for (size_t i = 0; i < sequence.size(); ++i) {
       const int64_t row = cu_seqlens[s] + static_cast<int64_t>(i);
       fill(frequencies.inverse, static_cast<float>(sequence[i]), frequencies.attention_scaling,
-           table.cos.data<float>() + row * half, table.sin.data<float>() + row * half);
+           table.cos.mutable_data<float>() + row * half, table.sin.mutable_data<float>() + row * half);
     }
   }
   return table;
@@ -126,8 +126,8 @@ RotaryTable vision_rotary(Context& context, const VisionConfig& config, std::spa
   int64_t count = 0;
   for (const Grid& grid : grids) count += grid.patches();
   RotaryTable table{context.empty({count, half}), context.empty({count, half})};
-  float* cos = table.cos.data<float>();
-  float* sin = table.sin.data<float>();
+  float* cos = table.cos.mutable_data<float>();
+  float* sin = table.sin.mutable_data<float>();
   for (const Grid& grid : grids) {
     const int64_t m = grid.merge;
     for (int64_t patch = 0; patch < grid.patches(); ++patch, cos += half, sin += half) {

@@ -61,8 +61,9 @@ Tensor attention(Context& context, const Tensor& q, std::span<const AttentionSeq
                  int64_t num_kv_heads, float scale, bool causal, Products products) {
   check(q, sequences, num_kv_heads, causal);
   Tensor y = context.empty(q.shape());
-  const AttentionProblem problem{context,  q.data<float>(), y.data<float>(), q.dim(1), num_kv_heads,
-                                 q.dim(2), scale,           causal,          products};
+  const AttentionProblem problem{context,  q.data<float>(), y.mutable_data<float>(),
+                                 q.dim(1), num_kv_heads,    q.dim(2),
+                                 scale,    causal,          products};
   std::vector<const AttentionSequence*> few, many;
   int64_t covered = 0;
   for (const AttentionSequence& s : sequences) {
@@ -70,7 +71,7 @@ Tensor attention(Context& context, const Tensor& q, std::span<const AttentionSeq
     covered += s.q_end - s.q_begin;
     (problem.rows(s) <= kFewAttentionRows ? few : many).push_back(&s);
   }
-  if (covered < q.dim(0)) std::fill_n(y.data<float>(), y.numel(), 0.0f);
+  if (covered < q.dim(0)) std::fill_n(y.mutable_data<float>(), y.numel(), 0.0f);
   if (!few.empty()) attend_few(problem, few);
   if (!many.empty()) attend_many(problem, many);
   return y;
@@ -116,7 +117,7 @@ Tensor attention_weights(Context& context, const Tensor& q, const AttentionSeque
     std::vector<float> query(static_cast<size_t>(width));
     std::copy_n(q.data<float>() + ((sequence.q_begin + row) * heads + head) * width, width, query.data());
     problem.to_stored_query(sequence, kv_head, query.data());
-    float* out = weights.data<float>() + i * kv.length;
+    float* out = weights.mutable_data<float>() + i * kv.length;
     const int64_t seen = causal ? kv.length - rows + row + 1 : kv.length;
     std::fill(out, out + kv.length, 0.0f);
     if (seen <= 0) return;

@@ -122,19 +122,19 @@ struct Backward {
       std::fill(p + std::max<int64_t>(mine, 0), p + seen, 0.0f);
       std::fill(dp + std::max<int64_t>(mine, 0), dp + seen, 0.0f);
     }
-    add_product(b.dp, ld, rows, seen, b.k_rows, ld, out.dq.data<float>() + at, q_stride);
+    add_product(b.dp, ld, rows, seen, b.k_rows, ld, out.dq.mutable_data<float>() + at, q_stride);
     pack_rows(q, q_stride, rows, kRows, b.q_rows);
     kernels.transpose(b.dp, ld, rows, seen, b.turned, kRows);
-    add_product(b.turned, kRows, seen, rows, b.q_rows, kRows, out.dk.data<float>() + first, stride);
+    add_product(b.turned, kRows, seen, rows, b.q_rows, kRows, out.dk.mutable_data<float>() + first, stride);
     pack_rows(d, q_stride, rows, kRows, b.dy_rows);
     kernels.transpose(b.p, ld, rows, seen, b.turned, kRows);
-    add_product(b.turned, kRows, seen, rows, b.dy_rows, kRows, out.dv.data<float>() + first, stride);
+    add_product(b.turned, kRows, seen, rows, b.dy_rows, kRows, out.dv.mutable_data<float>() + first, stride);
   }
 };
 
 Tensor zeros_like(Context& context, const Tensor& x) {
   Tensor result = context.empty(x.shape());
-  if (result.numel() > 0) std::memset(result.raw(), 0, result.bytes());
+  if (result.numel() > 0) std::memset(result.mutable_raw(), 0, result.bytes());
   return result;
 }
 
@@ -155,7 +155,7 @@ AttentionGradients attention_backward(Context& context, const AttentionInputs& i
   const Tensor scratch = context.empty({context.threads().size(), size});
   context.threads().parallel_for(sequences * kv_heads, 1, [&](int64_t task, int64_t, int thread) {
     work.run(static_cast<size_t>(task / kv_heads), task % kv_heads,
-             Buffers(scratch.data<float>() + thread * size, keys, width));
+             Buffers(scratch.mutable_data<float>() + thread * size, keys, width));
   });
   return out;
 }

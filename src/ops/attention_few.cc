@@ -93,8 +93,8 @@ void attend_few(const AttentionProblem& p, std::span<const AttentionSequence* co
   const int64_t words = (Workspace::words(width) + 15) / 16 * 16;
   const Tensor scratch = p.context.empty({threads.size(), words});
   threads.parallel_for(count, 1, [&](int64_t i, int64_t, int thread) {
-    run(p, pieces[static_cast<size_t>(i)], Workspace(scratch.data<float>() + thread * words, width),
-        partials.data() + i * kFewAttentionRows, outs.data<float>() + i * kFewAttentionRows * width);
+    run(p, pieces[static_cast<size_t>(i)], Workspace(scratch.mutable_data<float>() + thread * words, width),
+        partials.data() + i * kFewAttentionRows, outs.mutable_data<float>() + i * kFewAttentionRows * width);
   });
   std::vector<Partial> of_row;
   for (size_t begin = 0; begin < pieces.size();) {

@@ -243,11 +243,11 @@ void attend_many(const AttentionProblem& p, std::span<const AttentionSequence* c
     }
   }
   const Tensor packed = p.context.empty({total});
-  float* words = packed.data<float>();
+  float* words = packed.mutable_data<float>();
   const int64_t buffer_words = (layout.columns + kStretch) * layout.width;
   const int64_t scratch_words = round_up(std::max(buffer_words, Workspace::words(layout)), 16);
   const Tensor scratch = p.context.empty({threads.size(), scratch_words});
-  const auto of_thread = [&](int thread) { return scratch.data<float>() + thread * scratch_words; };
+  const auto of_thread = [&](int thread) { return scratch.mutable_data<float>() + thread * scratch_words; };
   threads.parallel_for(static_cast<int64_t>(panels.size()), 1, [&](int64_t i, int64_t, int thread) {
     const Panel& panel = panels[static_cast<size_t>(i)];
     pack_panel(p, layout, heads[panel.packed], panel.first, panel.count, of_thread(thread), words);

@@ -48,13 +48,18 @@ Context::Context(ContextOptions options)
     if (set != nullptr) options.cpu = set;
   }
   kernels_ = kernels_named(options.cpu);
+  if (options.device.empty()) {
+    const char* set = std::getenv("VL3_DEVICE");
+    options.device = set != nullptr && *set != '\0' ? set : "cpu";
+  }
+  backend_ = backend_named(options.device, options.backends);
 }
 
 Context::~Context() = default;
 
 Tensor Context::empty(Shape shape, DType dtype) {
-  const int64_t bytes = bytes_of(dtype, shape);
-  return {pool_->take(static_cast<size_t>(bytes)), 0, std::move(shape), dtype};
+  const size_t bytes = static_cast<size_t>(bytes_of(dtype, shape));
+  return {device().is_host() ? pool_->take(bytes) : backend_->allocate(bytes), 0, std::move(shape), dtype};
 }
 
 size_t Context::peak_bytes() const noexcept { return pool_->peak(); }

@@ -43,7 +43,7 @@ Counted counted(const Tensor& x, const Tensor& weight, std::span<const int64_t> 
 void row_losses(Context& context, const Tensor& logits, const int64_t* targets, float share, double* losses) {
   const int64_t width = logits.dim(1);
   context.threads().parallel_for(logits.dim(0), 1, [&](int64_t r, int64_t, int) {
-    float* row = logits.data<float>() + r * width;
+    float* row = logits.mutable_data<float>() + r * width;
     const double chosen = row[targets[r]];
     float maximum = -std::numeric_limits<float>::infinity(), sum = 0;
     context.kernels().softmax_step(row, width, 1.0f, &maximum, &sum);
@@ -64,7 +64,7 @@ struct Gradients {
       const Tensor dx = input_gradient(context, dlogits, w);
       for (int64_t i = 0; i < dlogits.dim(0); ++i) {
         std::copy_n(dx.data<float>() + i * w.dim(1), w.dim(1),
-                    x.data<float>() + rows[static_cast<size_t>(first + i)] * w.dim(1));
+                    x.mutable_data<float>() + rows[static_cast<size_t>(first + i)] * w.dim(1));
       }
     }
     if (weight.defined()) add_weight_gradient(context, dlogits, x_rows, w, weight);
@@ -73,7 +73,7 @@ struct Gradients {
 
 Tensor zeros(Context& context, const Shape& shape) {
   Tensor result = context.empty(shape);
-  if (result.numel() > 0) std::memset(result.raw(), 0, result.bytes());
+  if (result.numel() > 0) std::memset(result.mutable_raw(), 0, result.bytes());
   return result;
 }
 
@@ -101,21 +101,21 @@ Tensor linear_cross_entropy(Context& context, const Tensor& x, const Tensor& wei
       const Tensor x_rows = gather_rows(
           context, x, std::span(all.rows).subspan(static_cast<size_t>(first), static_cast<size_t>(rows)));
       const Tensor logits = context.empty({rows, weight.dim(0)});
-      matmul(context, x_rows.data<float>(), rows, x.dim(1), weight, logits.data<float>());
+      matmul(context, x_rows.data<float>(), rows, x.dim(1), weight, logits.mutable_data<float>());
       row_losses(context, logits, all.targets.data() + first, share, losses.data());
       for (int64_t i = 0; i < rows; ++i) sum += losses[static_cast<size_t>(i)];
       if (tape != nullptr) gradients.add(context, logits, x_rows, weight, all.rows, first);
     }
   }
   Tensor y = context.empty({1});
-  y.data<float>()[0] =
+  y.mutable_data<float>()[0] =
       divisor > 0 ? static_cast<float>(sum / divisor) : std::numeric_limits<float>::quiet_NaN();
   if (tape != nullptr) {
     tape->record(y, [x, weight, gradients](Context& c, Tape& t, const Tensor& dy) {
       const float factor = dy.data<float>()[0];
       for (const auto& [to, gradient] : {std::pair{x, gradients.x}, std::pair{weight, gradients.weight}}) {
         if (!gradient.defined()) continue;
-        if (factor != 1.0f) c.kernels().scale(gradient.data<float>(), gradient.numel(), factor);
+        if (factor != 1.0f) c.kernels().scale(gradient.mutable_data<float>(), gradient.numel(), factor);
         t.add_gradient(c, to, gradient);
       }
     });

@@ -81,7 +81,7 @@ Tensor column_sums(Context& context, const Tensor& x) {
       for (int64_t i = 0; i < end - begin; ++i) totals[static_cast<size_t>(i)] += row[i];
     }
     for (int64_t i = begin; i < end; ++i)
-      sums.data<float>()[i] = static_cast<float>(totals[static_cast<size_t>(i - begin)]);
+      sums.mutable_data<float>()[i] = static_cast<float>(totals[static_cast<size_t>(i - begin)]);
   });
   return sums;
 }
@@ -112,7 +112,7 @@ void record_linear(Context& recording, const Tensor& x, const Tensor& rounded, c
 // target = or += dy W
 void times_weight(Context& context, const Tensor& dy, const Tensor& weight, bool accumulate, Tensor& target) {
   const Tensor dense = is_quantized(weight.dtype()) ? widened(context, weight) : weight;
-  MatmulColumns product{&dense, target.data<float>()};
+  MatmulColumns product{&dense, target.mutable_data<float>()};
   product.turned = true;
   product.accumulate = accumulate;
   product.rounded = weight.dtype() == DType::kBF16;
@@ -177,7 +177,7 @@ void add_input_gradient(Context& context, const Tensor& dy, const Tensor& weight
 
 void add_weight_gradient(Context& context, const Tensor& dy, const Tensor& x, const Tensor& weight,
                          Tensor sum) {
-  MatmulColumns product{&x, sum.data<float>()};
+  MatmulColumns product{&x, sum.mutable_data<float>()};
   product.turned = product.accumulate = true;
   product.rounded = weight.dtype() == DType::kBF16;
   matmul(context, MatmulRows{dy.data<float>(), dy.dim(1), dy.dim(0), {}, true}, std::span(&product, 1));
@@ -218,7 +218,7 @@ Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, con
   const RowNorm norm(context, x, prologue);
   const Tensor added = added_to(context, norm, layer);
   const float* d = added.defined() ? added.data<float>() : nullptr;
-  MatmulColumns product{&weight, y.data<float>()};
+  MatmulColumns product{&weight, y.mutable_data<float>()};
   product.finish_reads = r;
   if (b != nullptr || d != nullptr || r != nullptr || epilogue.activation != Activation::kNone) {
     product.finish = [&kernels, b, d, r, n, kind = epilogue.activation](int64_t row, int64_t column,
@@ -250,7 +250,7 @@ std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const L
     std::optional<LowRankPass>& adapter = adapters[results.size() - 1];
     if (tape != nullptr && o.low_rank != nullptr) adapter.emplace();
     sums.push_back(adapter ? low_rank(context, x, *o.low_rank, *adapter) : added_to(context, norm, o));
-    MatmulColumns product{&o.weight, results.back().data<float>()};
+    MatmulColumns product{&o.weight, results.back().mutable_data<float>()};
     const float* b = o.bias.defined() ? biases.back().data<float>() : nullptr;
     const float* d = sums.back().defined() ? sums.back().data<float>() : nullptr;
     if (b != nullptr || d != nullptr) {
@@ -293,13 +293,13 @@ Tensor gated_linear(Context& context, const Tensor& x, const LinearOperand& gate
   const int64_t n = gate.dim(0);
   Tensor y = context.empty({x.dim(0), n});
   const Tensor ups = context.empty({x.dim(0), n});
-  MatmulColumns product{&gate, y.data<float>()};
+  MatmulColumns product{&gate, y.mutable_data<float>()};
   product.partner_w = &up;
-  product.partner_c = ups.data<float>();
+  product.partner_c = ups.mutable_data<float>();
   product.finish_reads = product.partner_c;
   const RowNorm norm(context, x, prologue);
   const Tensor gate_sum = added_to(context, norm, gate_layer), up_sum = added_to(context, norm, up_layer);
-  product.finish = [&kernels = context.kernels(), u = ups.data<float>(), n,
+  product.finish = [&kernels = context.kernels(), u = ups.mutable_data<float>(), n,
                     gd = gate_sum.defined() ? gate_sum.data<float>() : nullptr,
                     ud = up_sum.defined() ? up_sum.data<float>() : nullptr](int64_t row, int64_t column,
                                                                             int64_t count, float* values) {
@@ -316,7 +316,7 @@ Tensor activation(Context& context, const Tensor& x, Activation kind) {
   if (kind == Activation::kNone) return x;
   Tensor y = context.empty(x.shape());
   const float* source = x.data<float>();
-  float* target = y.data<float>();
+  float* target = y.mutable_data<float>();
   in_ranges(context, x.numel(), [&](int64_t begin, int64_t end) {
     std::copy(source + begin, source + end, target + begin);
     activate(context.kernels(), target + begin, end - begin, kind);
@@ -326,7 +326,7 @@ Tensor activation(Context& context, const Tensor& x, Activation kind) {
       Tensor dx = c.empty(x.shape());
       in_ranges(c, x.numel(), [&](int64_t begin, int64_t end) {
         activate_backward(c.kernels(), x.data<float>() + begin, dy.data<float>() + begin, end - begin, kind,
-                          dx.data<float>() + begin);
+                          dx.mutable_data<float>() + begin);
       });
       t.add_gradient(c, x, dx);
     });
@@ -339,7 +339,7 @@ Tensor swiglu(Context& context, const Tensor& gate, const Tensor& up) {
           to_string(gate.shape()), to_string(up.shape()));
   Tensor y = context.empty(gate.shape());
   const float *g = gate.data<float>(), *u = up.data<float>();
-  float* target = y.data<float>();
+  float* target = y.mutable_data<float>();
   in_ranges(context, gate.numel(), [&](int64_t begin, int64_t end) {
     context.kernels().swiglu(g + begin, u + begin, end - begin, target + begin);
   });
@@ -348,8 +348,8 @@ Tensor swiglu(Context& context, const Tensor& gate, const Tensor& up) {
       Tensor dgate = c.empty(gate.shape()), dup = c.empty(up.shape());
       in_ranges(c, gate.numel(), [&](int64_t begin, int64_t end) {
         c.kernels().swiglu_backward(gate.data<float>() + begin, up.data<float>() + begin,
-                                    dy.data<float>() + begin, end - begin, dgate.data<float>() + begin,
-                                    dup.data<float>() + begin);
+                                    dy.data<float>() + begin, end - begin,
+                                    dgate.mutable_data<float>() + begin, dup.mutable_data<float>() + begin);
       });
       t.add_gradient(c, gate, dgate);
       t.add_gradient(c, up, dup);
@@ -363,7 +363,7 @@ Tensor add(Context& context, const Tensor& a, const Tensor& b) {
           to_string(b.shape()));
   Tensor y = context.empty(a.shape());
   const float *p = a.data<float>(), *q = b.data<float>();
-  float* target = y.data<float>();
+  float* target = y.mutable_data<float>();
   in_ranges(context, a.numel(), [&](int64_t begin, int64_t end) {
     context.kernels().add(p + begin, q + begin, end - begin, target + begin);
   });

@@ -30,7 +30,7 @@ MatmulRows rows_of(const Tensor& x) { return {x.data<float>(), x.dim(0), x.dim(1
 // scale · A x [T, r]
 Tensor narrow(Context& context, const MatmulRows& rows, const LowRank& layer) {
   Tensor t = context.empty({rows.m, layer.a.dim(0)});
-  MatmulColumns product{&layer.a, t.data<float>()};
+  MatmulColumns product{&layer.a, t.mutable_data<float>()};
   product.finish = [scale = layer.scale](int64_t, int64_t, int64_t count, float* values) {
     for (int64_t i = 0; i < count; ++i) values[i] *= scale;
   };
@@ -41,12 +41,12 @@ Tensor narrow(Context& context, const MatmulRows& rows, const LowRank& layer) {
 // B t [T, N]
 Tensor wide(Context& context, const Tensor& t, const LowRank& layer) {
   Tensor y = context.empty({t.dim(0), layer.b.dim(0)});
-  matmul(context, t.data<float>(), t.dim(0), t.dim(1), layer.b, y.data<float>());
+  matmul(context, t.data<float>(), t.dim(0), t.dim(1), layer.b, y.mutable_data<float>());
   return y;
 }
 
 void multiply(Context& context, Tensor& x, float factor) {
-  float* values = x.data<float>();
+  float* values = x.mutable_data<float>();
   context.threads().parallel_for(x.numel(), kGrain, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) values[i] *= factor;
   });
@@ -60,7 +60,7 @@ Tensor dropped(Context& context, const Tensor& x, const Dropout& dropout, uint32
   const float factor = 65536.0f / static_cast<float>(65536 - threshold);
   Tensor y = context.empty(x.shape());
   const float* source = x.data<float>();
-  float* target = y.data<float>();
+  float* target = y.mutable_data<float>();
   const std::array<uint32_t, 2> key = {static_cast<uint32_t>(dropout.seed),
                                        static_cast<uint32_t>(dropout.seed >> 32)};
   const int64_t blocks = (x.numel() + kDraws - 1) / kDraws;

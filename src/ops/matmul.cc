@@ -122,9 +122,10 @@ Tensor widened(Context& context, const Tensor& tensor) {
   Tensor result = context.empty(tensor.shape());
   if (is_quantized(tensor.dtype())) {
     const int64_t k = tensor.numel() / std::max<int64_t>(tensor.dim(0), 1);
-    for (int64_t n = 0; n < tensor.dim(0); ++n) dequantize_row(tensor, n, result.data<float>() + n * k);
+    for (int64_t n = 0; n < tensor.dim(0); ++n)
+      dequantize_row(tensor, n, result.mutable_data<float>() + n * k);
   } else {
-    context.kernels().widen(tensor.raw(), weight_type(tensor), tensor.numel(), result.data<float>());
+    context.kernels().widen(tensor.raw(), weight_type(tensor), tensor.numel(), result.mutable_data<float>());
   }
   return result;
 }
@@ -161,7 +162,7 @@ void observe(Context& context, const MatmulRows& rows, std::span<const MatmulCol
   if (!context.observer() || rows.turned || products[0].turned) return;
   Tensor inputs = context.empty({rows.m, rows.k});
   for (int64_t i = 0; i < rows.m; ++i) {
-    float* row = inputs.data<float>() + i * rows.k;
+    float* row = inputs.mutable_data<float>() + i * rows.k;
     if (rows.prologue)
       rows.prologue(i, row);
     else
@@ -191,7 +192,7 @@ void matmul(Context& context, const MatmulRows& rows, std::span<const MatmulColu
   const int64_t words = round_up(scratch_words(context, a, products), 16);
   const Tensor scratch = context.empty({context.threads().size(), words});
   context.threads().parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t i, int64_t, int thread) {
-    run(context.kernels(), a, tasks[static_cast<size_t>(i)], scratch.data<float>() + thread * words);
+    run(context.kernels(), a, tasks[static_cast<size_t>(i)], scratch.mutable_data<float>() + thread * words);
   });
 }
 
@@ -204,7 +205,7 @@ Tensor transposed(Context& context, const Tensor& x) {
   const int64_t rows = x.dim(0), columns = x.dim(1);
   Tensor result = context.empty({columns, rows});
   const float* source = x.data<float>();
-  float* target = result.data<float>();
+  float* target = result.mutable_data<float>();
   constexpr int64_t kBlock = 64;  // rows at once: whole vectors of the result, but for the last
   context.threads().parallel_for((rows + kBlock - 1) / kBlock, 1, [&](int64_t block, int64_t, int) {
     const int64_t r0 = block * kBlock, real = std::min(kBlock, rows - r0);

@@ -30,7 +30,7 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
   float* wide = nullptr;
   if (rows.prologue && needed(Form::kF32)) {
     f32_ = context.empty({m, k});
-    f32 = wide = f32_.data<float>();
+    f32 = wide = f32_.mutable_data<float>();
   }
   if (needed(Form::kPairs)) bf16_ = context.empty({m, pairs}, DType::kI32);
   if (bf16_.defined() && rows.rounded != nullptr && k % 2 == 0)
@@ -44,9 +44,9 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
   for (const MatmulColumns& p : products) {
     if (!is_int8(form_of(context, p, m)) || multipliers_.defined() || k == 0) continue;
     multipliers_ = context.empty({k});
-    activation_multipliers(*p.w, multipliers_.span<float>());
+    activation_multipliers(*p.w, multipliers_.mutable_span<float>());
   }
-  auto* words = bf16_.defined() ? reinterpret_cast<uint32_t*>(bf16_.data<int32_t>()) : nullptr;
+  auto* words = bf16_.defined() ? reinterpret_cast<uint32_t*>(bf16_.mutable_data<int32_t>()) : nullptr;
   bf16 = words;
   if (!rows.prologue && words == nullptr && !needed(Form::kQuads) && !needed(Form::kParts)) return;
 
@@ -65,7 +65,7 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
     for (int64_t i = begin; i < end; ++i) {
       const float* row = rows.data + i * k;
       if (rows.prologue) {
-        float* target = wide != nullptr ? wide + i * k : scratch.data<float>() + thread * k;
+        float* target = wide != nullptr ? wide + i * k : scratch.mutable_data<float>() + thread * k;
         rows.prologue(i, target);
         row = target;
       }
@@ -79,8 +79,9 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
 void Operand::quantize(const KernelSet& kernels, Form form, const float* row, int64_t i) {
   Int8Rows& into = form == Form::kQuads ? quads_ : parts_;
   const auto quantize_row = form == Form::kQuads ? kernels.quantize_row : kernels.quantize_parts;
-  quantize_row(row, multipliers_.data<float>(), k, into.bytes.data<uint8_t>() + i * into.stride,
-               into.scales.data<float>() + i * groups, into.starts.data<int32_t>() + i * into.starts_of_row);
+  quantize_row(row, multipliers_.data<float>(), k, into.bytes.mutable_data<uint8_t>() + i * into.stride,
+               into.scales.mutable_data<float>() + i * groups,
+               into.starts.data<int32_t>() + i * into.starts_of_row);
 }
 
 QuantizedRows Operand::quantized(Form form, int64_t row) const {

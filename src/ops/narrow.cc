@@ -12,7 +12,7 @@ Tensor narrowed(Context& context, const Tensor& x, DType dtype) {
   require(dtype == DType::kBF16 || dtype == DType::kF16, ErrorCode::kInvalidArgument,
           "[narrow] to {}: f32, bf16 and f16 can be made", to_string(dtype));
   Tensor result = Tensor::empty(x.shape(), dtype);
-  auto* target = reinterpret_cast<uint16_t*>(result.raw());
+  auto* target = reinterpret_cast<uint16_t*>(result.mutable_raw());
   if (dtype == DType::kF16) {
     context.kernels().narrow_f16(x.data<float>(), x.numel(), target);
     return result;

@@ -34,14 +34,14 @@ struct NormGradient {
     const Tensor dws = context.empty({pieces, width}),
                  dbs = context.empty({bias.defined() ? pieces : 0, width});
     if (rows == 0) return;
-    std::memset(dws.raw(), 0, dws.bytes());
-    if (bias.defined()) std::memset(dbs.raw(), 0, dbs.bytes());
+    std::memset(dws.mutable_raw(), 0, dws.bytes());
+    if (bias.defined()) std::memset(dbs.mutable_raw(), 0, dbs.bytes());
     context.threads().parallel_for(pieces, 1, [&](int64_t piece, int64_t, int) {
       for (int64_t t = piece * kRowsOfASum; t < std::min(rows, (piece + 1) * kRowsOfASum); ++t) {
-        context.kernels().norm_backward(x.data<float>() + t * width, wide.data<float>(),
-                                        dy.data<float>() + t * width, eps, centred, width,
-                                        dx.data<float>() + t * width, dws.data<float>() + piece * width,
-                                        bias.defined() ? dbs.data<float>() + piece * width : nullptr);
+        context.kernels().norm_backward(
+            x.data<float>() + t * width, wide.data<float>(), dy.data<float>() + t * width, eps, centred,
+            width, dx.mutable_data<float>() + t * width, dws.mutable_data<float>() + piece * width,
+            bias.defined() ? dbs.data<float>() + piece * width : nullptr);
       }
     });
     tape.add_gradient(context, x, dx);
@@ -54,7 +54,7 @@ struct NormGradient {
     const Tensor sum = tape.gradient_sum(context, parameter);
     for (int64_t i = 0; i < pieces.dim(0); ++i) {
       context.kernels().add(sum.data<float>(), pieces.data<float>() + i * pieces.dim(1), pieces.dim(1),
-                            sum.data<float>());
+                            sum.mutable_data<float>());
     }
   }
 };
@@ -70,7 +70,7 @@ Tensor layer_norm(Context& context, const Tensor& x, const Tensor& weight, const
   context.threads().parallel_for(x.dim(0), kRowsAtOnce, [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t) {
       context.kernels().layer_norm(x.data<float>() + t * width, w.data<float>(), b.data<float>(), eps, width,
-                                   y.data<float>() + t * width);
+                                   y.mutable_data<float>() + t * width);
     }
   });
   if (Tape* tape = tape_for(context, {&x, &weight, &bias}))
@@ -86,7 +86,7 @@ Tensor rms_norm(Context& context, const Tensor& x, const Tensor& weight, float e
   context.threads().parallel_for(x.dim(0), kRowsAtOnce, [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t) {
       context.kernels().rms_norm(x.data<float>() + t * width, w.data<float>(), eps, width,
-                                 y.data<float>() + t * width);
+                                 y.mutable_data<float>() + t * width);
     }
   });
   if (Tape* tape = tape_for(context, {&x, &weight})) tape->record(y, NormGradient{false, eps, x, weight, {}});

@@ -28,15 +28,15 @@ Tensor rope(Context& context, const Tensor& x, const Tensor& cos, const Tensor& 
           ErrorCode::kInvalidArgument, "[rope] x {}, cos {}, sin {} should be [T, H, D], [T, D/2], [T, D/2]",
           to_string(x.shape()), to_string(cos.shape()), to_string(sin.shape()));
   Tensor y = context.empty(x.shape());
-  rotate(context, x, cos.data<float>(), sin.data<float>(), y.data<float>());
+  rotate(context, x, cos.data<float>(), sin.data<float>(), y.mutable_data<float>());
   if (Tape* tape = tape_for(context, {&x})) {
-    tape->record(
-        y, [x = Variable(x), cos, sin](Context& c, Tape& t, const Tensor& dy) {  // back by the opposite angle
-          Tensor opposite = c.empty(sin.shape()), dx = c.empty(x.shape());
-          for (int64_t i = 0; i < sin.numel(); ++i) opposite.data<float>()[i] = -sin.data<float>()[i];
-          rotate(c, dy.reshape(x.shape()), cos.data<float>(), opposite.data<float>(), dx.data<float>());
-          t.add_gradient(c, x, dx);
-        });
+    tape->record(y, [x = Variable(x), cos, sin](Context& c, Tape& t,
+                                                const Tensor& dy) {  // back by the opposite angle
+      Tensor opposite = c.empty(sin.shape()), dx = c.empty(x.shape());
+      for (int64_t i = 0; i < sin.numel(); ++i) opposite.mutable_data<float>()[i] = -sin.data<float>()[i];
+      rotate(c, dy.reshape(x.shape()), cos.data<float>(), opposite.data<float>(), dx.mutable_data<float>());
+      t.add_gradient(c, x, dx);
+    });
   }
   return y;
 }

@@ -27,7 +27,7 @@ std::vector<int64_t> copied(std::span<const int64_t> rows) { return {rows.begin(
 void add_rows(Context& context, const Tensor& source, std::span<const int64_t> rows, const Tensor& target) {
   const int64_t width = source.dim(1);
   for (size_t i = 0; i < rows.size(); ++i) {
-    float* to = target.data<float>() + rows[i] * width;
+    float* to = target.mutable_data<float>() + rows[i] * width;
     context.kernels().add(to, source.data<float>() + static_cast<int64_t>(i) * width, width, to);
   }
 }
@@ -40,7 +40,7 @@ Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t>
   const int64_t row_bytes = width * static_cast<int64_t>(size_of(table.dtype()));
   Tensor y = context.empty({static_cast<int64_t>(ids.size()), width});
   for (size_t i = 0; i < ids.size(); ++i) {
-    float* row = y.data<float>() + static_cast<int64_t>(i) * width;
+    float* row = y.mutable_data<float>() + static_cast<int64_t>(i) * width;
     if (is_quantized(table.dtype()))
       dequantize_row(table, ids[i], row);
     else
@@ -63,7 +63,8 @@ Tensor gather_rows(Context& context, const Tensor& x, std::span<const int64_t> r
   const int64_t width = x.dim(1);
   Tensor y = context.empty({static_cast<int64_t>(rows.size()), width});
   for (size_t i = 0; i < rows.size(); ++i) {
-    std::copy_n(x.data<float>() + rows[i] * width, width, y.data<float>() + static_cast<int64_t>(i) * width);
+    std::copy_n(x.data<float>() + rows[i] * width, width,
+                y.mutable_data<float>() + static_cast<int64_t>(i) * width);
   }
   if (Tape* tape = tape_for(context, {&x})) {
     tape->record(y, [x = Variable(x), kept = copied(rows)](Context& c, Tape& t, const Tensor& dy) {
@@ -81,16 +82,16 @@ Tensor scatter_rows(Context& context, const Tensor& base, std::span<const int64_
           to_string(base.shape()), to_string(source.shape()));
   const int64_t width = base.dim(1);
   Tensor y = context.empty(base.shape());
-  std::copy_n(base.data<float>(), base.numel(), y.data<float>());
+  std::copy_n(base.data<float>(), base.numel(), y.mutable_data<float>());
   for (size_t i = 0; i < rows.size(); ++i) {
     std::copy_n(source.data<float>() + static_cast<int64_t>(i) * width, width,
-                y.data<float>() + rows[i] * width);
+                y.mutable_data<float>() + rows[i] * width);
   }
   if (Tape* tape = tape_for(context, {&base, &source})) {
     tape->record(y, [base = Variable(base), source = Variable(source), kept = copied(rows), width](
                         Context& c, Tape& t, const Tensor& dy) {
       Tensor dbase = dy.clone();
-      for (const int64_t row : kept) std::fill_n(dbase.data<float>() + row * width, width, 0.0f);
+      for (const int64_t row : kept) std::fill_n(dbase.mutable_data<float>() + row * width, width, 0.0f);
       t.add_gradient(c, base, dbase);
       t.add_gradient(c, source, gather_rows(c, dy, kept));
     });
@@ -107,7 +108,7 @@ Tensor concat_rows(Context& context, std::span<const Tensor> parts) {
     rows += part.dim(0);
   }
   Tensor y = context.empty({rows, parts[0].dim(1)});
-  float* target = y.data<float>();
+  float* target = y.mutable_data<float>();
   for (const Tensor& part : parts) target = std::copy_n(part.data<float>(), part.numel(), target);
   Tape* tape = context.tape();
   const bool needed = tape != nullptr && std::any_of(parts.begin(), parts.end(), [&](const Tensor& part) {
@@ -141,7 +142,7 @@ Tensor bilinear_merge(Context& context, const Tensor& x, int64_t merge) {
   Tensor y = context.empty({tokens, width});
   context.threads().parallel_for(tokens, 16, [&](int64_t begin, int64_t end, int) {
     for (int64_t v = begin; v < end; ++v) {
-      float* target = y.data<float>() + v * width;
+      float* target = y.mutable_data<float>() + v * width;
       std::fill_n(target, width, 0.0f);
       for (const int64_t patch : middle) {
         const float* source = x.data<float>() + (v * block + patch) * width;
@@ -155,7 +156,7 @@ Tensor bilinear_merge(Context& context, const Tensor& x, int64_t merge) {
       for (int64_t v = 0; v < tokens; ++v) {
         for (const int64_t patch : middle) {
           const float* from = dy.data<float>() + v * width;
-          float* to = dx.data<float>() + (v * block + patch) * width;
+          float* to = dx.mutable_data<float>() + (v * block + patch) * width;
           for (int64_t d = 0; d < width; ++d) to[d] = share * from[d];
         }
       }

@@ -37,7 +37,7 @@ void Tape::add_gradient(Context& context, const Variable& variable, const Tensor
   const float *a = sum.data<float>(), *b = gradient.data<float>();
   const bool ours = sum.storage().use_count() == 1;  // else it is somebody's gradient as well
   Tensor result = ours ? sum : context.empty(sum.shape());
-  float* target = result.data<float>();
+  float* target = result.mutable_data<float>();
   context.threads().parallel_for(sum.numel(), kGrain, [&](int64_t begin, int64_t end, int) {
     context.kernels().add(a + begin, b + begin, end - begin, target + begin);
   });
@@ -48,7 +48,7 @@ Tensor Tape::gradient_sum(Context& context, const Variable& variable) {
   Tensor& sum = gradients_[key(variable)];
   if (!sum.defined()) {
     sum = context.empty(variable.shape());
-    std::memset(sum.raw(), 0, sum.bytes());
+    std::memset(sum.mutable_raw(), 0, sum.bytes());
   } else if (sum.storage().use_count() > 1) {
     sum = sum.clone();
   }

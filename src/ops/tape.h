@@ -24,7 +24,7 @@ class Variable {
  public:
   Variable(const Tensor& tensor)  // NOLINT(google-explicit-constructor): every tensor is one
       : storage_(tensor.defined() ? tensor.storage()->id() : 0),
-        first_(tensor.raw()),
+        first_(tensor.address()),
         numel_(tensor.numel()),
         shape_(tensor.shape()) {}
   int64_t numel() const noexcept { return numel_; }
@@ -80,7 +80,7 @@ class Tape {
  private:
   using Key = std::tuple<uint64_t, const void*, int64_t>;
   static Key key(const Tensor& tensor) {
-    return {tensor.defined() ? tensor.storage()->id() : 0, tensor.raw(), tensor.numel()};
+    return {tensor.defined() ? tensor.storage()->id() : 0, tensor.address(), tensor.numel()};
   }
   static Key key(const Variable& v) { return {v.storage_, v.first_, v.numel_}; }
   bool needs(const Key& key) const { return watched_.contains(key) || made_.contains(key); }

@@ -51,11 +51,12 @@ void step_bf16(const KernelSet& kernels, const TrainedTensor& t, const float* gr
   const uint32_t stream = dropout_stream(t.name);
   constexpr int64_t kAtOnce = 1024;
   float values[kAtOnce];
-  auto* master = reinterpret_cast<uint16_t*>(t.master.raw());
+  auto* master = reinterpret_cast<uint16_t*>(t.master.mutable_raw());
   for (int64_t i = begin; i < end; i += kAtOnce) {
     const int64_t n = std::min(kAtOnce, end - i);
     kernels.widen(master + i, WeightType::kBF16, n, values);
-    kernels.adamw(values, gradient + i, t.m.data<float>() + i, t.v.data<float>() + i, n, step);
+    kernels.adamw(values, gradient + i, t.m.mutable_data<float>() + i, t.v.mutable_data<float>() + i, n,
+                  step);
     round_at_random(values, n, i, stream, seed, static_cast<uint32_t>(t.steps), master + i);
   }
 }
@@ -93,8 +94,9 @@ void adamw_step(Context& context, const Tape& tape, std::vector<TrainedTensor>& 
       if (t.master.dtype() == DType::kBF16) {
         step_bf16(context.kernels(), t, gradient.data<float>(), begin, end, step, settings.seed);
       } else {
-        context.kernels().adamw(t.master.data<float>() + begin, gradient.data<float>() + begin,
-                                t.m.data<float>() + begin, t.v.data<float>() + begin, end - begin, step);
+        context.kernels().adamw(t.master.mutable_data<float>() + begin, gradient.data<float>() + begin,
+                                t.m.mutable_data<float>() + begin, t.v.data<float>() + begin, end - begin,
+                                step);
       }
     });
   }

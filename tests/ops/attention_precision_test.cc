@@ -139,16 +139,16 @@ Factors add_outliers(const Case& c, const Tensor& q, const Tensor& k, const Tens
   Factors factors{Tensor::empty({c.kv_heads, c.width}, DType::kF32),
                   Tensor::empty({c.kv_heads, c.width}, DType::kF32)};
   for (int64_t i = 0; i < c.kv_heads * c.width; ++i) {
-    factors.k.data<float>()[i] = i % 7 == 3 ? c.outliers : 1;
-    factors.v.data<float>()[i] = i % 5 == 1 ? c.outliers : 1;
+    factors.k.mutable_data<float>()[i] = i % 7 == 3 ? c.outliers : 1;
+    factors.v.mutable_data<float>()[i] = i % 5 == 1 ? c.outliers : 1;
   }
   for (int64_t i = 0; i < k.numel(); ++i) {
-    k.data<float>()[i] *= factors.k.data<float>()[i % factors.k.numel()];
-    v.data<float>()[i] *= factors.v.data<float>()[i % factors.v.numel()];
+    k.mutable_data<float>()[i] *= factors.k.data<float>()[i % factors.k.numel()];
+    v.mutable_data<float>()[i] *= factors.v.data<float>()[i % factors.v.numel()];
   }
   for (int64_t i = 0; i < q.numel(); ++i) {
     const int64_t head = i / c.width % c.heads / (c.heads / c.kv_heads);
-    q.data<float>()[i] /= factors.k.data<float>()[head * c.width + i % c.width];
+    q.mutable_data<float>()[i] /= factors.k.data<float>()[head * c.width + i % c.width];
   }
   return factors;
 }
@@ -297,7 +297,7 @@ TEST_P(AttentionPrecision, OutliersThatFactorsKnowChangeNoBit) {
     EXPECT_TRUE(same_bits(weights, plain_weights));
     for (int64_t i = 0; i < y.numel(); ++i) {
       const int64_t head = i / c.width % c.heads / (c.heads / c.kv_heads);
-      y.data<float>()[i] /= factors.v.data<float>()[head * c.width + i % c.width];
+      y.mutable_data<float>()[i] /= factors.v.data<float>()[head * c.width + i % c.width];
     }
     EXPECT_TRUE(same_bits(y, plain));
   }
@@ -309,14 +309,14 @@ TEST_P(AttentionPrecision, ALargeNumberLeavesTheOthersTheirDigits) {
   for (const int64_t width : {32, 64, 72, 80, 96, 128, 256}) {
     Random random(static_cast<uint64_t>(width));
     const Tensor row = random.tensor({width});
-    row.data<float>()[7] = 10;
+    row.mutable_data<float>()[7] = 10;
     const int64_t bytes = ops::cache_row_bytes(CacheType::kInt8, width);
     EXPECT_EQ(bytes, width + 4);
     std::vector<std::byte> stored(static_cast<size_t>(bytes));
     ops::store_row(context.kernels(), CacheType::kInt8, row.data<float>(), width, stored.data());
     Tensor back = Tensor::empty({width}, DType::kF32);
-    ops::widen_row(context.kernels(), CacheType::kInt8, stored.data(), width, back.data<float>());
-    ops::from_stored(CacheType::kInt8, back.data<float>(), width, nullptr);
+    ops::widen_row(context.kernels(), CacheType::kInt8, stored.data(), width, back.mutable_data<float>());
+    ops::from_stored(CacheType::kInt8, back.mutable_data<float>(), width, nullptr);
     double error = 0;
     for (int64_t i = 0; i < width; ++i) {
       const double difference = back.data<float>()[i] - row.data<float>()[i];
@@ -334,11 +334,11 @@ TEST_P(AttentionPrecision, NumbersThatAreNotFiniteStaySo) {
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     for (const int64_t at : {0, 5, 71}) {
       Tensor row = Tensor::zeros({72}, DType::kF32);
-      row.data<float>()[at] = bad;
+      row.mutable_data<float>()[at] = bad;
       std::vector<std::byte> stored(76);
       ops::store_row(context.kernels(), CacheType::kInt8, row.data<float>(), 72, stored.data());
       Tensor back = row.clone();
-      ops::widen_row(context.kernels(), CacheType::kInt8, stored.data(), 72, back.data<float>());
+      ops::widen_row(context.kernels(), CacheType::kInt8, stored.data(), 72, back.mutable_data<float>());
       for (int64_t i = 0; i < 72; ++i) EXPECT_TRUE(std::isnan(back.data<float>()[i])) << bad << " at " << at;
     }
   }

@@ -82,7 +82,7 @@ TEST(ContextPool, BuffersAreUsedAgain) {
   std::byte* first = nullptr;
   {
     const Tensor a = context.empty({100});
-    first = a.raw();
+    first = a.mutable_raw();
     EXPECT_GE(context.used_bytes(), 400u);
     const Tensor b = context.empty({100});
     EXPECT_NE(b.raw(), first);
@@ -135,7 +135,7 @@ TEST(ContextPool, TensorsMayBeLetGoByOtherThreads) {
     threads.emplace_back([&context, i] {
       for (int64_t j = 0; j < 200; ++j) {
         Tensor t = context.empty({1 + (j * 7 + i) % 50});
-        t.data<float>()[0] = 1;
+        t.mutable_data<float>()[0] = 1;
       }
     });
   }

@@ -127,7 +127,7 @@ TEST_P(Linear, WeightGradientsOfEverySizeMatchTheOracle) {
         const auto as_bf16 = [](const Tensor& f32) {
           Tensor result = Tensor::empty(f32.shape(), DType::kBF16);
           for (int64_t i = 0; i < f32.numel(); ++i)
-            result.data<bf16>()[i].bits = to_bf16(f32.data<float>()[i]);
+            result.mutable_data<bf16>()[i].bits = to_bf16(f32.data<float>()[i]);
           return result;
         };
         const Tensor weight = Tensor::zeros({n, k}, DType::kBF16), rounded = as_bf16(x);

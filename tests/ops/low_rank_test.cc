@@ -42,7 +42,7 @@ TEST_P(LowRank, GradientsEqualCentralDifferences) {
     if (rate > 0) layer.dropout = std::make_shared<ops::Dropout>(ops::Dropout{rate, 11, 2, 1});
     const Tensor x = random.tensor({kRows, kWidth}), weights = random.tensor({1, kRows * kOut});
     Tensor ones = Tensor::zeros({kRows, kWidth}, DType::kF32);
-    for (float& one : ones.span<float>()) one = 1;
+    for (float& one : ones.mutable_span<float>()) one = 1;
     const Values mask = values(rate > 0 ? ops::dropped(context, ones, *layer.dropout, layer.stream) : ones);
     Values inputs[] = {values(x), values(layer.a), values(layer.b)};
     const auto loss = [&] {
@@ -131,7 +131,7 @@ TEST_P(LowRank, LayersAddIt) {
 TEST_P(LowRank, DropoutIsAFunctionOfSeedStepPassAndStream) {
   Context context(options());
   Tensor ones = Tensor::zeros({301, 333}, DType::kF32);
-  for (float& one : ones.span<float>()) one = 1;
+  for (float& one : ones.mutable_span<float>()) one = 1;
   const ops::Dropout base{0.05, 3, 4, 0};
   const Tensor kept = ops::dropped(context, ones, base, 9);
   int64_t zeros = 0;

@@ -47,7 +47,7 @@ TEST_P(Rows, NormsOfConstantAndFarRows) {
   for (const float v : y.span<float>()) EXPECT_EQ(v, 0);
   Random random(3);
   Tensor far = random.tensor({1, 33});
-  for (float& v : far.span<float>()) v += 100;
+  for (float& v : far.mutable_span<float>()) v += 100;
   // The mean of such numbers is right to 100 · 2^-23, which the deviation of 0.58 enlarges.
   EXPECT_LE(largest_error(ops::layer_norm(context, far, ones, zeros, 1e-6f),
                           reference::layer_norm(values(far), Values(33, 1.0), Values(33, 0.0), 1e-6)),
@@ -66,8 +66,8 @@ TEST_P(Rows, RopeMatchesTheOracle) {
         Tensor cos = Tensor::empty(angle.shape(), DType::kF32),
                sin = Tensor::empty(angle.shape(), DType::kF32);
         for (int64_t i = 0; i < angle.numel(); ++i) {
-          cos.data<float>()[i] = std::cos(100 * angle.data<float>()[i]);
-          sin.data<float>()[i] = std::sin(100 * angle.data<float>()[i]);
+          cos.mutable_data<float>()[i] = std::cos(100 * angle.data<float>()[i]);
+          sin.mutable_data<float>()[i] = std::sin(100 * angle.data<float>()[i]);
         }
         const Tensor y = ops::rope(context, x, cos, sin);
         ASSERT_TRUE(slack_untouched(y));

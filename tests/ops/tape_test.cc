@@ -91,7 +91,7 @@ TEST_F(TapeRules, AnInterruptedWayBackLeavesNothingBehind) {
   {
     const Tensor x = ops::add(context, w, w), broken = ops::add(context, x, w);
     Tensor y = context.empty({3});
-    std::copy_n(broken.data<float>(), 3, y.data<float>());
+    std::copy_n(broken.data<float>(), 3, y.mutable_data<float>());
     tape.record(y,
                 [](Context&, Tape&, const Tensor&) { throw Error(ErrorCode::kCancelled, "[test] enough"); });
     const Tensor both = ops::add(context, x, y);  // x has its gradient when y's step throws
@@ -113,7 +113,7 @@ TEST_F(TapeRules, AGradientThatCameThroughAReshapeHasTheOutputsShape) {
   const Tensor y = ops::add(context, w, w);
   Shape seen;
   Tensor z = context.empty({2, 3});
-  std::fill_n(z.data<float>(), 6, 1.0f);
+  std::fill_n(z.mutable_data<float>(), 6, 1.0f);
   tape.record(z, [&](Context&, Tape& t, const Tensor& dz) {
     seen = dz.shape();
     t.add_gradient(context, y, dz);
