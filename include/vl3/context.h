@@ -67,6 +67,13 @@ class Context {
   const InputObserver& observer() const noexcept { return observer_; }
   void set_observer(InputObserver observer) { observer_ = std::move(observer); }
 
+  // Adds up in place what every rank has of a sum [T, N] f32 of this context's device, where a layer's
+  // weights are cut along their inputs and each rank multiplies its part (ops/row_parallel.h). None, the
+  // default: this context has all of every product.
+  using AllReduce = std::function<void(Context& context, const Tensor& sum)>;
+  const AllReduce& all_reduce() const noexcept { return all_reduce_; }
+  void set_all_reduce(AllReduce all_reduce) { all_reduce_ = std::move(all_reduce); }
+
   // Uninitialised memory of this context's device; of the host out of the context's pool
   // (tensor/memory_pool.h): what is let go is used again. The tensor may outlive the context.
   Tensor empty(Shape shape, DType dtype = DType::kF32);
@@ -93,6 +100,7 @@ class Context {
   std::optional<CacheType> cache_;
   Tape* tape_ = nullptr;
   InputObserver observer_;
+  AllReduce all_reduce_;
   std::shared_ptr<MemoryPool> pool_;
   std::atomic<bool> cancelled_{false};
   LogSink log_;

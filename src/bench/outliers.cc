@@ -13,8 +13,8 @@
 #include "base/new_folder.h"
 #include "base/random.h"
 #include "checkpoint/other_files.h"
+#include "ops/convert.h"
 #include "ops/matmul.h"
-#include "ops/narrow.h"
 #include "vl3/checkpoint.h"
 
 namespace vl3 {

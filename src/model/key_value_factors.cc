@@ -109,7 +109,7 @@ void join_pairs(Squares& squares, int64_t width) {
 
 LayerFactors layer_factors(const KernelSet& kernels, const TextLayerWeights& layer,
                            const TextConfig& config) {
-  const int64_t kv_heads = config.num_key_value_heads, width = config.head_dim;
+  const int64_t width = config.head_dim, kv_heads = heads_of(layer.k_proj, width);
   const std::vector<float> norm = widened(kernels, layer.input_layernorm);
   Squares keys = of_outputs(kernels, layer.k_proj, norm);  // [Hkv · D]
   Squares queries = of_groups(of_outputs(kernels, layer.q_proj, norm), kv_heads, width);

@@ -6,8 +6,8 @@
 #include "base/new_folder.h"
 #include "checkpoint/other_files.h"
 #include "model/adapters.h"
+#include "ops/convert.h"
 #include "ops/matmul.h"
-#include "ops/narrow.h"
 #include "tensor/quantized.h"
 #include "vl3/checkpoint.h"
 

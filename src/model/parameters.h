@@ -26,6 +26,12 @@ struct LinearWeights {
 
 inline ops::LinearOperand operand(const LinearWeights& w) { return {w.weight, w.bias, w.low_rank.get()}; }
 
+// Heads of this width that a projection makes: all of the model's, or those of one rank where its rows are
+// cut. The network counts heads by its weights and never by config.json.
+inline int64_t heads_of(const LinearWeights& projection, int64_t width) {
+  return projection.weight.dim(0) / width;
+}
+
 struct LayerNormWeights {
   Tensor weight, bias;  // [D]
 };

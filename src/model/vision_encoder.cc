@@ -55,7 +55,7 @@ Frames wanted_patches(std::span<const FramePlan::Frame> plan) {
 // x [P, D] → [P, D], or the wanted rows alone.
 Tensor self_attention(Context& context, const VisionLayerWeights& l, const VisionConfig& config,
                       const Tensor& x, const RotaryTable& rotary, const Frames& frames, bool wanted_only) {
-  const int64_t heads = config.num_attention_heads, width = config.head_dim();
+  const int64_t width = config.head_dim(), heads = heads_of(l.q_proj, width);
   const ops::Prologue norm = layer_norm(l.layer_norm1, config);
   const ops::LinearOperand query = operand(l.q_proj), key = operand(l.k_proj), value = operand(l.v_proj);
   const auto in_heads = [&](const Tensor& t) { return t.reshape({t.dim(0), heads, width}); };
@@ -65,10 +65,10 @@ Tensor self_attention(Context& context, const VisionLayerWeights& l, const Visio
     const Tensor y =
         ops::attention(context, q, ops::rope(context, in_heads(k), rotary.cos, rotary.sin), in_heads(v),
                        cu_seqlens_q, frames.cu_seqlens, scale, false, products_for(l.q_proj.weight));
-    return y.reshape({y.dim(0), config.hidden_size});
+    return y.reshape({y.dim(0), heads * width});
   };
   const auto finish = [&](const Tensor& y, const Tensor& residual) {
-    return ops::linear(context, y, operand(l.out_proj), {ops::Activation::kNone, &residual});
+    return ops::row_parallel_linear(context, y, operand(l.out_proj), residual);
   };
   if (!wanted_only) {
     const ops::LinearOperand projections[] = {query, key, value};
@@ -90,7 +90,7 @@ Tensor encoder_layer(Context& context, const VisionLayerWeights& l, const Vision
   const Tensor attended = self_attention(context, l, config, x, rotary, frames, wanted_only);
   const Tensor up = ops::linear(context, attended, operand(l.fc1), {ops::activation_from(config.hidden_act)},
                                 layer_norm(l.layer_norm2, config));
-  return ops::linear(context, up, operand(l.fc2), {ops::Activation::kNone, &attended});
+  return ops::row_parallel_linear(context, up, operand(l.fc2), attended);
 }
 
 // Patches of whole tokens [·, D] → tokens, frames of one merge size at a time.

@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "ops/attention_backward.h"
 #include "ops/attention_parts.h"
+#include "ops/dispatch.h"
 #include "ops/tape.h"
 
 namespace vl3::ops {
@@ -60,6 +61,7 @@ KeyValueView dense_view(const Tensor& k, const Tensor& v) {
 Tensor attention(Context& context, const Tensor& q, std::span<const AttentionSequence> sequences,
                  int64_t num_kv_heads, float scale, bool causal, Products products) {
   check(q, sequences, num_kv_heads, causal);
+  check_devices(context, "attention", {{"q", q}});
   Tensor y = context.empty(q.shape());
   const AttentionProblem problem{context,  q.data<float>(), y.mutable_data<float>(),
                                  q.dim(1), num_kv_heads,    q.dim(2),
@@ -83,6 +85,7 @@ Tensor attention(Context& context, const Tensor& q, const Tensor& k, const Tenso
   require(q.rank() == 3 && k.rank() == 3 && q.dim(2) == k.dim(2), ErrorCode::kInvalidArgument,
           "[attention] q {} and k {} should be [T, Hq, D] and [S, Hkv, D]", to_string(q.shape()),
           to_string(k.shape()));
+  check_devices(context, "attention", {{"q", q}, {"k", k}, {"v", v}});
   const auto sequences = dense_sequences(k, v, cu_seqlens_q, cu_seqlens_k);
   Tensor y = attention(context, q, sequences, k.dim(1), scale, causal, products);
   if (Tape* tape = tape_for(context, {&q, &k, &v})) {
@@ -106,6 +109,7 @@ Tensor attention(Context& context, const Tensor& q, const Tensor& k, const Tenso
 Tensor attention_weights(Context& context, const Tensor& q, const AttentionSequence& sequence,
                          int64_t num_kv_heads, float scale, bool causal) {
   check(q, std::span(&sequence, 1), num_kv_heads, causal);
+  check_devices(context, "attention_weights", {{"q", q}});
   const KeyValueView& kv = sequence.kv;
   const int64_t heads = q.dim(1), width = q.dim(2), rows = sequence.q_end - sequence.q_begin;
   const AttentionProblem problem{context, q.data<float>(), nullptr, heads,         num_kv_heads,

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "ops/dispatch.h"
 #include "ops/linear_backward.h"
 #include "ops/matmul.h"
 #include "ops/rows.h"
@@ -82,6 +83,7 @@ Tensor zeros(Context& context, const Shape& shape) {
 Tensor linear_cross_entropy(Context& context, const Tensor& x, const Tensor& weight,
                             std::span<const int64_t> targets, double divisor) {
   const Counted all = counted(x, weight, targets);
+  check_devices(context, "cross_entropy", {{"x", x}, {"weight", weight}});
   const int64_t count = static_cast<int64_t>(all.rows.size());
   if (divisor == 0) divisor = static_cast<double>(count);
   Tape* const tape = tape_for(context, {&x, &weight});

@@ -7,6 +7,8 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "ops/convert.h"
+#include "ops/dispatch.h"
 #include "ops/linear_backward.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"
@@ -19,7 +21,10 @@ namespace {
 constexpr int64_t kGrain = 1 << 14;  // elements a thread takes at once
 constexpr int64_t kColumns = 64;     // likewise, of a sum over rows
 
-void check_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor* residual) {
+void check_linear(const Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                  const Tensor* residual) {
+  check_devices(context, "linear", {{"x", x}, {"weight", weight}, {"bias", bias}});
+  if (residual != nullptr) check_devices(context, "linear", {{"residual", *residual}});
   require(x.rank() == 2 && weight.rank() == 2 && x.dim(1) == weight.dim(1), ErrorCode::kInvalidArgument,
           "[linear] x {} and weight {} should be [T, K] and [N, K]", to_string(x.shape()),
           to_string(weight.shape()));
@@ -67,23 +72,6 @@ void activate_backward(const KernelSet& kernels, const float* x, const float* dy
 template <class F>
 void in_ranges(Context& context, int64_t n, F&& f) {
   context.threads().parallel_for(n, kGrain, [&](int64_t begin, int64_t end, int) { f(begin, end); });
-}
-
-// Sums of the columns of x [T, N], in double: the gradient of a key's bias nearly cancels, and what is left
-// is blown up by an optimizer that divides by gradients.
-Tensor column_sums(Context& context, const Tensor& x) {
-  const int64_t width = x.dim(1);
-  Tensor sums = context.empty({width});
-  context.threads().parallel_for(width, kColumns, [&](int64_t begin, int64_t end, int) {
-    std::array<double, kColumns> totals{};
-    for (int64_t t = 0; t < x.dim(0); ++t) {
-      const float* row = x.data<float>() + t * width + begin;
-      for (int64_t i = 0; i < end - begin; ++i) totals[static_cast<size_t>(i)] += row[i];
-    }
-    for (int64_t i = begin; i < end; ++i)
-      sums.mutable_data<float>()[i] = static_cast<float>(totals[static_cast<size_t>(i - begin)]);
-  });
-  return sums;
 }
 
 // rounded: x as products saw it, if that was bf16; with adapter what the layer's adapter kept of this pass.
@@ -165,6 +153,21 @@ Tensor added_to(Context& context, const RowNorm& norm, const LinearOperand& laye
 
 }  // namespace
 
+Tensor column_sums(Context& context, const Tensor& x) {
+  const int64_t width = x.dim(1);
+  Tensor sums = context.empty({width});
+  context.threads().parallel_for(width, kColumns, [&](int64_t begin, int64_t end, int) {
+    std::array<double, kColumns> totals{};
+    for (int64_t t = 0; t < x.dim(0); ++t) {
+      const float* row = x.data<float>() + t * width + begin;
+      for (int64_t i = 0; i < end - begin; ++i) totals[static_cast<size_t>(i)] += row[i];
+    }
+    for (int64_t i = begin; i < end; ++i)
+      sums.mutable_data<float>()[i] = static_cast<float>(totals[static_cast<size_t>(i - begin)]);
+  });
+  return sums;
+}
+
 Tensor input_gradient(Context& context, const Tensor& dy, const Tensor& weight) {
   Tensor dx = context.empty({dy.dim(0), weight.dim(1)});
   times_weight(context, dy, weight, false, dx);
@@ -198,7 +201,7 @@ Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Ten
 Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, const Epilogue& epilogue,
               const Prologue& prologue) {
   const Tensor &weight = layer.weight, &bias = layer.bias;
-  check_linear(x, weight, bias, epilogue.residual);
+  check_linear(context, x, weight, bias, epilogue.residual);
   const Tensor none;
   const Tensor& residual = epilogue.residual == nullptr ? none : *epilogue.residual;
   const Tensor &a = layer.low_rank == nullptr ? kAbsent : layer.low_rank->a,
@@ -244,7 +247,7 @@ std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const L
   Tensor rounded;
   const RowNorm norm(context, x, prologue);
   for (const LinearOperand& o : operands) {
-    check_linear(x, o.weight, o.bias, nullptr);
+    check_linear(context, x, o.weight, o.bias, nullptr);
     results.push_back(context.empty({x.dim(0), o.weight.dim(0)}));
     biases.push_back(widened(context, o.bias));
     std::optional<LowRankPass>& adapter = adapters[results.size() - 1];
@@ -285,8 +288,8 @@ Tensor gated_linear(Context& context, const Tensor& x, const LinearOperand& gate
     const std::vector<Tensor> both = linears(context, input, std::array{gate_layer, up_layer});
     return swiglu(context, both[0], both[1]);
   }
-  check_linear(x, gate, {}, nullptr);
-  check_linear(x, up, {}, nullptr);
+  check_linear(context, x, gate, {}, nullptr);
+  check_linear(context, x, up, {}, nullptr);
   require(gate.shape() == up.shape() && gate.dtype() == up.dtype(), ErrorCode::kInvalidArgument,
           "[gated_linear] gate {} {} and up {} {} differ", to_string(gate.dtype()), to_string(gate.shape()),
           to_string(up.dtype()), to_string(up.shape()));
@@ -313,6 +316,7 @@ Tensor gated_linear(Context& context, const Tensor& x, const LinearOperand& gate
 }
 
 Tensor activation(Context& context, const Tensor& x, Activation kind) {
+  check_devices(context, "activation", {{"x", x}});
   if (kind == Activation::kNone) return x;
   Tensor y = context.empty(x.shape());
   const float* source = x.data<float>();
@@ -361,6 +365,7 @@ Tensor swiglu(Context& context, const Tensor& gate, const Tensor& up) {
 Tensor add(Context& context, const Tensor& a, const Tensor& b) {
   require(a.shape() == b.shape(), ErrorCode::kInvalidArgument, "[add] {} and {} differ", to_string(a.shape()),
           to_string(b.shape()));
+  check_devices(context, "add", {{"a", a}, {"b", b}});
   Tensor y = context.empty(a.shape());
   const float *p = a.data<float>(), *q = b.data<float>();
   float* target = y.mutable_data<float>();

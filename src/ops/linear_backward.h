@@ -15,4 +15,8 @@ void add_input_gradient(Context& context, const Tensor& dy, const Tensor& weight
 void add_weight_gradient(Context& context, const Tensor& dy, const Tensor& x, const Tensor& weight,
                          Tensor sum);
 
+// Sums of the columns of x [T, N], in double, rounded once: the gradient of a key's bias nearly cancels, and
+// what is left is blown up by an optimizer that divides by gradients.
+Tensor column_sums(Context& context, const Tensor& x);
+
 }  // namespace vl3::ops

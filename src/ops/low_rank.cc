@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "base/thread_pool.h"
+#include "ops/dispatch.h"
 #include "ops/linear_backward.h"
 #include "ops/tape.h"
 
@@ -16,7 +17,8 @@ namespace {
 constexpr int64_t kGrain = 1 << 14;  // elements a thread takes at once
 constexpr int64_t kDraws = 8;        // 16 bits each, that one block of random numbers makes
 
-void check(int64_t k, int64_t n, const LowRank& layer) {
+void check(const Context& context, int64_t k, int64_t n, const LowRank& layer) {
+  check_devices(context, "low_rank", {{"A", layer.a}, {"B", layer.b}});
   const bool good = layer.a.rank() == 2 && layer.b.rank() == 2 && layer.a.dtype() == DType::kF32 &&
                     layer.b.dtype() == DType::kF32 && layer.a.dim(1) == k && layer.b.dim(0) == n &&
                     layer.a.dim(0) == layer.b.dim(1);
@@ -80,7 +82,7 @@ Tensor dropped(Context& context, const Tensor& x, const Dropout& dropout, uint32
 }
 
 Tensor low_rank(Context& context, const MatmulRows& rows, const LowRank& layer, int64_t n) {
-  check(rows.k, n, layer);
+  check(context, rows.k, n, layer);
   return wide(context, narrow(context, rows, layer), layer);
 }
 
@@ -88,7 +90,8 @@ Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer, LowRank
   require(x.rank() == 2 && layer.b.rank() == 2, ErrorCode::kInvalidArgument,
           "[low_rank] x {} and B {} should be [T, K] and [N, r]", to_string(x.shape()),
           to_string(layer.b.shape()));
-  check(x.dim(1), layer.b.dim(0), layer);
+  check_devices(context, "low_rank", {{"x", x}});
+  check(context, x.dim(1), layer.b.dim(0), layer);
   pass.dropout = context.tape() != nullptr && layer.dropout ? *layer.dropout : Dropout{};
   pass.t = narrow(context, rows_of(dropped(context, x, pass.dropout, layer.stream)), layer);
   return wide(context, pass.t, layer);

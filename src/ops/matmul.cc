@@ -117,19 +117,6 @@ WeightType weight_type(const Tensor& tensor) {
   }
 }
 
-Tensor widened(Context& context, const Tensor& tensor) {
-  if (!tensor.defined() || tensor.dtype() == DType::kF32) return tensor;
-  Tensor result = context.empty(tensor.shape());
-  if (is_quantized(tensor.dtype())) {
-    const int64_t k = tensor.numel() / std::max<int64_t>(tensor.dim(0), 1);
-    for (int64_t n = 0; n < tensor.dim(0); ++n)
-      dequantize_row(tensor, n, result.mutable_data<float>() + n * k);
-  } else {
-    context.kernels().widen(tensor.raw(), weight_type(tensor), tensor.numel(), result.mutable_data<float>());
-  }
-  return result;
-}
-
 namespace {
 
 // Whether activations are rounded alike for both.

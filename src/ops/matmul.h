@@ -14,8 +14,6 @@ namespace vl3::ops {
 
 // Throws kInvalidArgument for a dtype that is not f32, bf16 or f16.
 WeightType weight_type(const Tensor& tensor);
-// f32 copy of a tensor of any weight type, quantised ones included, or the tensor itself where it is f32.
-Tensor widened(Context& context, const Tensor& tensor);
 
 // The left side. Rows are brought once into the form that the weights want (f32, bf16, int8), for all
 // products of a call.

@@ -81,7 +81,7 @@ void Operand::quantize(const KernelSet& kernels, Form form, const float* row, in
   const auto quantize_row = form == Form::kQuads ? kernels.quantize_row : kernels.quantize_parts;
   quantize_row(row, multipliers_.data<float>(), k, into.bytes.mutable_data<uint8_t>() + i * into.stride,
                into.scales.mutable_data<float>() + i * groups,
-               into.starts.data<int32_t>() + i * into.starts_of_row);
+               into.starts.mutable_data<int32_t>() + i * into.starts_of_row);
 }
 
 QuantizedRows Operand::quantized(Form form, int64_t row) const {

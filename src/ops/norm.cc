@@ -5,7 +5,9 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
-#include "ops/matmul.h"
+#include "ops/convert.h"
+#include "ops/cpu/kernels.h"
+#include "ops/dispatch.h"
 #include "ops/tape.h"
 
 namespace vl3::ops {
@@ -14,10 +16,11 @@ namespace {
 constexpr int64_t kRowsAtOnce = 8;
 constexpr int64_t kRowsOfASum = 64;
 
-void check(const char* op, const Tensor& x, const Tensor& weight) {
+void check(const Context& context, const char* op, const Tensor& x, const Tensor& weight) {
   require(x.rank() == 2 && weight.rank() == 1 && weight.dim(0) == x.dim(1) && x.dim(1) > 0,
           ErrorCode::kInvalidArgument, "[{}] x {} and weight {} should be [T, D] and [D]", op,
           to_string(x.shape()), to_string(weight.shape()));
+  check_devices(context, op, {{"x", x}, {"weight", weight}});
 }
 
 // Gradients of y = n · w (+ b), n = (x - mean) / deviation, where rms_norm has no mean.
@@ -41,7 +44,7 @@ struct NormGradient {
         context.kernels().norm_backward(
             x.data<float>() + t * width, wide.data<float>(), dy.data<float>() + t * width, eps, centred,
             width, dx.mutable_data<float>() + t * width, dws.mutable_data<float>() + piece * width,
-            bias.defined() ? dbs.data<float>() + piece * width : nullptr);
+            bias.defined() ? dbs.mutable_data<float>() + piece * width : nullptr);
       }
     });
     tape.add_gradient(context, x, dx);
@@ -62,8 +65,8 @@ struct NormGradient {
 }  // namespace
 
 Tensor layer_norm(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias, float eps) {
-  check("layer_norm", x, weight);
-  check("layer_norm", x, bias);
+  check(context, "layer_norm", x, weight);
+  check(context, "layer_norm", x, bias);
   const int64_t width = x.dim(1);
   Tensor y = context.empty(x.shape());
   const Tensor w = widened(context, weight), b = widened(context, bias);
@@ -79,7 +82,7 @@ Tensor layer_norm(Context& context, const Tensor& x, const Tensor& weight, const
 }
 
 Tensor rms_norm(Context& context, const Tensor& x, const Tensor& weight, float eps) {
-  check("rms_norm", x, weight);
+  check(context, "rms_norm", x, weight);
   const int64_t width = x.dim(1);
   Tensor y = context.empty(x.shape());
   const Tensor w = widened(context, weight);

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/thread_pool.h"
 #include "ops/cpu/kernels.h"
+#include "ops/dispatch.h"
 #include "ops/tape.h"
 
 namespace vl3::ops {
@@ -27,6 +28,7 @@ Tensor rope(Context& context, const Tensor& x, const Tensor& cos, const Tensor& 
               sin.shape() == cos.shape(),
           ErrorCode::kInvalidArgument, "[rope] x {}, cos {}, sin {} should be [T, H, D], [T, D/2], [T, D/2]",
           to_string(x.shape()), to_string(cos.shape()), to_string(sin.shape()));
+  check_devices(context, "rope", {{"x", x}, {"cos", cos}, {"sin", sin}});
   Tensor y = context.empty(x.shape());
   rotate(context, x, cos.data<float>(), sin.data<float>(), y.mutable_data<float>());
   if (Tape* tape = tape_for(context, {&x})) {

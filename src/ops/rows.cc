@@ -5,6 +5,9 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "ops/cpu/cpu_ops.h"
+#include "ops/cpu/kernels.h"
+#include "ops/dispatch.h"
 #include "ops/matmul.h"
 #include "ops/tape.h"
 #include "tensor/quantized.h"
@@ -12,7 +15,8 @@
 namespace vl3::ops {
 namespace {
 
-void check_rows(const char* op, const Tensor& x, std::span<const int64_t> rows) {
+void check_rows(const Context& context, const char* op, const Tensor& x, std::span<const int64_t> rows) {
+  check_devices(context, op, {{"x", x}});
   require(x.rank() == 2, ErrorCode::kInvalidArgument, "[{}] {} should be [rows, D]", op,
           to_string(x.shape()));
   for (const int64_t row : rows) {
@@ -35,7 +39,7 @@ void add_rows(Context& context, const Tensor& source, std::span<const int64_t> r
 }  // namespace
 
 Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t> ids, int64_t padding_id) {
-  check_rows("embedding", table, ids);
+  check_rows(context, "embedding", table, ids);
   const int64_t width = table.dim(1);
   const int64_t row_bytes = width * static_cast<int64_t>(size_of(table.dtype()));
   Tensor y = context.empty({static_cast<int64_t>(ids.size()), width});
@@ -59,7 +63,7 @@ Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t>
 }
 
 Tensor gather_rows(Context& context, const Tensor& x, std::span<const int64_t> rows) {
-  check_rows("gather_rows", x, rows);
+  check_rows(context, "gather_rows", x, rows);
   const int64_t width = x.dim(1);
   Tensor y = context.empty({static_cast<int64_t>(rows.size()), width});
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -76,10 +80,11 @@ Tensor gather_rows(Context& context, const Tensor& x, std::span<const int64_t> r
 
 Tensor scatter_rows(Context& context, const Tensor& base, std::span<const int64_t> rows,
                     const Tensor& source) {
-  check_rows("scatter_rows", base, rows);
+  check_rows(context, "scatter_rows", base, rows);
   require(source.shape() == Shape{static_cast<int64_t>(rows.size()), base.dim(1)},
           ErrorCode::kInvalidArgument, "[scatter_rows] {} rows of {} are to be replaced by {}", rows.size(),
           to_string(base.shape()), to_string(source.shape()));
+  check_devices(context, "scatter_rows", {{"source", source}});
   const int64_t width = base.dim(1);
   Tensor y = context.empty(base.shape());
   std::copy_n(base.data<float>(), base.numel(), y.mutable_data<float>());
@@ -99,12 +104,33 @@ Tensor scatter_rows(Context& context, const Tensor& base, std::span<const int64_
   return y;
 }
 
+Tensor place_rows(Context& context, const Tensor& source, std::span<const int64_t> places, int64_t total) {
+  require(source.rank() == 2 && source.dim(0) == static_cast<int64_t>(places.size()) && total >= 0,
+          ErrorCode::kInvalidArgument, "[place_rows] {} to {} places of {} rows", to_string(source.shape()),
+          places.size(), total);
+  for (const int64_t place : places) {
+    require(place >= 0 && place < total, ErrorCode::kInvalidArgument, "[place_rows] {} is outside [0, {})",
+            place, total);
+  }
+  check_devices(context, "place_rows", {{"source", source}});
+  Tensor y = context.empty({total, source.dim(1)});
+  implementation(context, "place_rows", cpu::place_rows)(context, source, places, y);
+  if (Tape* tape = tape_for(context, {&source})) {
+    tape->record(y,
+                 [source = Variable(source), kept = copied(places)](Context& c, Tape& t, const Tensor& dy) {
+                   t.add_gradient(c, source, gather_rows(c, dy, kept));
+                 });
+  }
+  return y;
+}
+
 Tensor concat_rows(Context& context, std::span<const Tensor> parts) {
   require(!parts.empty(), ErrorCode::kInvalidArgument, "[concat_rows] of nothing");
   int64_t rows = 0;
   for (const Tensor& part : parts) {
     require(part.rank() == 2 && part.dim(1) == parts[0].dim(1), ErrorCode::kInvalidArgument,
             "[concat_rows] {} below {}", to_string(part.shape()), to_string(parts[0].shape()));
+    check_devices(context, "concat_rows", {{"part", part}});
     rows += part.dim(0);
   }
   Tensor y = context.empty({rows, parts[0].dim(1)});
@@ -131,6 +157,7 @@ Tensor bilinear_merge(Context& context, const Tensor& x, int64_t merge) {
   require(merge >= 1 && merge <= 1 << 15 && x.rank() == 2 && x.dim(0) % (merge * merge) == 0,
           ErrorCode::kInvalidArgument, "[bilinear_merge] {} patches cannot be merged by {} x {}", x.dim(0),
           merge, merge);
+  check_devices(context, "bilinear_merge", {{"x", x}});
   if (merge == 1) return x;
   const int64_t block = merge * merge, width = x.dim(1), tokens = x.dim(0) / block;
   std::vector<int64_t> middle;  // of a block

@@ -22,6 +22,10 @@ Tensor gather_rows(Context& context, const Tensor& x, std::span<const int64_t> r
 Tensor scatter_rows(Context& context, const Tensor& base, std::span<const int64_t> rows,
                     const Tensor& source);
 
+// Rows of source [rows, D] f32 → [total, D]: row i at places[i], zeros elsewhere. Places must be distinct.
+// Throws kInvalidArgument outside [0, total).
+Tensor place_rows(Context& context, const Tensor& source, std::span<const int64_t> places, int64_t total);
+
 // Tensors of one width, one below the other.
 Tensor concat_rows(Context& context, std::span<const Tensor> parts);
 

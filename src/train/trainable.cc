@@ -11,11 +11,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
-#include "base/thread_pool.h"
 #include "checkpoint/other_files.h"
 #include "model/adapters.h"
-#include "ops/cpu/kernels.h"
-#include "ops/matmul.h"
+#include "ops/convert.h"
 #include "ops/tape.h"
 #include "tensor/quantized.h"
 
@@ -98,15 +96,6 @@ std::set<std::string> prepare_adapter(const TrainConfig& config, const Config& m
   return adapted;
 }
 
-void round_to_bf16(Context& context, const Tensor& master, const Tensor& value) {
-  const auto* source = reinterpret_cast<const uint32_t*>(master.data<float>());
-  auto* target = reinterpret_cast<uint16_t*>(value.mutable_raw());
-  context.threads().parallel_for(master.numel(), 1 << 14, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i)
-      target[i] = static_cast<uint16_t>((source[i] + 0x7fff + (source[i] >> 16 & 1)) >> 16);
-  });
-}
-
 }  // namespace
 
 Trainable::Trainable(Context& context, const TrainConfig& config)
@@ -141,12 +130,11 @@ Trainable::Trainable(Context& context, const TrainConfig& config)
     if (fresh)
       draw(name, shapes.at(name), deviation, config.seed, t.master);
     else
-      context.kernels().widen(stored.raw(), ops::weight_type(stored), stored.numel(),
-                              t.master.mutable_data<float>());
+      ops::widen_into(context, stored, t.master);
     t.value = rounded ? Tensor::empty(t.master.shape(), DType::kBF16) : t.master;
     tensor = t.value;
     if (!learns || config.masters == "bf16") {
-      if (rounded) round_to_bf16(context, t.master, t.value);
+      if (rounded) ops::narrow_into(context, t.master, t.value);
       t.master = t.value;
     }
     if (!learns) return;  // fresh and frozen
@@ -193,7 +181,7 @@ void Trainable::watch(Tape& tape) const {
 
 void Trainable::round_masters(Context& context) {
   for (TrainedTensor& t : tensors_) {
-    if (t.value.dtype() != t.master.dtype()) round_to_bf16(context, t.master, t.value);
+    if (t.value.dtype() != t.master.dtype()) ops::narrow_into(context, t.master, t.value);
   }
 }
 

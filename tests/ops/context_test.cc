@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "ops/ops_support.h"
+#include "support/fake_backend.h"
 
 namespace vl3 {
 namespace {
@@ -13,21 +14,22 @@ using namespace test;
 
 class Environment {
  public:
-  explicit Environment(const char* value) {
-    if (const char* old = std::getenv("VL3_CPU")) old_ = old;
+  explicit Environment(const char* value, const char* name = "VL3_CPU") : name_(name) {
+    if (const char* old = std::getenv(name)) old_ = old;
     if (value != nullptr)
-      setenv("VL3_CPU", value, 1);
+      setenv(name, value, 1);
     else
-      unsetenv("VL3_CPU");
+      unsetenv(name);
   }
   ~Environment() {
     if (old_)
-      setenv("VL3_CPU", old_->c_str(), 1);
+      setenv(name_, old_->c_str(), 1);
     else
-      unsetenv("VL3_CPU");
+      unsetenv(name_);
   }
 
  private:
+  const char* name_;
   std::optional<std::string> old_;
 };
 
@@ -43,6 +45,34 @@ TEST(ContextPath, TheEnvironmentForcesAPathAndOptionsGoBeforeIt) {
     ++forced;
   }
   printf("%d paths forced\n", forced);
+}
+
+TEST(ContextDevice, OptionsGoBeforeTheEnvironmentAndTheHostIsTheDefault) {
+  const auto fake = std::make_shared<FakeBackend>();
+  const auto device = [&](const char* name) {
+    return to_string(Context(ContextOptions{.num_threads = 1, .device = name, .backends = {fake}}).device());
+  };
+  {
+    const Environment environment(nullptr, "VL3_DEVICE");
+    EXPECT_EQ(device(""), "cpu");
+    EXPECT_EQ(device("fake"), "fake:0");
+  }
+  {
+    const Environment environment("", "VL3_DEVICE");
+    EXPECT_EQ(device(""), "cpu");
+  }
+  const Environment environment("fake", "VL3_DEVICE");
+  EXPECT_EQ(device(""), "fake:0");
+  EXPECT_EQ(device("cpu"), "cpu");
+  expect_error(ErrorCode::kInvalidArgument, "[device] \"fake\" is not one of cpu",
+               [] { Context context(kOneThread); });
+}
+
+TEST(ContextDevice, UnknownOnesAreRefusedWithTheList) {
+  const auto fake = std::make_shared<FakeBackend>();
+  expect_error(ErrorCode::kInvalidArgument, "[device] \"tpu\" is not one of cpu, fake", [&] {
+    Context context(ContextOptions{.num_threads = 1, .device = "tpu", .backends = {fake}});
+  });
 }
 
 TEST(ContextPath, TheBestIsTheDefault) {

@@ -107,6 +107,11 @@ TEST_P(Rows, GatherScatterConcat) {
               reference::scatter_rows(values(x), width, rows, values(source)));
     EXPECT_TRUE(same_bits(x, before)) << "the base is not to be written";
     EXPECT_TRUE(same_bits(ops::scatter_rows(context, x, {}, source.rows(0, 0)), x));
+    const Tensor placed = ops::place_rows(context, source, rows, 10);
+    ASSERT_TRUE(slack_untouched(placed));
+    EXPECT_EQ(values(placed), reference::place_rows(values(source), width, rows, 10));
+    EXPECT_EQ(values(ops::place_rows(context, source.rows(0, 0), {}, 2)), Values(2 * width, 0.0));
+    EXPECT_EQ(ops::place_rows(context, source.rows(0, 0), {}, 0).shape(), (Shape{0, width}));
     const std::vector<Tensor> parts = {x, source.rows(0, 0), source};
     Values expected = values(x);
     for (const double v : values(source)) expected.push_back(v);
@@ -184,6 +189,9 @@ TEST(RowErrors, AreNamed) {
   expect_error(code, "[scatter_rows] 2 rows of [4, 6] are to be replaced by [1, 6]", [&] {
     ops::scatter_rows(context, x, Ids{0, 1}, x.rows(0, 1));
   });
+  expect_error(code, "[place_rows] 7 is outside [0, 7)",
+               [&] { ops::place_rows(context, x.rows(0, 1), Ids{7}, 7); });
+  expect_error(code, "[place_rows] [4, 6] to 1 places", [&] { ops::place_rows(context, x, Ids{0}, 7); });
   expect_error(code, "[concat_rows] of nothing", [&] { ops::concat_rows(context, {}); });
   const std::vector<Tensor> unequal = {x, random.tensor({1, 5})};
   expect_error(code, "[concat_rows] [1, 5] below [4, 6]", [&] { ops::concat_rows(context, unequal); });

@@ -209,6 +209,9 @@ TEST_P(TapeGradients, RowsThatMove) {
       {x, y}, [=](Context& c, const auto& in) { return ops::scatter_rows(c, in[0], distinct, in[1]); },
       [=](const auto& in) { return reference::scatter_rows(in[0], 5, distinct, in[1]); });
   check(
+      {y}, [=](Context& c, const auto& in) { return ops::place_rows(c, in[0], distinct, 8); },
+      [=](const auto& in) { return reference::place_rows(in[0], 5, distinct, 8); });
+  check(
       {x, y},
       [](Context& c, const auto& in) {
         return ops::concat_rows(c, std::vector<Tensor>{in[1], in[0], in[1]});

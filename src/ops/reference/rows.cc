@@ -20,6 +20,10 @@ Values scatter_rows(const Values& base, int64_t width, std::span<const int64_t> 
   return y;
 }
 
+Values place_rows(const Values& source, int64_t width, std::span<const int64_t> places, int64_t total) {
+  return scatter_rows(Values(static_cast<size_t>(total * width), 0.0), width, places, source);
+}
+
 Values bilinear_merge(const Values& x, int64_t height, int64_t width, int64_t merge, int64_t depth) {
   Values grid(x.size());  // [height, width, depth]
   int64_t patch = 0;
