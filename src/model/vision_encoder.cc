@@ -76,12 +76,13 @@ Tensor self_attention(Context& context, const VisionLayerWeights& l, const Visio
     const Tensor q = ops::rope(context, in_heads(qkv[0]), rotary.cos, rotary.sin);
     return finish(attend(q, qkv[1], qkv[2], frames.cu_seqlens), x);
   }
-  const Tensor rows = ops::gather_rows(context, x, frames.wanted);
+  const ops::IndexList wanted(context, frames.wanted);
+  const Tensor rows = ops::gather_rows(context, x, wanted);
   const ops::LinearOperand projections[] = {key, value};
   const std::vector<Tensor> kv = ops::linears(context, x, projections, norm);
-  const Tensor q = ops::rope(context, in_heads(ops::linears(context, rows, {&query, 1}, norm)[0]),
-                             ops::gather_rows(context, rotary.cos, frames.wanted),
-                             ops::gather_rows(context, rotary.sin, frames.wanted));
+  const Tensor q =
+      ops::rope(context, in_heads(ops::linears(context, rows, {&query, 1}, norm)[0]),
+                ops::gather_rows(context, rotary.cos, wanted), ops::gather_rows(context, rotary.sin, wanted));
   return finish(attend(q, kv[0], kv[1], frames.cu_wanted), rows);
 }
 

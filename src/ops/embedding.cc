@@ -8,9 +8,9 @@
 
 namespace vl3::ops {
 
-Tensor embedding(Context& context, const Tensor& table, std::span<const int64_t> ids, int64_t padding_id) {
+Tensor embedding(Context& context, const Tensor& table, const IndexList& ids, int64_t padding_id) {
   check_rows(context, "embedding", "table", table, ids);
-  Tensor y = context.empty({static_cast<int64_t>(ids.size()), table.dim(1)});
+  Tensor y = context.empty({ids.size(), table.dim(1)});
   implementation(context, "embedding", cpu::embedding)(context, table, ids, y);
   if (Tape* tape = tape_for(context, {&table})) {
     tape->record(y, [table, rows = copied(ids), padding_id](Context& c, Tape& t, const Tensor& dy) {

@@ -16,9 +16,9 @@ constexpr int64_t kAll = -1;  // no row is left out
 
 }  // namespace
 
-Tensor gather_rows(Context& context, const Tensor& x, std::span<const int64_t> rows) {
+Tensor gather_rows(Context& context, const Tensor& x, const IndexList& rows) {
   check_rows(context, "gather_rows", "x", x, rows);
-  Tensor y = context.empty({static_cast<int64_t>(rows.size()), x.dim(1)});
+  Tensor y = context.empty({rows.size(), x.dim(1)});
   implementation(context, "gather_rows", cpu::gather_rows)(context, x, rows, y);
   if (Tape* tape = tape_for(context, {&x})) {
     tape->record(y, [x = Variable(x), kept = copied(rows)](Context& c, Tape& t, const Tensor& dy) {
@@ -28,12 +28,11 @@ Tensor gather_rows(Context& context, const Tensor& x, std::span<const int64_t> r
   return y;
 }
 
-Tensor scatter_rows(Context& context, const Tensor& base, std::span<const int64_t> rows,
-                    const Tensor& source) {
+Tensor scatter_rows(Context& context, const Tensor& base, const IndexList& rows, const Tensor& source) {
   check_rows(context, "scatter_rows", "base", base, rows);
-  require(source.shape() == Shape{static_cast<int64_t>(rows.size()), base.dim(1)},
-          ErrorCode::kInvalidArgument, "[scatter_rows] {} rows of {} are to be replaced by {}", rows.size(),
-          to_string(base.shape()), to_string(source.shape()));
+  require(source.shape() == Shape{rows.size(), base.dim(1)}, ErrorCode::kInvalidArgument,
+          "[scatter_rows] {} rows of {} are to be replaced by {}", rows.size(), to_string(base.shape()),
+          to_string(source.shape()));
   check_devices(context, "scatter_rows", {{"source", source}});
   Tensor y = context.empty(base.shape());
   implementation(context, "scatter_rows", cpu::scatter_rows)(context, base, rows, source, y);
@@ -49,11 +48,10 @@ Tensor scatter_rows(Context& context, const Tensor& base, std::span<const int64_
   return y;
 }
 
-Tensor place_rows(Context& context, const Tensor& source, std::span<const int64_t> places, int64_t total) {
-  require(source.rank() == 2 && source.dim(0) == static_cast<int64_t>(places.size()) && total >= 0,
-          ErrorCode::kInvalidArgument, "[place_rows] {} to {} places of {} rows", to_string(source.shape()),
-          places.size(), total);
-  for (const int64_t place : places) {
+Tensor place_rows(Context& context, const Tensor& source, const IndexList& places, int64_t total) {
+  require(source.rank() == 2 && source.dim(0) == places.size() && total >= 0, ErrorCode::kInvalidArgument,
+          "[place_rows] {} to {} places of {} rows", to_string(source.shape()), places.size(), total);
+  for (const int64_t place : places.host()) {
     require(place >= 0 && place < total, ErrorCode::kInvalidArgument, "[place_rows] {} is outside [0, {})",
             place, total);
   }

@@ -170,5 +170,21 @@ TEST(OpsAndDevices, ResultsLieWhereTheContextComputes) {
   EXPECT_EQ(to_host(uploaded).data<float>()[1], 2);
 }
 
+TEST(OpsAndDevices, IndexListsAreUploadedOnce) {
+  const auto fake = std::make_shared<FakeBackend>();
+  Context context(ContextOptions{.num_threads = 1, .device = "fake", .backends = {fake}});
+  const std::vector<int64_t> rows = {4, 0, 2};
+  const ops::IndexList once(context, rows), plain = rows;
+  EXPECT_EQ(fake->copies, 1);
+  EXPECT_EQ(once.on(context).address(), once.on(context).address());
+  EXPECT_EQ(fake->copies, 1);
+  EXPECT_EQ(to_host(once.on(context)).data<int64_t>()[2], 2);
+  EXPECT_EQ(plain.on(context).device(), fake->device());
+  EXPECT_EQ(plain.size(), 3);
+  Context host(ContextOptions{.num_threads = 1});
+  EXPECT_TRUE(once.on(host).device().is_host());
+  EXPECT_EQ(ops::IndexList(host, rows).host().data(), rows.data());
+}
+
 }  // namespace
 }  // namespace vl3

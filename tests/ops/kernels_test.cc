@@ -85,7 +85,7 @@ TEST_P(Kernels, PackAndTileOfEverySize) {
   printf("%lld tiles equal\n", static_cast<long long>(count));
 }
 
-TEST_P(Kernels, StripsOfEveryWidth) {
+TEST_P(Kernels, MicroPanelsOfEveryWidth) {
   constexpr int64_t kAround = 5;  // more columns than are asked for
   for (const int64_t rows : {1, 6, 8, 12, 14, 16, 32}) {
     for (const int64_t m : {1, 6, 13, 16, 31, 96}) {
@@ -135,7 +135,7 @@ TEST_P(Kernels, PairsOfEverySize) {
   }
 }
 
-TEST_P(Kernels, DotsWithStridesStayInTheirBuffer) {
+TEST_P(Kernels, GemvWithStridesStayInTheirBuffer) {
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
     for (int64_t m = 1; m <= 9; ++m) {
       for (const int64_t n : {1, 3, 4, 5, 9}) {
@@ -166,7 +166,7 @@ TEST_P(Kernels, DotsWithStridesStayInTheirBuffer) {
   }
 }
 
-TEST_P(Kernels, DotsOfPairsWithStridesStayInTheirBuffer) {
+TEST_P(Kernels, GemvOfPairsWithStridesStayInTheirBuffer) {
   if (set().gemv_pairs == nullptr) GTEST_SKIP() << "no products of bf16 pairs on this path and processor";
   for (int64_t m = 1; m <= 9; ++m) {
     for (const int64_t n : {1, 2, 3, 4, 7}) {
@@ -201,7 +201,7 @@ TEST_P(Kernels, DotsOfPairsWithStridesStayInTheirBuffer) {
   }
 }
 
-TEST_P(Kernels, WeighAddsWithinItsBuffer) {
+TEST_P(Kernels, WeightedSumAddsWithinItsBuffer) {
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
     for (int64_t m = 1; m <= 13; ++m) {
       for (const int64_t n : {1, 4, 12, 16, 72, 130}) {

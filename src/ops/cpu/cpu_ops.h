@@ -9,6 +9,7 @@
 #include "ops/attention.h"
 #include "ops/attention_backward.h"
 #include "ops/elementwise.h"
+#include "ops/index_list.h"
 #include "ops/linear.h"
 #include "ops/low_rank.h"
 #include "ops/rotary_table.h"
@@ -74,16 +75,16 @@ AttentionGradients attention_backward(Context& context, const AttentionInputs& i
 
 // rows. put_rows: y[targets[i]] = source[i]; add_rows: target[rows[i]] += source[i], but for the row
 // `skipped`; zero_rows: rows of target become zero.
-void embedding(Context& context, const Tensor& table, std::span<const int64_t> ids, const Tensor& y);
-void gather_rows(Context& context, const Tensor& x, std::span<const int64_t> rows, const Tensor& y);
-void scatter_rows(Context& context, const Tensor& base, std::span<const int64_t> rows, const Tensor& source,
+void embedding(Context& context, const Tensor& table, const IndexList& ids, const Tensor& y);
+void gather_rows(Context& context, const Tensor& x, const IndexList& rows, const Tensor& y);
+void scatter_rows(Context& context, const Tensor& base, const IndexList& rows, const Tensor& source,
                   const Tensor& y);
-void place_rows(Context& context, const Tensor& source, std::span<const int64_t> places, const Tensor& y);
+void place_rows(Context& context, const Tensor& source, const IndexList& places, const Tensor& y);
 void concat_rows(Context& context, std::span<const Tensor> parts, const Tensor& y);
-void put_rows(Context& context, const Tensor& source, std::span<const int64_t> targets, const Tensor& y);
-void add_rows(Context& context, const Tensor& source, std::span<const int64_t> rows, int64_t skipped,
+void put_rows(Context& context, const Tensor& source, const IndexList& targets, const Tensor& y);
+void add_rows(Context& context, const Tensor& source, const IndexList& rows, int64_t skipped,
               const Tensor& target);
-void zero_rows(Context& context, std::span<const int64_t> rows, const Tensor& target);
+void zero_rows(Context& context, const IndexList& rows, const Tensor& target);
 
 void bilinear_merge(Context& context, const Tensor& x, int64_t merge, const Tensor& y);
 void bilinear_merge_backward(Context& context, const Tensor& dy, int64_t merge, const Tensor& dx);

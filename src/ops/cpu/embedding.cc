@@ -7,7 +7,8 @@
 
 namespace vl3::ops::cpu {
 
-void embedding(Context& context, const Tensor& table, std::span<const int64_t> ids, const Tensor& y) {
+void embedding(Context& context, const Tensor& table, const IndexList& list, const Tensor& y) {
+  const auto ids = list.host();
   const int64_t width = table.dim(1);
   const int64_t row_bytes = width * static_cast<int64_t>(size_of(table.dtype()));
   const bool quantized = is_quantized(table.dtype());
