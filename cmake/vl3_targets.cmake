@@ -35,12 +35,20 @@ macro(vl3_package prefix)
   set_property(GLOBAL APPEND PROPERTY VL3_PACKAGES "${package}")
 endmacro()
 
-# vl3_library(NAME [ASIDE] [PUBLIC header...] [DEPENDS target...]): the library vl3_NAME of every .cc under src/NAME. It
-# may include headers of what it depends on and of nothing else, so the list in src/CMakeLists.txt is the layering. Its
-# objects are part of vl3 unless it stands ASIDE.
+# vl3_library(NAME [ASIDE] [FOLDER folder] [WITHOUT folder] [PUBLIC header...] [DEPENDS target...]): the library vl3_NAME of
+# every .cc under src/NAME, or src/FOLDER, but for those under src/WITHOUT, which are a library of their own. It may include
+# headers of what it depends on and of nothing else, so the list in src/CMakeLists.txt is the layering. Its objects are part
+# of vl3 unless it stands ASIDE.
 function(vl3_library name)
-  cmake_parse_arguments(ARG "ASIDE" "" "PUBLIC;DEPENDS" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cc)
+  cmake_parse_arguments(ARG "ASIDE" "FOLDER;WITHOUT" "PUBLIC;DEPENDS" ${ARGN})
+  set(folder ${name})
+  if(ARG_FOLDER)
+    set(folder ${ARG_FOLDER})
+  endif()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${folder}/*.cc)
+  if(ARG_WITHOUT)
+    list(FILTER sources EXCLUDE REGEX "/src/${ARG_WITHOUT}/")
+  endif()
   add_library(vl3_${name} STATIC ${sources})
   target_link_libraries(vl3_${name} PUBLIC vl3_flags ${ARG_DEPENDS})
   if(NOT ARG_ASIDE)

@@ -68,8 +68,11 @@ void ComputeOptions::add_to(CLI::App& command, const std::string& default_comput
       .add_option("--cpu", cpu,
                   "instruction set to use: baseline, avx2, avx512, amx (default: the best; or VL3_CPU)")
       ->type_name("NAME");
+  command.add_option("--device", device, "where the model computes: cpu (default: cpu; or VL3_DEVICE)")
+      ->type_name("NAME");
   command.add_flag("--verbose", verbose, "timings and what was assumed, on stderr");
-  put_under(command, kModelAndMachine, {"--threads", "--compute", "--cache", "--cpu", "--verbose"});
+  put_under(command, kModelAndMachine,
+            {"--threads", "--compute", "--cache", "--cpu", "--device", "--verbose"});
 }
 
 std::unique_ptr<Context> ComputeOptions::make_context() const {
@@ -79,6 +82,7 @@ std::unique_ptr<Context> ComputeOptions::make_context() const {
   if (!cache.empty())
     options.cache = cache == "int8" ? CacheType::kInt8 : cache == "f16" ? CacheType::kF16 : CacheType::kF32;
   options.cpu = cpu;
+  options.device = device;
   const bool tell_all = verbose;
   options.log = [tell_all](LogLevel level, std::string_view message) {
     if (level == LogLevel::kWarning || tell_all) fmt::print(stderr, "{}\n", message);

@@ -26,7 +26,7 @@ struct ComputeOptions {
   int threads = 0;
   std::string compute = "auto";
   std::string cache;  // of keys and values; "": what goes with the weights and compute
-  std::string cpu;
+  std::string cpu, device;
   bool verbose = false;
 
   void add_to(CLI::App& command, const std::string& default_compute);

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "vl3/export.h"
 #include "vl3/tensor.h"
@@ -19,7 +20,7 @@ namespace vl3 {
 class MemoryPool;
 class ThreadPool;
 class Tape;
-struct KernelSet;  // ops/cpu/kernels.h: the functions of one instruction set
+struct KernelSet;  // ops/cpu/kernels/kernels.h: the functions of one instruction set
 
 // kF32: activations and products in f32 whatever the weights' type. kAuto: what the hardware is fast at,
 // within the bound that docs/numerics.md states.
@@ -36,7 +37,10 @@ struct ContextOptions {
   Compute compute = Compute::kAuto;
   std::optional<CacheType> cache;  // none: f32 for f32 weights and Compute::kF32, else f16
   std::string cpu;  // "" takes VL3_CPU, else the best path: "auto", "baseline", "avx2", "avx512", "amx"
-  LogSink log;      // none: silent
+  // Where operations compute and their results lie: the name of a backend; "" takes VL3_DEVICE, else "cpu".
+  std::string device;
+  LogSink log;                                     // none: silent
+  std::vector<std::shared_ptr<Backend>> backends;  // that device may name besides "cpu"
 };
 
 class VL3_API Context {
@@ -48,6 +52,8 @@ class VL3_API Context {
 
   ThreadPool& threads() const noexcept { return *threads_; }
   const KernelSet& kernels() const noexcept { return *kernels_; }
+  Backend& backend() const noexcept { return *backend_; }
+  Device device() const noexcept { return backend_->device(); }
   Compute compute() const noexcept { return compute_; }
   void set_compute(Compute compute) noexcept { compute_ = compute; }
   std::optional<CacheType> cache() const noexcept { return cache_; }
@@ -62,8 +68,15 @@ class VL3_API Context {
   const InputObserver& observer() const noexcept { return observer_; }
   void set_observer(InputObserver observer) { observer_ = std::move(observer); }
 
-  // Uninitialised memory out of this context's pool (tensor/memory_pool.h): what is let go is used again. The
-  // tensor may outlive the context.
+  // Adds up in place what every rank has of a sum [T, N] f32 of this context's device, where a layer's
+  // weights are cut along their inputs and each rank multiplies its part (ops/row_parallel.h). None, the
+  // default: this context has all of every product.
+  using AllReduce = std::function<void(Context& context, const Tensor& sum)>;
+  const AllReduce& all_reduce() const noexcept { return all_reduce_; }
+  void set_all_reduce(AllReduce all_reduce) { all_reduce_ = std::move(all_reduce); }
+
+  // Uninitialised memory of this context's device; of the host out of the context's pool
+  // (tensor/memory_pool.h): what is let go is used again. The tensor may outlive the context.
   Tensor empty(Shape shape, DType dtype = DType::kF32);
   // Most bytes that were in use at once, and in use now; for plans, benchmarks and tests.
   size_t peak_bytes() const noexcept;
@@ -83,13 +96,20 @@ class VL3_API Context {
  private:
   std::unique_ptr<ThreadPool> threads_;
   const KernelSet* kernels_;
+  std::shared_ptr<Backend> backend_;
   Compute compute_;
   std::optional<CacheType> cache_;
   Tape* tape_ = nullptr;
   InputObserver observer_;
+  AllReduce all_reduce_;
   std::shared_ptr<MemoryPool> pool_;
   std::atomic<bool> cancelled_{false};
   LogSink log_;
 };
+
+// The same bytes where the context computes: the tensor itself if it lies there, else a copy.
+inline Tensor to_device(const Context& context, const Tensor& tensor) {
+  return to_device(context.backend(), tensor);
+}
 
 }  // namespace vl3

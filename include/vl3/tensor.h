@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "vl3/device.h"
 #include "vl3/export.h"
 
 namespace vl3 {
@@ -52,32 +53,43 @@ inline constexpr DType kDTypeOf = [] {
     return DType::kBool;
 }();
 
-// Memory with an owner: an aligned heap buffer, a slice of a file mapping, or anything else with a deleter.
+// Memory with an owner: an aligned heap buffer, a slice of a file mapping, memory of another device, or
+// anything else with a deleter.
 class VL3_API Storage {
  public:
-  // 64-byte aligned, not initialised. Throws kOutOfMemory with the size asked for.
+  // Of the host: 64-byte aligned, not initialised. Throws kOutOfMemory with the size asked for.
   static std::shared_ptr<Storage> allocate(size_t bytes);
-  // Memory owned by somebody else; release runs once, when the last tensor lets go. read_only memory must not
-  // be written.
+  // Memory owned by somebody else; release runs once, when the last tensor lets go. read_only memory, such as
+  // a mapping of a file of weights, gives no address to write to. backend: of the device the memory lies on;
+  // null: the host's.
   static std::shared_ptr<Storage> wrap(void* data, size_t bytes, bool read_only,
-                                       std::function<void()> release);
+                                       std::function<void()> release, std::shared_ptr<Backend> backend = {});
 
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
   ~Storage();
 
-  std::byte* data() const noexcept { return data_; }
+  // For the host to read, and to write. Throw kInvalidArgument for memory of another device, the second for
+  // read-only memory as well.
+  const std::byte* data() const;
+  std::byte* mutable_data();
+  // The same where it may not be dereferenced: on whatever device, for comparing and for backends.
+  std::byte* address() const noexcept { return data_; }
   size_t bytes() const noexcept { return bytes_; }
   uint64_t id() const noexcept { return id_; }  // from 1 on; no other storage of this process ever has it
   bool read_only() const noexcept { return read_only_; }
+  Device device() const noexcept { return backend_ == nullptr ? Device{} : backend_->device(); }
+  const std::shared_ptr<Backend>& backend() const noexcept { return backend_; }  // null: the host's
 
  private:
-  Storage(void* data, size_t bytes, bool read_only, std::function<void()> release);
+  Storage(void* data, size_t bytes, bool read_only, std::function<void()> release,
+          std::shared_ptr<Backend> backend);
   std::byte* data_;
   size_t bytes_;
   uint64_t id_;
   bool read_only_;
   std::function<void()> release_;
+  std::shared_ptr<Backend> backend_;
 };
 
 using Shape = std::vector<int64_t>;
@@ -88,6 +100,8 @@ VL3_API int64_t bytes_of(DType dtype, const Shape& shape);  // of a tensor; thro
 
 // Dense and row-major, always: a tensor is its first element's address, a shape and a dtype. Copies share the
 // memory. Views are made by rows (a range of the first dimension) and by reshape, both of which stay dense.
+// A tensor is a handle: const says that it goes on naming the same memory, data() against mutable_data()
+// whether that is read or written.
 class VL3_API Tensor {
  public:
   Tensor() = default;  // empty: defined() is false
@@ -111,34 +125,68 @@ class VL3_API Tensor {
   DType dtype() const noexcept { return dtype_; }
   const std::shared_ptr<Storage>& storage() const noexcept { return storage_; }
 
-  std::byte* raw() const noexcept { return data_; }
-  // The elements; throws kInvalidArgument when T is not the dtype.
+  Device device() const noexcept { return storage_ == nullptr ? Device{} : storage_->device(); }
+
+  // The bytes and the elements, for the host to read. Throw kInvalidArgument when T is not the dtype and for
+  // memory of another device, which to_host copies.
+  const std::byte* raw() const {
+    if (!on_host_) [[unlikely]]
+      refuse(dtype_, false);
+    return data_;
+  }
   template <class T>
-  T* data() const;
+  const T* data() const {
+    if (dtype_ != kDTypeOf<T> || !on_host_) [[unlikely]]
+      refuse(kDTypeOf<T>, false);
+    return reinterpret_cast<const T*>(data_);
+  }
   template <class T>
-  std::span<T> span() const {
+  std::span<const T> span() const {
     return {data<T>(), static_cast<size_t>(numel_)};
+  }
+  // The same to write. Throw for read-only memory, such as mapped weights, as well.
+  std::byte* mutable_raw() const {
+    if (!on_host_ || !writable_) [[unlikely]]
+      refuse(dtype_, true);
+    return data_;
+  }
+  template <class T>
+  T* mutable_data() const {
+    if (dtype_ != kDTypeOf<T> || !on_host_ || !writable_) [[unlikely]]
+      refuse(kDTypeOf<T>, true);
+    return reinterpret_cast<T*>(data_);
+  }
+  template <class T>
+  std::span<T> mutable_span() const {
+    return {mutable_data<T>(), static_cast<size_t>(numel_)};
+  }
+  // Where it lies, for comparing and for backends; never to be read or written through.
+  const void* address() const noexcept { return data_; }
+  // The first byte's place in the storage.
+  size_t byte_offset() const noexcept {
+    return storage_ == nullptr ? 0 : static_cast<size_t>(data_ - storage_->address());
   }
 
   // Same memory; one extent may be -1. Quantised tensors keep their first extent.
   Tensor reshape(Shape shape) const;
   // Same memory; the range [begin, end) of the first dimension. Quantised tensors are cut between blocks.
   Tensor rows(int64_t begin, int64_t end) const;
-  Tensor clone() const;  // own memory, same bytes
+  Tensor clone() const;  // own memory on the same device, same bytes
 
  private:
-  void check_type(DType wanted) const;
+  [[noreturn]] void refuse(DType wanted, bool writing) const;
   std::shared_ptr<Storage> storage_;
   std::byte* data_ = nullptr;
   Shape shape_;
   int64_t numel_ = 0;
   DType dtype_ = DType::kF32;
+  bool on_host_ = true, writable_ = true;  // what the storage says, at hand
 };
 
-template <class T>
-T* Tensor::data() const {
-  check_type(kDTypeOf<T>);
-  return reinterpret_cast<T*>(data_);
-}
+// The same bytes where the host can reach them: the tensor itself if it lies there, else a copy.
+VL3_API Tensor to_host(const Tensor& tensor);
+// The same bytes on a backend's device: the tensor itself if it lies there, else a copy, by way of the host
+// from a third device. Undefined tensors stay so.
+VL3_API Tensor to_device(Backend& backend, const Tensor& tensor);
 
 }  // namespace vl3

@@ -58,7 +58,7 @@ EncoderInput encoder_input(const ForConditionalGeneration& model, const BenchCli
   input.pixels = Tensor::empty({clip.frames * h * w, model.config().vision.patch_width()}, DType::kF32);
   std::minstd_rand random(1);
   const size_t frame = static_cast<size_t>(input.pixels.numel() / clip.frames);
-  const std::span<float> values = input.pixels.span<float>();
+  const std::span<float> values = input.pixels.mutable_span<float>();
   for (size_t i = 0; i < values.size(); ++i) {
     const bool again = repeated && i / frame % 2 == 1;
     values[i] = again ? values[i - frame] : static_cast<float>(random() % 4096) / 2048.0f - 1.0f;

@@ -13,8 +13,8 @@
 #include "base/new_folder.h"
 #include "base/random.h"
 #include "checkpoint/folder_files.h"
-#include "ops/matmul.h"
-#include "ops/narrow.h"
+#include "ops/convert.h"
+#include "ops/cpu/matmul.h"
 #include "vl3/checkpoint.h"
 
 namespace vl3 {
@@ -148,7 +148,7 @@ Tensor scaled(Context& context, const std::string& name, const Tensor& tensor, c
               DType dtype) {
   const Tensor result = ops::widened(context, tensor).clone();
   const int64_t rows = result.dim(0), width = result.numel() / std::max<int64_t>(rows, 1);
-  float* x = result.data<float>();
+  float* x = result.mutable_data<float>();
   float largest = 0;
   for (int64_t n = 0; n < rows; ++n) {
     const float row = scales.rows.empty() ? 1.0f : scales.rows[static_cast<size_t>(n)];

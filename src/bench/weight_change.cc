@@ -7,7 +7,7 @@
 
 #include "base/thread_pool.h"
 #include "model/parameters.h"
-#include "ops/matmul.h"
+#include "ops/cpu/matmul.h"
 #include "tensor/quantized.h"
 
 namespace vl3 {
@@ -43,7 +43,7 @@ Tensor rows_of(Context& context, const Tensor& weight, int64_t from, int64_t to)
   const int64_t width = weight.numel() / weight.dim(0);
   Tensor result = context.empty({to - from, width});
   context.threads().parallel_for(to - from, 1, [&](int64_t i, int64_t, int) {
-    dequantize_row(weight, from + i, result.data<float>() + i * width);
+    dequantize_row(weight, from + i, result.mutable_data<float>() + i * width);
   });
   return result;
 }

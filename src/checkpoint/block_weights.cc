@@ -137,9 +137,10 @@ Tensor unpacked_blocks(const Source& source, const std::vector<SafetensorsFile>&
     const float value =
         map.data<float>()[i % 2 == 0 ? byte >> 4 : byte & 15] * scales[static_cast<size_t>(i / weight.block)];
     if (out.dtype() == DType::kF32) {
-      out.data<float>()[i] = value;
+      out.mutable_data<float>()[i] = value;
     } else {
-      reinterpret_cast<uint16_t*>(out.raw())[i] = out.dtype() == DType::kF16 ? to_f16(value) : to_bf16(value);
+      reinterpret_cast<uint16_t*>(out.mutable_raw())[i] =
+          out.dtype() == DType::kF16 ? to_f16(value) : to_bf16(value);
     }
   }
   return out;

@@ -290,9 +290,9 @@ Tensor unpacked(const Source& source, const std::vector<SafetensorsFile>& files)
                       groups_of(source, files, e)};
   const Tensor out = Tensor::empty(source.info.shape, source.info.dtype);  // [outputs, inputs]
   if (out.dtype() == DType::kF32) {
-    unpack(packed, out.data<float>(), [](float value) { return value; });
+    unpack(packed, out.mutable_data<float>(), [](float value) { return value; });
   } else {
-    auto* halves = reinterpret_cast<uint16_t*>(out.raw());
+    auto* halves = reinterpret_cast<uint16_t*>(out.mutable_raw());
     out.dtype() == DType::kF16 ? unpack(packed, halves, to_f16) : unpack(packed, halves, to_bf16);
   }
   return out;

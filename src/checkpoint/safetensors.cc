@@ -62,7 +62,7 @@ Tensor SafetensorsFile::get(std::string_view name) const {
     return {contents_->storage, offset, info.shape, info.dtype};
   }
   Tensor copy = Tensor::empty(info.shape, info.dtype);
-  std::copy_n(data, copy.bytes(), copy.raw());
+  std::copy_n(data, copy.bytes(), copy.mutable_raw());
   return copy;
 }
 

@@ -5,7 +5,7 @@ namespace vl3 {
 ForwardInput forward_input(const Processor& processor, const Config& config, ProcessorOutput& inputs) {
   ForwardInput forward;
   forward.input_ids = inputs.input_ids.clone();
-  for (int64_t& id : forward.input_ids.span<int64_t>()) {
+  for (int64_t& id : forward.input_ids.mutable_span<int64_t>()) {
     if (id == processor.image_token_id())
       id = config.image_token_id;
     else if (id == processor.video_token_id())

@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "model/adapters.h"
-#include "ops/cpu/kernels.h"
-#include "ops/matmul.h"
+#include "ops/cpu/kernels/kernels.h"
+#include "ops/cpu/matmul.h"
 #include "vl3/checkpoint.h"
 
 namespace vl3 {
@@ -79,7 +79,8 @@ Adapter read_config(const fs::path& path) {
 
 Tensor as_f32(const Tensor& stored) {
   Tensor wide = Tensor::empty(stored.shape(), DType::kF32);
-  baseline_kernels()->widen(stored.raw(), ops::weight_type(stored), stored.numel(), wide.data<float>());
+  baseline_kernels()->widen(stored.raw(), ops::weight_type(stored), stored.numel(),
+                            wide.mutable_data<float>());
   return wide;
 }
 

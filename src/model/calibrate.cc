@@ -5,7 +5,7 @@
 
 #include "base/thread_pool.h"
 #include "model/parameters.h"
-#include "ops/matmul.h"
+#include "ops/cpu/matmul.h"
 #include "tensor/quantized.h"
 #include "vl3/model.h"
 #include "vl3/quantize.h"
@@ -22,12 +22,12 @@ void add_products(Context& context, const Tensor& inputs, InputMoments& moments)
   for (int64_t first = 0; first < k; first += kQuantGroup) {
     const int64_t count = std::min(kQuantGroup, k - first);
     for (int64_t i = 0; i < rows; ++i) {
-      float* row = group.data<float>() + i * kQuantGroup;
+      float* row = group.mutable_data<float>() + i * kQuantGroup;
       std::copy_n(inputs.data<float>() + i * k + first, count, row);
       std::fill(row + count, row + kQuantGroup, 0.0f);
     }
     ops::MatmulColumns product{&group, moments.products.data() + first / kQuantGroup * kGroupSquare};
-    product.turned = true;
+    product.transposed = true;
     product.accumulate = true;
     ops::matmul(context, {group.data<float>(), kQuantGroup, rows, {}, true}, std::span(&product, 1));
   }
@@ -39,7 +39,7 @@ class Moments {
   void add(Context& context, std::span<const Tensor* const> weights, const Tensor& inputs) {
     std::shared_ptr<InputMoments> shared;
     for (const Tensor* w : weights) {
-      if (const auto found = by_weight_.find(w->raw()); found != by_weight_.end()) shared = found->second;
+      if (const auto found = by_weight_.find(w->address()); found != by_weight_.end()) shared = found->second;
     }
     if (!shared) {
       const int64_t k = inputs.dim(1);
@@ -47,16 +47,16 @@ class Moments {
       shared->k = k;
       shared->products.resize(static_cast<size_t>(quant_groups(k) * kGroupSquare));
     }
-    for (const Tensor* w : weights) by_weight_.emplace(w->raw(), shared);
+    for (const Tensor* w : weights) by_weight_.emplace(w->address(), shared);
     add_products(context, inputs, *shared);
   }
   std::shared_ptr<const InputMoments> of(const Tensor& weight) const {
-    const auto found = by_weight_.find(weight.raw());
+    const auto found = by_weight_.find(weight.address());
     return found == by_weight_.end() ? nullptr : found->second;
   }
 
  private:
-  std::unordered_map<const std::byte*, std::shared_ptr<InputMoments>> by_weight_;
+  std::unordered_map<const void*, std::shared_ptr<InputMoments>> by_weight_;
 };
 
 // Sets an observer for as long as it lives; products that the observer makes itself are not seen.

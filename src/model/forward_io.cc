@@ -35,7 +35,7 @@ Tensor spread(const Tensor& kept, const Tensor& mask) {
   Tensor all = Tensor::zeros({mask.numel(), kept.dim(1)}, DType::kF32);
   for (int64_t i = 0, row = 0; i < mask.numel(); ++i) {
     if (mask.raw()[i] == std::byte{0}) continue;
-    std::memcpy(all.rows(i, i + 1).raw(), kept.rows(row, row + 1).raw(), all.rows(i, i + 1).bytes());
+    std::memcpy(all.rows(i, i + 1).mutable_raw(), kept.rows(row, row + 1).raw(), all.rows(i, i + 1).bytes());
     ++row;
   }
   return all;

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "base/thread_pool.h"
-#include "ops/cpu/kernels.h"
-#include "ops/matmul.h"
+#include "ops/cpu/kernels/kernels.h"
+#include "ops/cpu/matmul.h"
 #include "tensor/quantized.h"
 
 namespace vl3 {
@@ -109,7 +109,7 @@ void join_pairs(Squares& squares, int64_t width) {
 
 LayerFactors layer_factors(const KernelSet& kernels, const TextLayerWeights& layer,
                            const TextConfig& config) {
-  const int64_t kv_heads = config.num_key_value_heads, width = config.head_dim;
+  const int64_t width = config.head_dim, kv_heads = heads_of(layer.k_proj, width);
   const std::vector<float> norm = widened(kernels, layer.input_layernorm);
   Squares keys = of_outputs(kernels, layer.k_proj, norm);  // [Hkv · D]
   Squares queries = of_groups(of_outputs(kernels, layer.q_proj, norm), kv_heads, width);
@@ -123,8 +123,8 @@ LayerFactors layer_factors(const KernelSet& kernels, const TextLayerWeights& lay
     return std::span(squares).subspan(static_cast<size_t>(h * width), static_cast<size_t>(width));
   };
   for (int64_t h = 0; h < kv_heads; ++h) {
-    choose(head(keys, h), head(queries, h), factors.keys.data<float>() + h * width);
-    choose(head(values, h), head(readers, h), factors.values.data<float>() + h * width);
+    choose(head(keys, h), head(queries, h), factors.keys.mutable_data<float>() + h * width);
+    choose(head(values, h), head(readers, h), factors.values.mutable_data<float>() + h * width);
   }
   return factors;
 }

@@ -36,7 +36,7 @@ void KvCache::reserve(int64_t count) {
   for (size_t i = static_cast<size_t>(length_ / kBlockTokens); count > 0 && i < blocks_.size(); ++i) {
     if (blocks_[i].use_count() == 1) continue;
     auto own = Storage::allocate(block_bytes);
-    std::memcpy(own->data(), blocks_[i]->data(), block_bytes);
+    std::memcpy(own->mutable_data(), blocks_[i]->data(), block_bytes);
     blocks_[i] = std::move(own);
   }
   const size_t needed = static_cast<size_t>((length_ + count + kBlockTokens - 1) / kBlockTokens);
@@ -44,7 +44,7 @@ void KvCache::reserve(int64_t count) {
 }
 
 std::byte* KvCache::block(int64_t index, int64_t layer, bool value) const {
-  return blocks_[static_cast<size_t>(index)]->data() + (layer * 2 + (value ? 1 : 0)) * plane_bytes();
+  return blocks_[static_cast<size_t>(index)]->mutable_data() + (layer * 2 + (value ? 1 : 0)) * plane_bytes();
 }
 
 const float* KvCache::factors(int64_t layer, bool value) const {

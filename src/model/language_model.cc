@@ -2,10 +2,10 @@
 
 #include <cmath>
 
+#include "autograd/tape.h"
 #include "base/check.h"
 #include "model/rotary.h"
 #include "ops/ops.h"
-#include "ops/tape.h"
 
 namespace vl3 {
 namespace {
@@ -40,20 +40,19 @@ std::vector<ops::AttentionSequence> key_values(const Step& step, int64_t layer, 
 }
 
 Tensor attend(const Step& step, int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v,
-              ops::Products products) {
+              ops::Precision precision) {
   const PackedSequences& s = step.sequences;
   const float scale = 1.0f / std::sqrt(static_cast<float>(step.config.head_dim));
   const bool shows = step.probe != nullptr && step.probe->attentions && step.probe->stage;
   if (step.context.tape() != nullptr && s.caches.empty()) {
-    return ops::attention(step.context, q, k, v, s.cu_seqlens_q, s.cu_seqlens_k, scale, true, products);
+    return ops::attention(step.context, q, k, v, s.cu_seqlens_q, s.cu_seqlens_k, scale, true, precision);
   }
   const auto views = key_values(step, layer, k, v);
   for (size_t i = 0; shows && i < views.size(); ++i) {
-    step.probe->stage(
-        "text.attention" + std::to_string(layer) + "." + std::to_string(i),
-        ops::attention_weights(step.context, q, views[i], step.config.num_key_value_heads, scale, true));
+    step.probe->stage("text.attention" + std::to_string(layer) + "." + std::to_string(i),
+                      ops::attention_weights(step.context, q, views[i], k.dim(1), scale, true));
   }
-  return ops::attention(step.context, q, views, step.config.num_key_value_heads, scale, true, products);
+  return ops::attention(step.context, q, views, k.dim(1), scale, true, precision);
 }
 
 ops::Prologue rms_norm(const Tensor& weight, const TextConfig& config) {
@@ -63,18 +62,17 @@ ops::Prologue rms_norm(const Tensor& weight, const TextConfig& config) {
 Tensor self_attention(const Step& step, int64_t layer, const TextLayerWeights& l, const Tensor& x) {
   Context& context = step.context;
   const TextConfig& config = step.config;
-  const int64_t rows = x.dim(0), width = config.head_dim, heads = config.num_attention_heads;
+  const int64_t rows = x.dim(0), width = config.head_dim, heads = heads_of(l.q_proj, width);
   const ops::LinearOperand projections[] = {operand(l.q_proj), operand(l.k_proj), operand(l.v_proj)};
   const std::vector<Tensor> qkv =
       ops::linears(context, x, projections, rms_norm(l.input_layernorm, config));  // [T, heads · width] each
   const auto rotated = [&](const Tensor& t, int64_t h) {
     return ops::rope(context, t.reshape({rows, h, width}), step.rotary.cos, step.rotary.sin);
   };
-  const int64_t kv_heads = config.num_key_value_heads;
+  const int64_t kv_heads = heads_of(l.k_proj, width);
   const Tensor y = attend(step, layer, rotated(qkv[0], heads), rotated(qkv[1], kv_heads),
-                          qkv[2].reshape({rows, kv_heads, width}), products_for(l.q_proj.weight));
-  return ops::linear(context, y.reshape({rows, heads * width}), operand(l.o_proj),
-                     {ops::Activation::kNone, &x});
+                          qkv[2].reshape({rows, kv_heads, width}), precision_for(l.q_proj.weight));
+  return ops::row_parallel_linear(context, y.reshape({rows, heads * width}), operand(l.o_proj), x);
 }
 
 Tensor decoder_layer(const Step& step, int64_t layer, const TextLayerWeights& l, const Tensor& x) {
@@ -82,10 +80,15 @@ Tensor decoder_layer(const Step& step, int64_t layer, const TextLayerWeights& l,
   const Tensor attended = self_attention(step, layer, l, x);
   const Tensor gated = ops::gated_linear(context, attended, operand(l.gate_proj), operand(l.up_proj),
                                          rms_norm(l.post_attention_layernorm, step.config));  // [T, F]
-  return ops::linear(context, gated, operand(l.down_proj), {ops::Activation::kNone, &attended});
+  return ops::row_parallel_linear(context, gated, operand(l.down_proj), attended);
 }
 
 }  // namespace
+
+int64_t num_kv_heads(const TextWeights& weights, const TextConfig& config) {
+  return weights.layers.empty() ? config.num_key_value_heads
+                                : heads_of(weights.layers[0].k_proj, config.head_dim);
+}
 
 Tensor run_language_model(Context& context, const TextWeights& weights, const TextConfig& config,
                           const Tensor& embeds, const PackedSequences& sequences, const Probe* probe) {

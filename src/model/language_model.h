@@ -23,6 +23,9 @@ struct PackedSequences {
   int64_t num_sequences() const { return static_cast<int64_t>(cu_seqlens_q.size()) - 1; }
 };
 
+// Heads of keys that these weights make: all of the model's, or a rank's part of them.
+int64_t num_kv_heads(const TextWeights& weights, const TextConfig& config);
+
 // embeds [T, H] f32 → hidden states after the final norm [T, H] f32. Caches grow by their sequence's rows.
 Tensor run_language_model(Context& context, const TextWeights& weights, const TextConfig& config,
                           const Tensor& embeds, const PackedSequences& sequences, const Probe* probe);

@@ -6,8 +6,8 @@
 #include "base/new_folder.h"
 #include "checkpoint/folder_files.h"
 #include "model/adapters.h"
-#include "ops/matmul.h"
-#include "ops/narrow.h"
+#include "ops/convert.h"
+#include "ops/cpu/matmul.h"
 #include "tensor/quantized.h"
 #include "vl3/checkpoint.h"
 
@@ -45,10 +45,11 @@ Tensor merged(Context& context, const std::string& name, const Tensor& weight, c
   // The rows of Aᵀ are what B's are multiplied with.
   const Tensor at = ops::transposed(context, layer.a);  // [K, r]
   Tensor sum = Tensor::empty(weight.shape(), DType::kF32);
-  ops::matmul(context, layer.b.data<float>(), layer.b.dim(0), layer.b.dim(1), at, sum.data<float>());
+  ops::matmul(context, layer.b.data<float>(), layer.b.dim(0), layer.b.dim(1), at, sum.mutable_data<float>());
   const Tensor wide = ops::widened(context, weight);
   const float* w = wide.data<float>();
-  for (int64_t i = 0; i < sum.numel(); ++i) sum.data<float>()[i] = w[i] + scale * sum.data<float>()[i];
+  for (int64_t i = 0; i < sum.numel(); ++i)
+    sum.mutable_data<float>()[i] = w[i] + scale * sum.data<float>()[i];
   return ops::narrowed(context, sum, weight.dtype());
 }
 

@@ -1,7 +1,6 @@
 #include "vl3/model.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/check.h"
 #include "model/adapters.h"
@@ -161,13 +160,7 @@ Tensor logits_of(Context& context, const TextWeights& weights, const Hidden& hid
   }
   const Tensor kept =
       run_head(context, weights, ops::gather_rows(context, hidden.rows, rows));  // [rows, vocabulary]
-  Tensor logits = context.empty({packed.batch * columns, kept.dim(1)});
-  std::memset(logits.raw(), 0, logits.bytes());
-  for (size_t i = 0; i < targets.size(); ++i) {
-    const int64_t row = static_cast<int64_t>(i);
-    std::memcpy(logits.rows(targets[i], targets[i] + 1).raw(), kept.rows(row, row + 1).raw(),
-                static_cast<size_t>(kept.dim(1)) * sizeof(float));
-  }
+  const Tensor logits = ops::place_rows(context, kept, targets, packed.batch * columns);
   return logits.reshape({packed.batch, columns, kept.dim(1)});
 }
 
@@ -210,7 +203,7 @@ KvCache ForConditionalGeneration::new_cache(const Context& context) const {
 
 KvCache ForConditionalGeneration::new_cache(const Context& context, CacheType type) const {
   const TextConfig& text = config().text;
-  return KvCache({text.num_hidden_layers, text.num_key_value_heads, text.head_dim}, type,
+  return KvCache({text.num_hidden_layers, num_kv_heads(weights().text, text), text.head_dim}, type,
                  type == CacheType::kInt8 ? factors_->get(context, weights().text, text) : nullptr);
 }
 

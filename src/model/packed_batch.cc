@@ -1,9 +1,7 @@
 #include "model/packed_batch.h"
 
-#include <algorithm>
-#include <cstring>
-
 #include "base/check.h"
+#include "ops/rows.h"
 
 namespace vl3 {
 namespace {
@@ -97,15 +95,8 @@ PackedBatch pack(const ForwardInput& input) {
 }
 
 Tensor unpack(Context& context, const PackedBatch& batch, const Tensor& rows) {
-  const int64_t width = rows.dim(1);
-  Tensor result = context.empty({batch.batch, batch.columns, width});
-  std::memset(result.raw(), 0, result.bytes());
-  const float* source = rows.data<float>();
-  float* target = result.data<float>();
-  for (size_t i = 0; i < batch.cells.size(); ++i) {
-    std::copy_n(source + static_cast<int64_t>(i) * width, width, target + batch.cells[i] * width);
-  }
-  return result;
+  const Tensor cells = ops::place_rows(context, rows, batch.cells, batch.batch * batch.columns);
+  return cells.reshape({batch.batch, batch.columns, rows.dim(1)});
 }
 
 }  // namespace vl3

@@ -26,6 +26,12 @@ struct LinearWeights {
 
 inline ops::LinearOperand operand(const LinearWeights& w) { return {w.weight, w.bias, w.low_rank.get()}; }
 
+// Heads of this width that a projection makes: all of the model's, or those of one rank where its rows are
+// cut. The network counts heads by its weights and never by config.json.
+inline int64_t heads_of(const LinearWeights& projection, int64_t width) {
+  return projection.weight.dim(0) / width;
+}
+
 struct LayerNormWeights {
   Tensor weight, bias;  // [D]
 };
@@ -71,9 +77,9 @@ struct ModelWeights {
 };
 
 // Attention between layers of these weights may round as their products do: f32 and f16 weights keep f32.
-inline ops::Products products_for(const Tensor& weight) {
+inline ops::Precision precision_for(const Tensor& weight) {
   const DType dtype = weight.dtype();
-  return dtype == DType::kF32 || dtype == DType::kF16 ? ops::Products::kF32 : ops::Products::kBF16;
+  return dtype == DType::kF32 || dtype == DType::kF16 ? ops::Precision::kF32 : ops::Precision::kBF16;
 }
 
 namespace detail {

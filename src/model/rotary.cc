@@ -5,6 +5,8 @@
 #include <numbers>
 
 #include "base/check.h"
+#include "ops/rows.h"
+#include "ops/upload.h"
 
 namespace vl3 {
 namespace {
@@ -67,13 +69,12 @@ RotaryFrequencies yarn(const RopeConfig& rope, int64_t dim, int64_t max_position
   return result;
 }
 
-void fill(std::span<const float> inverse, float position, float scaling, float* cos, float* sin) {
-  for (size_t i = 0; i < inverse.size(); ++i) {
-    const float angle =
-        position * inverse[i];  // f32, as the reference's; the angle's rounding is part of the result
-    cos[i] = std::cos(angle) * scaling;
-    sin[i] = std::sin(angle) * scaling;
-  }
+// positions [T, axes]
+RotaryTable make_table(Context& context, int64_t axes, std::span<const float> positions,
+                       std::span<const float> inverse, float scaling) {
+  const Shape shape = {static_cast<int64_t>(positions.size()) / axes, axes};
+  return ops::rotary_table(context, ops::upload(context, shape, positions),
+                           ops::upload(context, {static_cast<int64_t>(inverse.size())}, inverse), scaling);
 }
 
 }  // namespace
@@ -100,44 +101,37 @@ RotaryFrequencies text_frequencies(const TextConfig& config, int64_t seq_len) {
 
 RotaryTable text_rotary(Context& context, const TextConfig& config, std::span<const int64_t> positions,
                         std::span<const int64_t> cu_seqlens) {
-  const int64_t count = static_cast<int64_t>(positions.size()), half = config.head_dim / 2;
-  RotaryTable table{context.empty({count, half}), context.empty({count, half})};
-  RotaryFrequencies frequencies;
+  const auto table = [&](std::span<const int64_t> of_sequences) {
+    const int64_t last =
+        of_sequences.empty() ? 0 : *std::max_element(of_sequences.begin(), of_sequences.end());
+    const RotaryFrequencies frequencies = text_frequencies(config, last + 1);
+    const std::vector<float> numbers(of_sequences.begin(), of_sequences.end());
+    return make_table(context, 1, numbers, frequencies.inverse, frequencies.attention_scaling);
+  };
+  if (config.rope.type != "dynamic") return table(positions);
+  std::vector<Tensor> cos, sin;  // frequencies depend on a sequence's length
   for (size_t s = 0; s + 1 < cu_seqlens.size(); ++s) {
-    const auto sequence = positions.subspan(static_cast<size_t>(cu_seqlens[s]),
-                                            static_cast<size_t>(cu_seqlens[s + 1] - cu_seqlens[s]));
-    if (sequence.empty()) continue;
-    if (frequencies.inverse.empty() || config.rope.type == "dynamic") {
-      frequencies = text_frequencies(config, *std::max_element(sequence.begin(), sequence.end()) + 1);
-    }
-    for (size_t i = 0; i < sequence.size(); ++i) {
-      const int64_t row = cu_seqlens[s] + static_cast<int64_t>(i);
-      fill(frequencies.inverse, static_cast<float>(sequence[i]), frequencies.attention_scaling,
-           table.cos.data<float>() + row * half, table.sin.data<float>() + row * half);
-    }
+    const RotaryTable of_one = table(positions.subspan(
+        static_cast<size_t>(cu_seqlens[s]), static_cast<size_t>(cu_seqlens[s + 1] - cu_seqlens[s])));
+    cos.push_back(of_one.cos);
+    sin.push_back(of_one.sin);
   }
-  return table;
+  if (cos.empty()) return table({});
+  return {ops::concat_rows(context, cos), ops::concat_rows(context, sin)};
 }
 
 RotaryTable vision_rotary(Context& context, const VisionConfig& config, std::span<const Grid> grids) {
-  const int64_t half = config.head_dim() / 2;
-  const std::vector<float> inverse = inverses(config.rope_theta, half);
-  const int64_t quarter = static_cast<int64_t>(inverse.size());
-  int64_t count = 0;
-  for (const Grid& grid : grids) count += grid.patches();
-  RotaryTable table{context.empty({count, half}), context.empty({count, half})};
-  float* cos = table.cos.data<float>();
-  float* sin = table.sin.data<float>();
+  const std::vector<float> inverse = inverses(config.rope_theta, config.head_dim() / 2);
+  std::vector<float> positions;  // row and column of every patch
   for (const Grid& grid : grids) {
     const int64_t m = grid.merge;
-    for (int64_t patch = 0; patch < grid.patches(); ++patch, cos += half, sin += half) {
+    for (int64_t patch = 0; patch < grid.patches(); ++patch) {
       const int64_t block = patch % (grid.h * grid.w) / (m * m), inner = patch % (m * m);
-      const int64_t row = block / (grid.w / m) * m + inner / m, column = block % (grid.w / m) * m + inner % m;
-      fill(inverse, static_cast<float>(row), 1.0f, cos, sin);
-      fill(inverse, static_cast<float>(column), 1.0f, cos + quarter, sin + quarter);
+      positions.push_back(static_cast<float>(block / (grid.w / m) * m + inner / m));
+      positions.push_back(static_cast<float>(block % (grid.w / m) * m + inner % m));
     }
   }
-  return table;
+  return make_table(context, 2, positions, inverse, 1.0f);
 }
 
 }  // namespace vl3

@@ -5,16 +5,14 @@
 #include <span>
 #include <vector>
 
+#include "ops/rotary_table.h"
 #include "vl3/config.h"
 #include "vl3/context.h"
 #include "vl3/tensor.h"
 
 namespace vl3 {
 
-// One angle per pair (i, i + D/2) of a head: cos and sin are [T, D/2] f32.
-struct RotaryTable {
-  Tensor cos, sin;
-};
+using ops::RotaryTable;
 
 // Inverse frequencies [D/2] and the factor on cosines and sines for a sequence of seq_len tokens (only
 // `dynamic` depends on it). Reference: modeling_rope_utils.py, types default, linear, dynamic and yarn. f32

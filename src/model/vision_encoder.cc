@@ -4,10 +4,10 @@
 #include <limits>
 #include <numeric>
 
+#include "autograd/tape.h"
 #include "base/check.h"
 #include "model/frame_plan.h"
 #include "ops/ops.h"
-#include "ops/tape.h"
 
 namespace vl3 {
 namespace {
@@ -24,7 +24,7 @@ ops::Prologue layer_norm(const LayerNormWeights& w, const VisionConfig& config) 
 struct Frames {
   std::vector<Grid> grids;                // {1, h, w, merge}
   std::vector<int64_t> cu_seqlens = {0};  // of their patches
-  std::vector<int64_t> wanted;            // patches that the last layer finishes, ascending; all: empty
+  std::vector<int64_t> wanted;            // patches that the last layer has_epilogue, ascending; all: empty
   std::vector<int64_t> cu_wanted = {0};   // borders of the frames in wanted
 };
 
@@ -55,7 +55,7 @@ Frames wanted_patches(std::span<const FramePlan::Frame> plan) {
 // x [P, D] → [P, D], or the wanted rows alone.
 Tensor self_attention(Context& context, const VisionLayerWeights& l, const VisionConfig& config,
                       const Tensor& x, const RotaryTable& rotary, const Frames& frames, bool wanted_only) {
-  const int64_t heads = config.num_attention_heads, width = config.head_dim();
+  const int64_t width = config.head_dim(), heads = heads_of(l.q_proj, width);
   const ops::Prologue norm = layer_norm(l.layer_norm1, config);
   const ops::LinearOperand query = operand(l.q_proj), key = operand(l.k_proj), value = operand(l.v_proj);
   const auto in_heads = [&](const Tensor& t) { return t.reshape({t.dim(0), heads, width}); };
@@ -64,11 +64,11 @@ Tensor self_attention(Context& context, const VisionLayerWeights& l, const Visio
                           std::span<const int64_t> cu_seqlens_q) {
     const Tensor y =
         ops::attention(context, q, ops::rope(context, in_heads(k), rotary.cos, rotary.sin), in_heads(v),
-                       cu_seqlens_q, frames.cu_seqlens, scale, false, products_for(l.q_proj.weight));
-    return y.reshape({y.dim(0), config.hidden_size});
+                       cu_seqlens_q, frames.cu_seqlens, scale, false, precision_for(l.q_proj.weight));
+    return y.reshape({y.dim(0), heads * width});
   };
   const auto finish = [&](const Tensor& y, const Tensor& residual) {
-    return ops::linear(context, y, operand(l.out_proj), {ops::Activation::kNone, &residual});
+    return ops::row_parallel_linear(context, y, operand(l.out_proj), residual);
   };
   if (!wanted_only) {
     const ops::LinearOperand projections[] = {query, key, value};
@@ -76,12 +76,13 @@ Tensor self_attention(Context& context, const VisionLayerWeights& l, const Visio
     const Tensor q = ops::rope(context, in_heads(qkv[0]), rotary.cos, rotary.sin);
     return finish(attend(q, qkv[1], qkv[2], frames.cu_seqlens), x);
   }
-  const Tensor rows = ops::gather_rows(context, x, frames.wanted);
+  const ops::IndexList wanted(context, frames.wanted);
+  const Tensor rows = ops::gather_rows(context, x, wanted);
   const ops::LinearOperand projections[] = {key, value};
   const std::vector<Tensor> kv = ops::linears(context, x, projections, norm);
-  const Tensor q = ops::rope(context, in_heads(ops::linears(context, rows, {&query, 1}, norm)[0]),
-                             ops::gather_rows(context, rotary.cos, frames.wanted),
-                             ops::gather_rows(context, rotary.sin, frames.wanted));
+  const Tensor q =
+      ops::rope(context, in_heads(ops::linears(context, rows, {&query, 1}, norm)[0]),
+                ops::gather_rows(context, rotary.cos, wanted), ops::gather_rows(context, rotary.sin, wanted));
   return finish(attend(q, kv[0], kv[1], frames.cu_wanted), rows);
 }
 
@@ -90,7 +91,7 @@ Tensor encoder_layer(Context& context, const VisionLayerWeights& l, const Vision
   const Tensor attended = self_attention(context, l, config, x, rotary, frames, wanted_only);
   const Tensor up = ops::linear(context, attended, operand(l.fc1), {ops::activation_from(config.hidden_act)},
                                 layer_norm(l.layer_norm2, config));
-  return ops::linear(context, up, operand(l.fc2), {ops::Activation::kNone, &attended});
+  return ops::row_parallel_linear(context, up, operand(l.fc2), attended);
 }
 
 // Patches of whole tokens [·, D] → tokens, frames of one merge size at a time.
@@ -192,7 +193,7 @@ Tensor encode_vision(Context& context, const VisionWeights& weights, const Visio
   }
 
   const FramePlan plan = plan_frames(pixel_values, grids, options);
-  // What is kept for the way back lies in no cache: on a tape all frames are one batch.
+  // What is kept for the backward pass lies in no cache: on a tape all frames are one batch.
   const int64_t at_once = context.tape() != nullptr ? std::numeric_limits<int64_t>::max() : kPatchesAtOnce;
   int64_t patches = 0, done = 0;
   for (const FramePlan::Frame& frame : plan.frames) patches += frame.grid.patches();

@@ -31,8 +31,8 @@ PartSize size_of_part(const ForConditionalGeneration& model, Part wanted) {
   ModelWeights weights = model.weights();  // the tensors' memory is not copied
   PartSize size;
   visit(weights, model.config(), [&](const std::string&, const Tensor& tensor, Part part) {
-    const bool table =
-        tensor.raw() == weights.text.embed_tokens.raw() || tensor.raw() == weights.text.lm_head.raw();
+    const bool table = tensor.address() == weights.text.embed_tokens.address() ||
+                       tensor.address() == weights.text.lm_head.address();
     if (part != wanted || table) return;
     size.bytes += static_cast<double>(tensor.bytes());
     if (tensor.rank() >= 2) size.matrix_elements += static_cast<double>(tensor.numel());

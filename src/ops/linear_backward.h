@@ -1,5 +1,5 @@
 #pragma once
-// The two products of a linear layer's way back.
+// The two products of a linear layer's backward pass.
 
 #include "vl3/context.h"
 #include "vl3/tensor.h"
@@ -14,5 +14,9 @@ void add_input_gradient(Context& context, const Tensor& dy, const Tensor& weight
 // sum [N, K] += dyᵀ x, of dy [T, N] and x [T, K]; weight's type says how products round.
 void add_weight_gradient(Context& context, const Tensor& dy, const Tensor& x, const Tensor& weight,
                          Tensor sum);
+
+// Sums of the columns of x [T, N], in double, rounded once: the gradient of a key's bias nearly cancels, and
+// what is left is blown up by an optimizer that divides by gradients.
+Tensor column_sums(Context& context, const Tensor& x);
 
 }  // namespace vl3::ops

@@ -185,7 +185,7 @@ ImageFeatures process_pictures(ThreadPool& threads, const PixelOptions& options,
   ImageFeatures features{
       Tensor::empty({patches, words}, DType::kF32), Tensor::from<int64_t>({count, 3}, grids),
       Tensor::from<int64_t>({count}, std::vector<int64_t>(inputs.size(), options.merge_size))};
-  Work work(pictures, options, backend, features.pixel_values.data<float>(), cancelled);
+  Work work(pictures, options, backend, features.pixel_values.mutable_data<float>(), cancelled);
   threads.parallel_for(threads.size(), 1, [&](int64_t, int64_t, int) { work.take_part(); });
   return features;
 }

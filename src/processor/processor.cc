@@ -25,10 +25,10 @@ void pad(const ProcessorRequest& request, int64_t pad_id, const std::vector<std:
   const int64_t columns = static_cast<int64_t>(longest);
   out.input_ids = Tensor::empty({rows, columns}, DType::kI64);
   out.attention_mask = Tensor::zeros({rows, columns}, DType::kI64);
-  std::fill_n(out.input_ids.data<int64_t>(), out.input_ids.numel(), pad_id);
+  std::fill_n(out.input_ids.mutable_data<int64_t>(), out.input_ids.numel(), pad_id);
   if (request.with_labels) {
     out.labels = Tensor::empty({rows, columns}, DType::kI64);
-    std::fill_n(out.labels.data<int64_t>(), out.labels.numel(), int64_t{-100});
+    std::fill_n(out.labels.mutable_data<int64_t>(), out.labels.numel(), int64_t{-100});
   }
   for (int64_t row = 0; row < rows; ++row) {
     const auto& ids = out.ids[static_cast<size_t>(row)];
@@ -36,11 +36,11 @@ void pad(const ProcessorRequest& request, int64_t pad_id, const std::vector<std:
             "[processor] padding is off, and conversations have {} and {} tokens", ids.size(), longest);
     const int64_t offset =
         row * columns + (request.padding_left ? columns - static_cast<int64_t>(ids.size()) : 0);
-    std::copy(ids.begin(), ids.end(), out.input_ids.data<int64_t>() + offset);
-    std::fill_n(out.attention_mask.data<int64_t>() + offset, ids.size(), int64_t{1});
+    std::copy(ids.begin(), ids.end(), out.input_ids.mutable_data<int64_t>() + offset);
+    std::fill_n(out.attention_mask.mutable_data<int64_t>() + offset, ids.size(), int64_t{1});
     if (request.with_labels) {
       const auto& of_row = labels[static_cast<size_t>(row)];
-      std::copy(of_row.begin(), of_row.end(), out.labels.data<int64_t>() + offset);
+      std::copy(of_row.begin(), of_row.end(), out.labels.mutable_data<int64_t>() + offset);
     }
   }
 }
@@ -66,7 +66,7 @@ Tensor repeat_rows(const Tensor& tensor, const std::vector<int64_t>& counts,
   shape[0] = 0;
   for (const size_t i : shown) shape[0] += counts[i];
   Tensor result = Tensor::empty(shape, tensor.dtype());
-  std::byte* target = result.raw();
+  std::byte* target = result.mutable_raw();
   for (const size_t i : shown) {
     const Tensor run = tensor.rows(begins[i], begins[i + 1]);
     target = std::copy_n(run.raw(), run.bytes(), target);

@@ -49,7 +49,7 @@ struct ClipWork {
     ++frames;
     // A last temporal patch that is not full repeats its last frame.
     const int64_t last = frames == frames_wanted() ? depth : first + 1;
-    float* target = patches.data<float>() + patch * writer->patches() * writer->words();
+    float* target = patches.mutable_data<float>() + patch * writer->patches() * writer->words();
     threads.parallel_for(writer->bands(), 1, [&](int64_t band, int64_t, int thread) {
       writer->write_band(frame.rgb.data(), band, first, last, target, scratch[static_cast<size_t>(thread)]);
     });
@@ -261,7 +261,7 @@ VideoFeatures VideoProcessor::preprocess(ThreadPool& threads, std::span<const Cl
   features.pixel_values_videos = parts[0];
   if (count > 1) {
     features.pixel_values_videos = Tensor::empty({patches, parts[0].dim(1)}, DType::kF32);
-    float* target = features.pixel_values_videos.data<float>();
+    float* target = features.pixel_values_videos.mutable_data<float>();
     for (const Tensor& part : parts) target = std::copy_n(part.data<float>(), part.numel(), target);
   }
   features.video_grid_thw = Tensor::from<int64_t>({count, 3}, grids);

@@ -36,7 +36,7 @@ std::shared_ptr<Storage> MemoryPool::take(size_t bytes) {
     rest.mapped() -= size;
     if (rest.mapped() > 0) free_.insert(std::move(rest));
     Region& region = region_of(data);
-    region.touched = std::max(region.touched, static_cast<size_t>(data + size - region.memory->data()));
+    region.touched = std::max(region.touched, static_cast<size_t>(data + size - region.memory->address()));
     used_ += size;
     peak_ = std::max(peak_, used_);
   }
@@ -51,12 +51,12 @@ void MemoryPool::release_unused() noexcept {
   std::lock_guard lock(mutex_);
   for (auto region = regions_.begin(); region != regions_.end();) {
     const Storage& memory = *region->second.memory;
-    const auto span = free_.find(memory.data());
+    const auto span = free_.find(memory.address());
     if (span == free_.end() || span->second != memory.bytes()) {
       ++region;
       continue;
     }
-    ASAN_UNPOISON_MEMORY_REGION(memory.data(), memory.bytes());
+    ASAN_UNPOISON_MEMORY_REGION(memory.address(), memory.bytes());
     free_.erase(span);
     region = regions_.erase(region);
   }
@@ -85,7 +85,7 @@ MemoryPool::Spans::iterator MemoryPool::find(size_t size) {
 
 MemoryPool::Spans::iterator MemoryPool::grow(size_t size) {
   Region region{Storage::allocate(std::max(size, kRegion))};
-  std::byte* const data = region.memory->data();
+  std::byte* const data = region.memory->address();
   const size_t bytes = region.memory->bytes();
   ASAN_POISON_MEMORY_REGION(data, bytes);
   regions_.emplace(data, std::move(region));
@@ -98,11 +98,11 @@ void MemoryPool::give_back(std::byte* data, size_t size) noexcept {
   used_ -= size;
   const Storage& memory = *region_of(data).memory;
   auto next = free_.lower_bound(data);
-  if (next != free_.end() && next->first == data + size && next->first < memory.data() + memory.bytes()) {
+  if (next != free_.end() && next->first == data + size && next->first < memory.address() + memory.bytes()) {
     size += next->second;
     next = free_.erase(next);
   }
-  if (next != free_.begin() && data != memory.data()) {
+  if (next != free_.begin() && data != memory.address()) {
     const auto before = std::prev(next);
     if (before->first + before->second == data) {
       before->second += size;

@@ -290,8 +290,8 @@ Tensor quantized(ThreadPool& threads, const Tensor& w, DType dtype, const Quanti
   const auto exponents = options.exponents;
   require(exponents.empty() || static_cast<int64_t>(exponents.size()) == k, ErrorCode::kInvalidArgument,
           "[quantized] {} exponents for {} columns", exponents.size(), k);
-  std::copy(exponents.begin(), exponents.end(), reinterpret_cast<int8_t*>(result.raw()));
-  std::byte* const blocks = result.raw() + whole_lines(k);
+  std::copy(exponents.begin(), exponents.end(), reinterpret_cast<int8_t*>(result.mutable_raw()));
+  std::byte* const blocks = result.mutable_raw() + whole_lines(k);
   threads.parallel_for((rows + kBlockRows - 1) / kBlockRows, 1, [&](int64_t block, int64_t, int) {
     std::vector<float> row(static_cast<size_t>(k));
     std::vector<uint8_t> q(static_cast<size_t>(k));

@@ -85,11 +85,13 @@ int64_t bytes_of(DType dtype, const Shape& shape) {
   return quantized_bytes(dtype, shape[0], elements / shape[0]);
 }
 
-Storage::Storage(void* data, size_t bytes, bool read_only, std::function<void()> release)
+Storage::Storage(void* data, size_t bytes, bool read_only, std::function<void()> release,
+                 std::shared_ptr<Backend> backend)
     : data_(static_cast<std::byte*>(data)),
       bytes_(bytes),
       read_only_(read_only),
-      release_(std::move(release)) {
+      release_(std::move(release)),
+      backend_(std::move(backend)) {
   static std::atomic<uint64_t> last = 0;
   id_ = ++last;
 }
@@ -110,8 +112,23 @@ std::shared_ptr<Storage> Storage::allocate(size_t bytes) {
 }
 
 std::shared_ptr<Storage> Storage::wrap(void* data, size_t bytes, bool read_only,
-                                       std::function<void()> release) {
-  return std::shared_ptr<Storage>(new Storage(data, bytes, read_only, std::move(release)));
+                                       std::function<void()> release, std::shared_ptr<Backend> backend) {
+  return std::shared_ptr<Storage>(
+      new Storage(data, bytes, read_only, std::move(release), std::move(backend)));
+}
+
+const std::byte* Storage::data() const {
+  if (!device().is_host()) [[unlikely]]
+    fail(ErrorCode::kInvalidArgument, "[storage] {} bytes on {}: the host cannot read them there", bytes_,
+         to_string(device()));
+  return data_;
+}
+
+std::byte* Storage::mutable_data() {
+  if (!device().is_host() || read_only_) [[unlikely]]
+    fail(ErrorCode::kInvalidArgument, "[storage] {} bytes on {}{}: the host cannot write them", bytes_,
+         to_string(device()), read_only_ ? ", read-only" : "");
+  return data_;
 }
 
 Tensor::Tensor(std::shared_ptr<Storage> storage, size_t byte_offset, Shape shape, DType dtype)
@@ -122,7 +139,9 @@ Tensor::Tensor(std::shared_ptr<Storage> storage, size_t byte_offset, Shape shape
   if (!fits) [[unlikely]]
     fail(ErrorCode::kInvalidArgument, "[tensor] {} of {} at byte {} does not fit a storage of {} bytes",
          to_string(shape_), to_string(dtype), byte_offset, storage_ ? storage_->bytes() : 0);
-  data_ = storage_->data() + byte_offset;
+  data_ = storage_->address() + byte_offset;
+  on_host_ = storage_->device().is_host();
+  writable_ = !storage_->read_only();
 }
 
 Tensor Tensor::empty(Shape shape, DType dtype) {
@@ -132,7 +151,7 @@ Tensor Tensor::empty(Shape shape, DType dtype) {
 
 Tensor Tensor::zeros(Shape shape, DType dtype) {
   Tensor tensor = empty(std::move(shape), dtype);
-  std::memset(tensor.raw(), 0, tensor.bytes());
+  std::memset(tensor.mutable_raw(), 0, tensor.bytes());
   return tensor;
 }
 
@@ -141,7 +160,7 @@ Tensor Tensor::from(Shape shape, std::span<const T> values) {
   Tensor tensor = empty(std::move(shape), kDTypeOf<T>);
   require(tensor.numel() == static_cast<int64_t>(values.size()), ErrorCode::kInvalidArgument,
           "[tensor] {} values for shape {}", values.size(), to_string(tensor.shape()));
-  if (!values.empty()) std::memcpy(tensor.raw(), values.data(), values.size_bytes());
+  if (!values.empty()) std::memcpy(tensor.mutable_raw(), values.data(), values.size_bytes());
   return tensor;
 }
 template Tensor Tensor::from<float>(Shape, std::span<const float>);
@@ -159,9 +178,15 @@ int64_t Tensor::dim(int axis) const {
   return shape_[static_cast<size_t>(index)];
 }
 
-void Tensor::check_type(DType wanted) const {
+void Tensor::refuse(DType wanted, bool writing) const {
+  require(on_host_, ErrorCode::kInvalidArgument,
+          "[tensor] {} {} lies on {}, where the host cannot {} it; to_host gives a copy", to_string(dtype_),
+          to_string(shape_), to_string(device()), writing ? "write" : "read");
   require(dtype_ == wanted, ErrorCode::kInvalidArgument, "[tensor] elements are {}, not {}",
           to_string(dtype_), to_string(wanted));
+  fail(ErrorCode::kInvalidArgument,
+       "[tensor] {} {} is read-only, as mapped weights are; clone() can be written", to_string(dtype_),
+       to_string(shape_));
 }
 
 Tensor Tensor::reshape(Shape shape) const {
@@ -204,8 +229,14 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
 
 Tensor Tensor::clone() const {
   if (!defined()) return {};
-  Tensor copy = empty(shape_, dtype_);
-  if (numel_ > 0) std::memcpy(copy.raw(), data_, bytes());
+  if (on_host_) {
+    Tensor copy = empty(shape_, dtype_);
+    if (numel_ > 0) std::memcpy(copy.data_, data_, bytes());
+    return copy;
+  }
+  Backend& backend = *storage_->backend();
+  Tensor copy(backend.allocate(bytes()), 0, shape_, dtype_);
+  if (numel_ > 0) backend.copy(*storage_, byte_offset(), *copy.storage_, 0, bytes());
   return copy;
 }
 

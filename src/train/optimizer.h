@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ops/tape.h"
+#include "autograd/tape.h"
 #include "train/trainable.h"
 #include "vl3/context.h"
 
@@ -21,13 +21,8 @@ struct AdamwSettings {
 double gradient_norm(Context& context, const Tape& tape, const std::vector<TrainedTensor>& tensors);
 
 // One step for every tensor that has a gradient on the tape; one without, as in a batch without pictures,
-// stays as it is, and so does its count of steps. With t that count, g = gradient · gradient_scale, and
-// decay only where the tensor has it:
-//   m = β1 m + (1 - β1) g,  v = β2 v + (1 - β2) g²,
-//   w = w (1 - rate · decay) - rate / (1 - β1^t) · m / (√v / √(1 - β2^t) + eps)
-// A master of bf16 takes the f32 result rounded up or down at random, with chances by how near each is, so
-// that steps too small for bf16 add up on average (Zamirai et al., "Revisiting BFloat16 Training", 2021).
-// Draws are named by (seed, name, count, element) alone.
+// stays as it is, and so does its count of steps. ops::adamw says what a step is; decay only where the tensor
+// has it. Draws of a master of bf16 are named by (seed, name, count, element) alone.
 void adamw_step(Context& context, const Tape& tape, std::vector<TrainedTensor>& tensors,
                 const std::array<double, 3>& rates, double gradient_scale, const AdamwSettings& settings);
 

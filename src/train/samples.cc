@@ -26,7 +26,7 @@ Tensor stacked(const std::vector<const Sample*>& samples, Tensor (*of)(const Sam
   Shape shape = any.shape();
   shape[0] = rows;
   Tensor result = Tensor::empty(shape, any.dtype());
-  std::byte* target = result.raw();
+  std::byte* target = result.mutable_raw();
   for (const Sample* sample : samples) {
     const Tensor part = of(*sample);
     if (!part.defined()) continue;
@@ -117,13 +117,13 @@ ForwardInput collate(const std::vector<const Sample*>& samples) {
   input.input_ids = Tensor::zeros({rows, columns}, DType::kI64);
   input.attention_mask = Tensor::zeros({rows, columns}, DType::kI64);
   input.labels = Tensor::empty({rows, columns}, DType::kI64);
-  std::fill_n(input.labels.data<int64_t>(), input.labels.numel(), kNoLabel);
+  std::fill_n(input.labels.mutable_data<int64_t>(), input.labels.numel(), kNoLabel);
   for (int64_t i = 0; i < rows; ++i) {
     const ProcessorOutput& out = samples[static_cast<size_t>(i)]->out;
     const int64_t at = i * columns, n = static_cast<int64_t>(out.ids[0].size());
-    std::copy(out.ids[0].begin(), out.ids[0].end(), input.input_ids.data<int64_t>() + at);
-    std::fill_n(input.attention_mask.data<int64_t>() + at, n, int64_t{1});
-    std::copy_n(out.labels.data<int64_t>(), n, input.labels.data<int64_t>() + at);
+    std::copy(out.ids[0].begin(), out.ids[0].end(), input.input_ids.mutable_data<int64_t>() + at);
+    std::fill_n(input.attention_mask.mutable_data<int64_t>() + at, n, int64_t{1});
+    std::copy_n(out.labels.data<int64_t>(), n, input.labels.mutable_data<int64_t>() + at);
   }
   input.pixel_values = stacked(samples, [](const Sample& s) { return s.out.images.pixel_values; });
   input.image_grid_thw = stacked(samples, [](const Sample& s) { return s.out.images.image_grid_thw; });

@@ -7,16 +7,14 @@
 #include <nlohmann/json.hpp>
 #include <numbers>
 
+#include "autograd/tape.h"
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
-#include "base/thread_pool.h"
 #include "checkpoint/folder_files.h"
 #include "model/adapters.h"
-#include "ops/cpu/kernels.h"
-#include "ops/matmul.h"
-#include "ops/tape.h"
+#include "ops/convert.h"
 #include "tensor/quantized.h"
 
 namespace vl3 {
@@ -32,7 +30,7 @@ bool trains(const TrainRates& rates, Part part) {
 // Norms 1, biases 0, all else normal with the given deviation, by the seed and the tensor's name alone.
 void draw(const std::string& name, const Shape& shape, double deviation, uint64_t seed, Tensor& target) {
   const bool norm = shape.size() == 1 && name.ends_with("weight");
-  std::fill_n(target.data<float>(), target.numel(), norm ? 1.0f : 0.0f);
+  std::fill_n(target.mutable_data<float>(), target.numel(), norm ? 1.0f : 0.0f);
   if (shape.size() == 1) return;
   uint32_t stream = 0;
   for (const unsigned char c : name) stream = (stream ^ c) * 16777619u;  // FNV-1a
@@ -40,7 +38,7 @@ void draw(const std::string& name, const Shape& shape, double deviation, uint64_
     const auto index = static_cast<uint32_t>(i), high = static_cast<uint32_t>(i >> 32);
     const double radius = std::sqrt(-2 * std::log(uniform(seed, stream, 2 * high, index))),
                  angle = 2 * std::numbers::pi * uniform(seed, stream, 2 * high + 1, index);
-    target.data<float>()[i] = static_cast<float>(deviation * radius * std::cos(angle));
+    target.mutable_data<float>()[i] = static_cast<float>(deviation * radius * std::cos(angle));
   }
 }
 
@@ -51,7 +49,7 @@ Tensor drawn_a(const std::string& name, int64_t rank, int64_t k, uint64_t seed) 
   for (int64_t i = 0; i < a.numel(); ++i) {
     const auto index = static_cast<uint32_t>(i), high = static_cast<uint32_t>(i >> 32);
     const double u = uniform(seed, dropout_stream(name + ".lora_A"), high, index);
-    a.data<float>()[i] = static_cast<float>((2 * u - 1) * limit);
+    a.mutable_data<float>()[i] = static_cast<float>((2 * u - 1) * limit);
   }
   return a;
 }
@@ -98,15 +96,6 @@ std::set<std::string> prepare_adapter(const TrainConfig& config, const Config& m
   return adapted;
 }
 
-void round_to_bf16(Context& context, const Tensor& master, const Tensor& value) {
-  const auto* source = reinterpret_cast<const uint32_t*>(master.data<float>());
-  auto* target = reinterpret_cast<uint16_t*>(value.raw());
-  context.threads().parallel_for(master.numel(), 1 << 14, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i)
-      target[i] = static_cast<uint16_t>((source[i] + 0x7fff + (source[i] >> 16 & 1)) >> 16);
-  });
-}
-
 }  // namespace
 
 Trainable::Trainable(Context& context, const TrainConfig& config)
@@ -141,11 +130,11 @@ Trainable::Trainable(Context& context, const TrainConfig& config)
     if (fresh)
       draw(name, shapes.at(name), deviation, config.seed, t.master);
     else
-      context.kernels().widen(stored.raw(), ops::weight_type(stored), stored.numel(), t.master.data<float>());
+      ops::widen_into(context, stored, t.master);
     t.value = rounded ? Tensor::empty(t.master.shape(), DType::kBF16) : t.master;
     tensor = t.value;
     if (!learns || config.masters == "bf16") {
-      if (rounded) round_to_bf16(context, t.master, t.value);
+      if (rounded) ops::narrow_into(context, t.master, t.value);
       t.master = t.value;
     }
     if (!learns) return;  // fresh and frozen
@@ -192,7 +181,7 @@ void Trainable::watch(Tape& tape) const {
 
 void Trainable::round_masters(Context& context) {
   for (TrainedTensor& t : tensors_) {
-    if (t.value.dtype() != t.master.dtype()) round_to_bf16(context, t.master, t.value);
+    if (t.value.dtype() != t.master.dtype()) ops::narrow_into(context, t.master, t.value);
   }
 }
 

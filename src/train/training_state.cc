@@ -102,7 +102,7 @@ void restore(const fs::path& folder, std::vector<TrainedTensor>& tensors) {
             to_string(stored.shape()), to_string(tensor.dtype()), to_string(tensor.shape()));
   }
   for (const auto& [name, tensor] : wanted) {
-    if (name != "steps") std::memcpy(tensor.raw(), file.get(name).raw(), tensor.bytes());
+    if (name != "steps") std::memcpy(tensor.mutable_raw(), file.get(name).raw(), tensor.bytes());
   }
   const Tensor steps = file.get("steps");
   for (size_t i = 0; i < tensors.size(); ++i) tensors[i].steps = steps.data<int64_t>()[i];

@@ -54,7 +54,7 @@ std::vector<double> log_shares(const Tensor& logits, int64_t row) {
 void add(Context& context, const ForConditionalGeneration& model, const ForConditionalGeneration& changed,
          const ForwardInput& input, Figures& figures) {
   const Tensor before = model.forward(context, input).logits, after = changed.forward(context, input).logits;
-  const std::span<int64_t> ids = input.input_ids.span<int64_t>();
+  const std::span<int64_t> ids = input.input_ids.mutable_span<int64_t>();
   for (size_t i = 0; i < ids.size(); ++i) {
     const bool last = i + 1 == ids.size();
     const int64_t next = last ? -1 : ids[i + 1];

@@ -68,7 +68,7 @@ inline NamedTensors small_weights(const Config& config) {
   float next = 0;
   for (const ExpectedTensor& expected : expected_tensors(config)) {
     Tensor tensor = Tensor::empty(expected.shape, DType::kF32);
-    for (float& value : tensor.span<float>()) value = next += 0.5f;
+    for (float& value : tensor.mutable_span<float>()) value = next += 0.5f;
     tensors.emplace_back(layout_name(expected.name, config.layout), tensor);
   }
   return tensors;

@@ -96,7 +96,7 @@ TEST(Checkpoint, TiesTheHeadAsTheReferenceDoes) {
   write_checkpoint(folder.path(), config, weights);
   EXPECT_TRUE(Checkpoint::open(folder.path()).config().tie_word_embeddings) << "the same twice";
   weights.back().second = table.clone();
-  weights.back().second.data<float>()[3] += 1;
+  weights.back().second.mutable_data<float>()[3] += 1;
   write_checkpoint(folder.path(), config, weights);
   const Checkpoint untied = Checkpoint::open(folder.path());
   EXPECT_FALSE(untied.config().tie_word_embeddings) << "two different ones are not tied";

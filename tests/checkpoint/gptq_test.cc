@@ -33,7 +33,7 @@ class GptqRounding : public testing::TestWithParam<std::tuple<DType, int64_t>> {
       for (int64_t i = 0; i < k_; ++i) at(x_, t, i) += 0.3f * normal(engine);
     }
     w_ = Tensor::empty({kRows, k_}, DType::kF32);
-    for (float& x : w_.span<float>()) x = normal(engine);
+    for (float& x : w_.mutable_span<float>()) x = normal(engine);
     const int64_t groups = quant_groups(k_);
     moments_ = {k_, kInputs, std::vector<float>(static_cast<size_t>(groups * kQuantGroup * kQuantGroup))};
     for (int64_t i = 0; i < k_; ++i) {

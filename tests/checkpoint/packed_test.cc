@@ -131,7 +131,7 @@ TEST(PackedWeights, ThatDoNotFitAreToldTogether) {
            for (auto& [name, tensor] : one.parts) {
              if (!name.ends_with(".g_idx")) continue;
              tensor = tensor.clone();
-             tensor.data<int32_t>()[3] = 4;
+             tensor.mutable_data<int32_t>()[3] = 4;
            }
          },
          {"g_idx\"[3] is 4, not a group from 0 to 3"});

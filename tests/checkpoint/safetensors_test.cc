@@ -22,7 +22,8 @@ TEST(Safetensors, WritesAndReadsEveryDtypeBackByteForByte) {
                             DType::kU8, DType::kBool}) {
     for (const Shape& shape : {Shape{}, Shape{3}, Shape{2, 3, 5}, Shape{0, 4}}) {
       Tensor tensor = Tensor::empty(shape, dtype);
-      for (size_t i = 0; i < tensor.bytes(); ++i) tensor.raw()[i] = static_cast<std::byte>(random() & 1);
+      for (size_t i = 0; i < tensor.bytes(); ++i)
+        tensor.mutable_raw()[i] = static_cast<std::byte>(random() & 1);
       tensors.emplace_back(std::string(to_string(dtype)) + to_string(shape), tensor);
     }
   }

@@ -234,6 +234,7 @@ TEST(Program, SaysWhatIsWrongAndExitsAccordingly) {
       {"run " + model() + " --threads -1 hi", 2, "threads"},
       {"run " + model() + " --temperature hot hi", 1, "temperature"},
       {"run " + model() + " --cpu pentium hi", 1, "pentium"},
+      {"run " + model() + " --device abacus hi", 1, "\"abacus\" is not one of cpu"},
       {"run /nowhere hi", 1, "/nowhere"},
       {"run " + model() + " --image /nowhere.png hi", 1, "/nowhere.png"},
       {"run " + model() + " --image " + broken + " hi", 1, "broken.png"},

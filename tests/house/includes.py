@@ -21,18 +21,27 @@ GENERATED = {"version"}
 
 
 def layers(text):
-    """(what each folder sees, who defines a public header), from the list in src/CMakeLists.txt."""
-    depends, owner = {}, {}
+    """(what each folder sees, who defines a public header), from the list in src/CMakeLists.txt. A library's folder has
+    its name, unless FOLDER says another."""
+    depends, owner, place = {}, {}, {}
     for name, words in LIBRARY.findall(text):
-        parts = re.split(r"\b(PUBLIC|DEPENDS|ASIDE)\b", words)
+        parts = re.split(r"\b(PUBLIC|DEPENDS|ASIDE|FOLDER|WITHOUT)\b", words)
         lists = {parts[i]: parts[i + 1].split() for i in range(1, len(parts) - 1, 2)}
-        depends[name] = [d[4:] for d in lists.get("DEPENDS", []) if d.startswith("vl3_")]
+        place[name] = (lists.get("FOLDER") or [name])[0]
+        depends[name] = [d[4:] for d in lists.get("DEPENDS", []) if d.startswith("vl3_") and d != "vl3_flags"]
         owner.update({header: name for header in lists.get("PUBLIC", [])})
 
     def closure(name):
         return {name}.union(*[closure(d) for d in depends[name]])
 
-    return {name: closure(name) for name in depends}, owner
+    return ({place[name]: {place[other] for other in closure(name)} for name in depends},
+            {header: place[name] for header, name in owner.items()})
+
+
+def folder_of(name, folders):
+    """The innermost of these folders that a path lies in; its first folder where there is none."""
+    inside = [folder for folder in folders if name.startswith(folder + "/")]
+    return max(inside, key=len) if inside else name.split("/")[0]
 
 
 def includes_of(path):
@@ -48,9 +57,9 @@ def files_under(folder):
 def wrong_in_source(folder, quote, name, sees, owner):
     if quote == "<" or "/" not in name:
         return None
-    top, rest = name.split("/", 1)
-    if top == "vl3":
-        header = rest.removesuffix(".h")
+    top = folder_of(name, sees)
+    if name.startswith("vl3/"):
+        header = name[4:].removesuffix(".h")
         if header == "export":
             return None
         if header not in owner:
@@ -94,6 +103,8 @@ def check(root):
         look(path, lambda quote, name: wrong_in_public_header(quote, name, known))
     for folder in sorted(sees):
         for path in files_under(root / "src" / folder):
+            if folder_of(str(path.relative_to(root / "src")), sees) != folder:
+                continue
             look(path, lambda quote, name: wrong_in_source(folder, quote, name, sees, owner))
     for folder in sorted(p.name for p in (root / "src").iterdir() if p.is_dir() and p.name not in sees):
         found.append(f"src/{folder}: is in no vl3_library of src/CMakeLists.txt")

@@ -16,6 +16,8 @@ vl3_library(media PUBLIC image DEPENDS vl3_base PkgConfig::FFMPEG)
 vl3_library(model PUBLIC model version DEPENDS vl3_base)
 vl3_library(engine DEPENDS vl3_model vl3_media)
 vl3_library(scenes ASIDE DEPENDS vl3_media)
+vl3_library(kernels FOLDER ops/cpu/kernels DEPENDS vl3_flags)
+vl3_library(ops WITHOUT ops/cpu/kernels DEPENDS vl3_kernels vl3_base)
 """
 
 
@@ -45,6 +47,11 @@ class Includes(unittest.TestCase):
         self.assertEqual(self.found({"src/engine/a.cc": '#  include "scenes/x.h"\n'}), ["src/engine/a.cc:1"])
         self.assertEqual(self.found({"src/engine/a.cc": '#include "vl3/unknown.h"\n'}), ["src/engine/a.cc:1"])
         self.assertEqual(self.found({"src/new/a.cc": ""}), ["src/new"])
+
+    def test_folders_within_folders(self):
+        self.assertEqual(self.found({"src/ops/a.cc": '#include "ops/cpu/kernels/x.h"\n#include "base/x.h"\n'}), [])
+        self.assertEqual(self.found({"src/ops/cpu/kernels/a.cc": '#include "base/x.h"\n'}), ["src/ops/cpu/kernels/a.cc:1"])
+        self.assertEqual(self.found({"src/ops/cpu/kernels/a.cc": '#include "ops/x.h"\n'}), ["src/ops/cpu/kernels/a.cc:1"])
 
     def test_public_headers(self):
         for line in ('#include "base/x.h"', '#include "image.h"', "#include <fmt/format.h>", "#include <png.h>",

@@ -81,7 +81,7 @@ TEST(Adapter, AMergedModelAnswersTheSame) {
     const Tensor stored = half.get(e.name), wide = Tensor::zeros(e.shape, DType::kF32);
     for (int64_t i = 0; i < wide.numel(); ++i) {
       const uint32_t bits = static_cast<uint32_t>(stored.data<bf16>()[i].bits) << 16;
-      std::memcpy(wide.data<float>() + i, &bits, sizeof bits);
+      std::memcpy(wide.mutable_data<float>() + i, &bits, sizeof bits);
     }
     tensors.emplace_back(e.name, wide);
   }

@@ -18,7 +18,7 @@ constexpr int64_t kHeight = 4, kWidth = 6, kMerge = 2, kPatches = kHeight * kWid
 // Clips of which frame i shows what picture[i] says, each of kPatches patches.
 Tensor pixels_of(const std::vector<int>& pictures, int64_t patch_width) {
   Tensor pixels = Tensor::empty({static_cast<int64_t>(pictures.size()) * kPatches, patch_width}, DType::kF32);
-  float* out = pixels.data<float>();
+  float* out = pixels.mutable_data<float>();
   for (const int picture : pictures) {
     std::minstd_rand random(static_cast<unsigned>(picture) + 1);
     for (int64_t i = 0; i < kPatches * patch_width; ++i)

@@ -8,7 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "model/kv_cache.h"
-#include "ops/matmul.h"
+#include "ops/cpu/matmul.h"
 #include "support/support.h"
 #include "vl3/model.h"
 
@@ -29,7 +29,7 @@ const ForConditionalGeneration& demo() {
 
 void scale_row(const Tensor& weight, int64_t row, float factor) {
   const int64_t width = weight.numel() / weight.dim(0);
-  for (int64_t i = row * width; i < (row + 1) * width; ++i) weight.data<float>()[i] *= factor;
+  for (int64_t i = row * width; i < (row + 1) * width; ++i) weight.mutable_data<float>()[i] *= factor;
 }
 
 // A linear layer of its own, in f32.
@@ -67,7 +67,7 @@ ForConditionalGeneration with_outliers(float c) {
       scale(l.v_proj, i, c);
       for (int64_t h = head * group; h < (head + 1) * group; ++h) {
         for (int64_t n = 0; n < l.o_proj.weight.dim(0); ++n)
-          l.o_proj.weight.data<float>()[n * l.o_proj.weight.dim(1) + h * width + d] /= c;
+          l.o_proj.weight.mutable_data<float>()[n * l.o_proj.weight.dim(1) + h * width + d] /= c;
       }
     }
   }
@@ -87,7 +87,7 @@ Tensor logits(const ForConditionalGeneration& model, CacheType type, const std::
         std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
     input.caches = &caches;
     const Tensor some = model.forward(context(), input).logits;
-    std::memcpy(all.rows(begin, end).raw(), some.raw(), some.bytes());
+    std::memcpy(all.rows(begin, end).mutable_raw(), some.raw(), some.bytes());
   }
   return all;
 }
@@ -163,7 +163,7 @@ Tensor floats(const std::vector<float>& values) {
 TextLayerWeights tiny(std::vector<float> k, std::vector<float> q) {
   const auto diagonal = [](const std::vector<float>& values) {
     Tensor w = Tensor::zeros({4, 4}, DType::kF32);
-    for (size_t i = 0; i < 4; ++i) w.data<float>()[i * 5] = values[i];
+    for (size_t i = 0; i < 4; ++i) w.mutable_data<float>()[i * 5] = values[i];
     return LinearWeights{w, {}, {}};
   };
   TextLayerWeights l;

@@ -38,8 +38,8 @@ void feed(KvCache& cache, const Ids& ids) {
     Tensor k = Tensor::empty({count, kShape.num_kv_heads, kShape.head_dim}, DType::kF32), v = k.clone();
     for (int64_t i = 0; i < k.numel(); ++i) {
       const int64_t id = ids[static_cast<size_t>(i / 8)];
-      k.data<float>()[i] = number(id, layer, i / 4 % 2, i % 4, false);
-      v.data<float>()[i] = number(id, layer, i / 4 % 2, i % 4, true);
+      k.mutable_data<float>()[i] = number(id, layer, i / 4 % 2, i % 4, false);
+      v.mutable_data<float>()[i] = number(id, layer, i / 4 % 2, i % 4, true);
     }
     cache.append(context(), layer, k, v);
   }
@@ -107,7 +107,7 @@ TEST(KvCache, AViewSeesWhatWasAppendedBeforeAdvance) {
   feed(cache, range(0, 63));
   cache.reserve(2);
   Tensor k = Tensor::zeros({2, 2, 4}, DType::kF32);
-  k.data<float>()[8] = 42;
+  k.mutable_data<float>()[8] = 42;
   cache.append(context(), 1, k, k);
   EXPECT_EQ(cache.length(), 63);
   const ops::KeyValueView view = cache.view(1, 65);

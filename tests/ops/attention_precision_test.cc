@@ -139,16 +139,16 @@ Factors add_outliers(const Case& c, const Tensor& q, const Tensor& k, const Tens
   Factors factors{Tensor::empty({c.kv_heads, c.width}, DType::kF32),
                   Tensor::empty({c.kv_heads, c.width}, DType::kF32)};
   for (int64_t i = 0; i < c.kv_heads * c.width; ++i) {
-    factors.k.data<float>()[i] = i % 7 == 3 ? c.outliers : 1;
-    factors.v.data<float>()[i] = i % 5 == 1 ? c.outliers : 1;
+    factors.k.mutable_data<float>()[i] = i % 7 == 3 ? c.outliers : 1;
+    factors.v.mutable_data<float>()[i] = i % 5 == 1 ? c.outliers : 1;
   }
   for (int64_t i = 0; i < k.numel(); ++i) {
-    k.data<float>()[i] *= factors.k.data<float>()[i % factors.k.numel()];
-    v.data<float>()[i] *= factors.v.data<float>()[i % factors.v.numel()];
+    k.mutable_data<float>()[i] *= factors.k.data<float>()[i % factors.k.numel()];
+    v.mutable_data<float>()[i] *= factors.v.data<float>()[i % factors.v.numel()];
   }
   for (int64_t i = 0; i < q.numel(); ++i) {
     const int64_t head = i / c.width % c.heads / (c.heads / c.kv_heads);
-    q.data<float>()[i] /= factors.k.data<float>()[head * c.width + i % c.width];
+    q.mutable_data<float>()[i] /= factors.k.data<float>()[head * c.width + i % c.width];
   }
   return factors;
 }
@@ -247,7 +247,7 @@ TEST_P(AttentionPrecision, StaysWithinWhatTheRoundingsAllow) {
       {1, 200, 6, 2, 128, 0.0884f, true, 64}, {40, 100, 6, 2, 64, 0.125f, true, 64},
   };
   for (const CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kInt8}) {
-    for (const auto products : {ops::Products::kF32, ops::Products::kBF16}) {
+    for (const auto products : {ops::Precision::kF32, ops::Precision::kBF16}) {
       Measured most;
       for (const Case& c : cases) {
         Random random(static_cast<uint64_t>(c.rows * 7 + c.keys));
@@ -262,7 +262,7 @@ TEST_P(AttentionPrecision, StaysWithinWhatTheRoundingsAllow) {
         const ops::AttentionSequence sequence{0, c.rows, blocks.view};
         const Tensor y =
             ops::attention(context, q, std::span(&sequence, 1), c.kv_heads, c.scale, c.causal, products);
-        const Measured one = compare(y, q, k, v, factors, c, type, products == ops::Products::kBF16);
+        const Measured one = compare(y, q, k, v, factors, c, type, products == ops::Precision::kBF16);
         most.share = std::max(most.share, one.share);
         most.largest = std::max(most.largest, one.largest);
       }
@@ -297,7 +297,7 @@ TEST_P(AttentionPrecision, OutliersThatFactorsKnowChangeNoBit) {
     EXPECT_TRUE(same_bits(weights, plain_weights));
     for (int64_t i = 0; i < y.numel(); ++i) {
       const int64_t head = i / c.width % c.heads / (c.heads / c.kv_heads);
-      y.data<float>()[i] /= factors.v.data<float>()[head * c.width + i % c.width];
+      y.mutable_data<float>()[i] /= factors.v.data<float>()[head * c.width + i % c.width];
     }
     EXPECT_TRUE(same_bits(y, plain));
   }
@@ -309,14 +309,14 @@ TEST_P(AttentionPrecision, ALargeNumberLeavesTheOthersTheirDigits) {
   for (const int64_t width : {32, 64, 72, 80, 96, 128, 256}) {
     Random random(static_cast<uint64_t>(width));
     const Tensor row = random.tensor({width});
-    row.data<float>()[7] = 10;
+    row.mutable_data<float>()[7] = 10;
     const int64_t bytes = ops::cache_row_bytes(CacheType::kInt8, width);
     EXPECT_EQ(bytes, width + 4);
     std::vector<std::byte> stored(static_cast<size_t>(bytes));
     ops::store_row(context.kernels(), CacheType::kInt8, row.data<float>(), width, stored.data());
     Tensor back = Tensor::empty({width}, DType::kF32);
-    ops::widen_row(context.kernels(), CacheType::kInt8, stored.data(), width, back.data<float>());
-    ops::from_stored(CacheType::kInt8, back.data<float>(), width, nullptr);
+    ops::widen_row(context.kernels(), CacheType::kInt8, stored.data(), width, back.mutable_data<float>());
+    ops::from_stored(CacheType::kInt8, back.mutable_data<float>(), width, nullptr);
     double error = 0;
     for (int64_t i = 0; i < width; ++i) {
       const double difference = back.data<float>()[i] - row.data<float>()[i];
@@ -334,11 +334,11 @@ TEST_P(AttentionPrecision, NumbersThatAreNotFiniteStaySo) {
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     for (const int64_t at : {0, 5, 71}) {
       Tensor row = Tensor::zeros({72}, DType::kF32);
-      row.data<float>()[at] = bad;
+      row.mutable_data<float>()[at] = bad;
       std::vector<std::byte> stored(76);
       ops::store_row(context.kernels(), CacheType::kInt8, row.data<float>(), 72, stored.data());
       Tensor back = row.clone();
-      ops::widen_row(context.kernels(), CacheType::kInt8, stored.data(), 72, back.data<float>());
+      ops::widen_row(context.kernels(), CacheType::kInt8, stored.data(), 72, back.mutable_data<float>());
       for (int64_t i = 0; i < 72; ++i) EXPECT_TRUE(std::isnan(back.data<float>()[i])) << bad << " at " << at;
     }
   }

@@ -148,7 +148,7 @@ TEST_P(AttentionOp, RowsWithoutKeysAreZero) {
 TEST_P(AttentionOp, LargeScoresDoNotOverflow) {
   Context context(options());
   Qkv in(8, 30, 200, 2, 2, 16);
-  for (float& x : in.q.span<float>()) x *= 1000;
+  for (float& x : in.q.mutable_span<float>()) x *= 1000;
   const Tensor y = ops::attention(context, in.q, in.k, in.v, Borders{0, 30}, Borders{0, 200}, 1.0f, false);
   // One ulp of a score of 20 000 is 2e-3, and the probabilities feel it.
   EXPECT_LE(largest_error(y, reference::attention(values(in.q), values(in.k), values(in.v), Borders{0, 30},
@@ -160,7 +160,7 @@ TEST_P(AttentionOp, NanOfAVisibleKeyIsSeen) {
   Context context(options());
   for (const int64_t rows : {1, 40}) {
     Qkv in(8, rows, 150, 2, 2, 16);
-    in.k.data<float>()[70 * 32 + 3] = NAN;
+    in.k.mutable_data<float>()[70 * 32 + 3] = NAN;
     const Tensor y =
         ops::attention(context, in.q, in.k, in.v, Borders{0, rows}, Borders{0, 150}, 1.0f, false);
     EXPECT_TRUE(std::isnan(y.data<float>()[0]));

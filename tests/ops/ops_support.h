@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "ops/cpu/kernels.h"
+#include "ops/cpu/kernels/kernels.h"
 #include "ops/ops.h"
 #include "ops/reference/reference.h"
 #include "support/support.h"
@@ -66,11 +66,11 @@ class Random {
     for (int64_t i = 0; i < result.numel(); ++i) {
       const float x = scale * uniform();
       if (dtype == DType::kF32)
-        result.data<float>()[i] = x;
+        result.mutable_data<float>()[i] = x;
       else if (dtype == DType::kBF16)
-        result.data<bf16>()[i].bits = to_bf16(x);
+        result.mutable_data<bf16>()[i].bits = to_bf16(x);
       else
-        result.data<f16>()[i].bits = near_f16(x);
+        result.mutable_data<f16>()[i].bits = near_f16(x);
     }
     return result;
   }
@@ -95,7 +95,7 @@ inline Values values(const Tensor& tensor) {
 // [n, n]: a head that hands its input on.
 inline Tensor identity(int64_t n) {
   Tensor result = Tensor::zeros({n, n}, DType::kF32);
-  for (int64_t i = 0; i < n; ++i) result.data<float>()[i * n + i] = 1;
+  for (int64_t i = 0; i < n; ++i) result.mutable_data<float>()[i * n + i] = 1;
   return result;
 }
 

@@ -1,6 +1,6 @@
 // Products with int8 and int4 weights, on every path: what rounding the activations may change and no more.
 
-#include "ops/matmul.h"
+#include "ops/cpu/matmul.h"
 #include "ops/ops_support.h"
 #include "tensor/quantized.h"
 
@@ -131,8 +131,8 @@ TEST_P(QuantizedLinear, ExponentsOfColumnsCancelOut) {
   std::vector<int8_t> exponents(200);
   for (int64_t i = 0; i < 200; i += 20) {
     exponents[static_cast<size_t>(i)] = 6;
-    for (int64_t n = 0; n < 40; ++n) w.data<float>()[n * 200 + i] /= 64;
-    for (int64_t n = 0; n < 20; ++n) x.data<float>()[n * 200 + i] *= 64;
+    for (int64_t n = 0; n < 40; ++n) w.mutable_data<float>()[n * 200 + i] /= 64;
+    for (int64_t n = 0; n < 20; ++n) x.mutable_data<float>()[n * 200 + i] *= 64;
   }
   const Values wanted = reference::linear(values(x), 200, values(w), {});
   const Values scale = reference::linear(absolute(values(x)), 200, absolute(values(w)), {});
@@ -174,7 +174,7 @@ TEST_P(QuantizedLinear, NumbersThatAreNotFiniteComeOut) {
     for (const float bad : {NAN, INFINITY}) {
       for (const int64_t place : {0, 49}) {
         Tensor x = random.tensor({3, 50});
-        x.data<float>()[50 + place] = bad;
+        x.mutable_data<float>()[50 + place] = bad;
         const Tensor y = ops::linear(context, x, w);
         for (int64_t n = 0; n < 20; ++n) {
           EXPECT_TRUE(std::isfinite(y.data<float>()[n]));
@@ -191,7 +191,7 @@ TEST_P(QuantizedLinear, HugeTinyAndZeroRows) {
   const Tensor w = quantized(context.threads(), random.tensor({16, 64}), DType::kInt8);
   for (const float factor : {0.0f, 1e-44f, 1e-30f, 1e30f}) {
     Tensor x = random.tensor({1, 64});
-    for (float& v : x.span<float>()) v *= factor;
+    for (float& v : x.mutable_span<float>()) v *= factor;
     const Tensor y = ops::linear(context, x, w);
     for (const float v : y.span<float>()) EXPECT_LE(std::abs(v), 64 * factor);
   }
@@ -226,7 +226,8 @@ TEST_P(QuantizedLinear, FusedStepsEqualSingleOnes) {
           if (dtype == DType::kInt8) return quantized(context.threads(), t, dtype);
           if (dtype == DType::kF32) return t;
           Tensor half = Tensor::empty(t.shape(), DType::kBF16);
-          for (int64_t i = 0; i < t.numel(); ++i) half.data<bf16>()[i].bits = to_bf16(t.data<float>()[i]);
+          for (int64_t i = 0; i < t.numel(); ++i)
+            half.mutable_data<bf16>()[i].bits = to_bf16(t.data<float>()[i]);
           return half;
         };
         const Tensor gate = stored(g), up = stored(u);

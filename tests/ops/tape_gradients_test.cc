@@ -1,7 +1,7 @@
 // Gradients of every operation against central differences of the oracles in double.
 
+#include "autograd/tape.h"
 #include "ops/ops_support.h"
-#include "ops/tape.h"
 
 namespace vl3 {
 namespace {
@@ -208,6 +208,9 @@ TEST_P(TapeGradients, RowsThatMove) {
   check(
       {x, y}, [=](Context& c, const auto& in) { return ops::scatter_rows(c, in[0], distinct, in[1]); },
       [=](const auto& in) { return reference::scatter_rows(in[0], 5, distinct, in[1]); });
+  check(
+      {y}, [=](Context& c, const auto& in) { return ops::place_rows(c, in[0], distinct, 8); },
+      [=](const auto& in) { return reference::place_rows(in[0], 5, distinct, 8); });
   check(
       {x, y},
       [](Context& c, const auto& in) {

@@ -128,9 +128,10 @@ TEST(FrameSampling, SettingsThatContradictAreRefused) {
 TEST(CompressionMask, KeepsTheFirstFrameWhatChangesAndOneTokenOfEveryFrame) {
   Tensor patches =
       Tensor::zeros({3 * 8, 12}, DType::kF32);  // three frames of 2 x 4 patches, merged by 2: two tokens each
-  patches.data<float>()[(8 + 4) * 12] = 1.0f;   // the second token of the second frame changes, and back
+  patches.mutable_data<float>()[(8 + 4) * 12] =
+      1.0f;  // the second token of the second frame changes, and back
   EXPECT_EQ(compression_mask(patches, 3, 2, 4, 2), (std::vector<uint8_t>{1, 1, 0, 1, 0, 1}));
-  patches.data<float>()[(8 + 4) * 12] = 0.0f;
+  patches.mutable_data<float>()[(8 + 4) * 12] = 0.0f;
   EXPECT_EQ(compression_mask(patches, 3, 2, 4, 2), (std::vector<uint8_t>{1, 1, 1, 0, 1, 0}));
 }
 

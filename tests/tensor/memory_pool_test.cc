@@ -14,7 +14,7 @@ using Buffer = std::shared_ptr<Storage>;
 TEST(MemoryPool, WhatIsLetGoIsJoinedAndUsedAgain) {
   const auto pool = std::make_shared<MemoryPool>();
   Buffer a = pool->take(1000), b = pool->take(2000), c = pool->take(3000), d = pool->take(10);
-  std::byte* const first = a->data();
+  const std::byte* const first = a->data();
   EXPECT_LT(a->data(), b->data());
   EXPECT_LT(b->data(), c->data());
   a.reset();
@@ -74,7 +74,7 @@ TEST(MemoryPool, BuffersDoNotOverlapWhateverComesAndGoes) {
       ASSERT_EQ(reinterpret_cast<uintptr_t>(buffer->data()) % 64, 0U);
       ASSERT_GE(buffer->bytes(), bytes + 64);
       const int mark = static_cast<int>(below(100));
-      std::memset(buffer->data(), mark, bytes);
+      std::memset(buffer->mutable_data(), mark, bytes);
       held.push_back({std::move(buffer), bytes, mark});
     } else if (!held.empty()) {
       const size_t i = below(static_cast<unsigned>(held.size()));
@@ -98,7 +98,7 @@ TEST(MemoryPool, ABufferMayOutliveThePoolsOwner) {
   auto pool = std::make_shared<MemoryPool>();
   Buffer buffer = pool->take(100);
   pool.reset();
-  std::memset(buffer->data(), 1, 100);
+  std::memset(buffer->mutable_data(), 1, 100);
   buffer.reset();
 }
 

@@ -23,7 +23,7 @@ class Quantized : public testing::TestWithParam<Matrix> {
     std::mt19937 engine(7);
     std::normal_distribution<float> normal(0.01f, 0.02f);
     Tensor w = Tensor::empty({rows, k}, DType::kF32);
-    for (float& x : w.span<float>()) x = normal(engine);
+    for (float& x : w.mutable_span<float>()) x = normal(engine);
     return w;
   }
   // √(Σ (w - w')² / Σ w²)
@@ -90,8 +90,8 @@ TEST(QuantizedTensor, AnOutlierCostsItsNeighboursLittle) {
   std::mt19937 engine(3);
   std::normal_distribution<float> normal;
   Tensor w = Tensor::empty({16, 256}, DType::kF32);
-  for (float& x : w.span<float>()) x = normal(engine);
-  for (int64_t n = 0; n < 16; ++n) w.data<float>()[n * 256 + 17] = 60.0f;
+  for (float& x : w.mutable_span<float>()) x = normal(engine);
+  for (int64_t n = 0; n < 16; ++n) w.mutable_data<float>()[n * 256 + 17] = 60.0f;
   const Tensor q = quantized(threads, w, DType::kInt8);
   std::vector<float> row(256);
   double squares = 0;
@@ -142,7 +142,7 @@ TEST(QuantizedTensor, ZeroRowsStayZero) {
 TEST(QuantizedTensor, ViewsAreWhole) {
   ThreadPool threads(1);
   Tensor w = Tensor::zeros({48, 2, 20}, DType::kF32);
-  for (int64_t i = 0; i < w.numel(); ++i) w.data<float>()[i] = static_cast<float>(i % 127);
+  for (int64_t i = 0; i < w.numel(); ++i) w.mutable_data<float>()[i] = static_cast<float>(i % 127);
   const Tensor q = quantized(threads, w, DType::kInt8);
   std::vector<float> whole(40), part(40);
   dequantize_row(q, 35, whole.data());
@@ -156,7 +156,7 @@ TEST(QuantizedTensor, ViewsAreWhole) {
 TEST(QuantizedTensor, RefusesWhatIsNotFinite) {
   ThreadPool threads(2);
   Tensor w = Tensor::zeros({20, 8}, DType::kF32);
-  w.data<float>()[150] = NAN;
+  w.mutable_data<float>()[150] = NAN;
   EXPECT_THROW(quantized(threads, w, DType::kInt4), Error);
   EXPECT_THROW(quantized(threads, Tensor::zeros({4, 4}, DType::kI32), DType::kInt8), Error);
 }

@@ -111,7 +111,7 @@ ForwardInput clips_with_equal_frames() {
   const int64_t patches = grid[1] * grid[2];
   EXPECT_GE(grid[0], 3);
   Tensor pixels = input.pixel_values_videos.clone();
-  std::memcpy(pixels.rows(patches, 2 * patches).raw(), pixels.raw(), pixels.rows(0, patches).bytes());
+  std::memcpy(pixels.rows(patches, 2 * patches).mutable_raw(), pixels.raw(), pixels.rows(0, patches).bytes());
   input.pixel_values_videos = pixels;
   return input;
 }
@@ -151,9 +151,9 @@ TEST(TrainingGradients, AreTheSlopeOfTheLoss) {
     const Tensor before = t.value.clone();
     const auto loss_at = [&](double h) {
       for (size_t i = 0; i < g.size(); ++i)
-        t.value.data<float>()[i] = static_cast<float>(before.data<float>()[i] + h * g[i] / length);
+        t.value.mutable_data<float>()[i] = static_cast<float>(before.data<float>()[i] + h * g[i] / length);
       const double loss = model.loss(input);
-      std::copy_n(before.data<float>(), g.size(), t.value.data<float>());
+      std::copy_n(before.data<float>(), g.size(), t.value.mutable_data<float>());
       return loss;
     };
     constexpr double kStep = 4e-3;  // losses near 5 are rounded to 5e-7, which is 6e-5 of a slope

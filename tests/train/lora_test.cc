@@ -7,7 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "ops/tape.h"
+#include "autograd/tape.h"
 #include "support/support.h"
 #include "train/trainable.h"
 #include "vl3/error.h"

@@ -12,9 +12,9 @@ TrainedTensor ones(int64_t n, DType dtype) {
   t.value = t.master = Tensor::zeros({n}, dtype);
   for (int64_t i = 0; i < n; ++i) {
     if (dtype == DType::kBF16)
-      t.master.data<bf16>()[i].bits = 0x3f80;
+      t.master.mutable_data<bf16>()[i].bits = 0x3f80;
     else
-      t.master.data<float>()[i] = 1;
+      t.master.mutable_data<float>()[i] = 1;
   }
   t.m = Tensor::zeros({n}, DType::kF32);
   t.v = Tensor::zeros({n}, DType::kF32);
@@ -33,7 +33,7 @@ void make_steps(const TrainedTensor& t, int steps, double rate, uint64_t seed, i
   Tape tape;
   tape.watch(t.value);
   Tensor gradient = Tensor::zeros(t.value.shape(), DType::kF32);
-  for (int64_t i = 0; i < gradient.numel(); ++i) gradient.data<float>()[i] = 1;
+  for (int64_t i = 0; i < gradient.numel(); ++i) gradient.mutable_data<float>()[i] = 1;
   tape.add_gradient(context, t.value, gradient);
   for (int i = 0; i < steps; ++i) adamw_step(context, tape, all, {rate, rate, rate}, 1, {.seed = seed});
 }

@@ -58,7 +58,7 @@ TEST(TrainingWork, EqualFramesAreWorkOnce) {
   input.video_grid_thw = Tensor::from<int64_t>({1, 3}, std::vector<int64_t>{2, 4, 4});
   input.video_merge_sizes = Tensor::from<int64_t>({1}, std::vector<int64_t>{2});
   const double equal = training_flops(model, input, {});
-  input.pixel_values_videos.data<float>()[patches * width] = 1;
+  input.pixel_values_videos.mutable_data<float>()[patches * width] = 1;
   const VisionConfig& v = model.config().vision;
   const double layer =
       static_cast<double>(4 * v.hidden_size * v.hidden_size + 2 * v.hidden_size * v.intermediate_size);
