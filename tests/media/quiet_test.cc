@@ -9,6 +9,7 @@
 extern "C" {
 #include <libavutil/log.h>
 #include <libavutil/opt.h>
+#include <libavutil/pixdesc.h>
 }
 
 #include <cstring>
