@@ -48,8 +48,8 @@ std::vector<AttentionSequence> dense_sequences(const Tensor& k, const Tensor& v,
 
 KeyValueView dense_view(const Tensor& k, const Tensor& v) {
   KeyValueView view;
-  view.k_blocks = {k.raw()};
-  view.v_blocks = {v.raw()};
+  view.k = k.raw();
+  view.v = v.raw();
   view.block_tokens = std::max<int64_t>(k.dim(0), 1);
   view.head_stride = k.dim(2) * static_cast<int64_t>(sizeof(float));
   view.token_stride = k.dim(1) * view.head_stride;
@@ -121,7 +121,7 @@ Tensor attention_weights(Context& context, const Tensor& q, const AttentionSeque
     std::fill(out, out + kv.length, 0.0f);
     if (seen <= 0) return;
     std::vector<float> buffer(static_cast<size_t>(kStretch * width));
-    for_stretches(context.kernels(), kv, kv.k_blocks, kv_head, width, 0, seen, buffer.data(),
+    for_stretches(context.kernels(), kv, Plane::kKeys, kv_head, width, 0, seen, buffer.data(),
                   [&](const Stretch& k) {
                     context.kernels().dots(k.rows, k.type, k.stride, k.count, query.data(), width, 1, width,
                                            out + k.at, 0, k.next);

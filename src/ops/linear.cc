@@ -157,11 +157,46 @@ class RowNorm {
   MatmulRows rows_;
 };
 
-// What a layer's adapter adds to its product [T, N]; undefined where it has none.
-Tensor added_to(Context& context, const RowNorm& norm, const LinearOperand& layer) {
-  return layer.low_rank == nullptr ? Tensor()
-                                   : low_rank(context, norm.rows(), *layer.low_rank, layer.weight.dim(0));
-}
+// What adapters add to the rows of a layer's product.
+class Added {
+ public:
+  Added() = default;                                     // nothing
+  explicit Added(Tensor sum) : sums_{std::move(sum)} {}  // [T, N]
+  Added(Context& context, const RowNorm& norm, const LinearOperand& layer) {
+    require(layer.low_rank == nullptr || layer.low_rank_rows.empty(), ErrorCode::kInvalidArgument,
+            "[linear] a layer {} with an adapter for all rows and others for some",
+            to_string(layer.weight.shape()));
+    require(context.tape() == nullptr || layer.low_rank_rows.empty(), ErrorCode::kInvalidArgument,
+            "[linear] adapters of single rows are not differentiable");
+    const int64_t n = layer.weight.dim(0);
+    if (layer.low_rank != nullptr) sums_.push_back(low_rank(context, norm.rows(), *layer.low_rank, n));
+    for (const LowRankRows& some : layer.low_rank_rows) {
+      if (some.rows.empty()) continue;
+      rows_.resize(static_cast<size_t>(norm.rows().m));
+      sums_.push_back(low_rank(context, norm.rows(), some, n));
+      for (size_t i = 0; i < some.rows.size(); ++i) {
+        const float*& row = rows_[static_cast<size_t>(some.rows[i])];
+        require(row == nullptr, ErrorCode::kInvalidArgument, "[linear] row {} has two adapters",
+                some.rows[i]);
+        row = sums_.back().data<float>() + static_cast<int64_t>(i) * n;
+      }
+    }
+  }
+
+  bool any() const { return !sums_.empty(); }
+  // values [count] of the row, from a column on; n: the width of the product. A row without an adapter is
+  // left as it is: adding zero would change the sign of one.
+  void add(const KernelSet& kernels, int64_t row, int64_t column, int64_t count, int64_t n,
+           float* values) const {
+    if (!any()) return;
+    const float* sum = rows_.empty() ? sums_[0].data<float>() + row * n : rows_[static_cast<size_t>(row)];
+    if (sum != nullptr) kernels.add(values, sum + column, count, values);
+  }
+
+ private:
+  std::vector<Tensor> sums_;
+  std::vector<const float*> rows_;  // empty: sums_[0] has them all
+};
 
 }  // namespace
 
@@ -216,15 +251,14 @@ Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, con
   const float* r = residual.defined() ? residual.data<float>() : nullptr;
   const int64_t n = weight.dim(0);
   const RowNorm norm(context, x, prologue);
-  const Tensor added = added_to(context, norm, layer);
-  const float* d = added.defined() ? added.data<float>() : nullptr;
+  const Added added(context, norm, layer);
   MatmulColumns product{&weight, y.data<float>()};
   product.finish_reads = r;
-  if (b != nullptr || d != nullptr || r != nullptr || epilogue.activation != Activation::kNone) {
-    product.finish = [&kernels, b, d, r, n, kind = epilogue.activation](int64_t row, int64_t column,
-                                                                        int64_t count, float* values) {
+  if (b != nullptr || added.any() || r != nullptr || epilogue.activation != Activation::kNone) {
+    product.finish = [&kernels, &added, b, r, n, kind = epilogue.activation](int64_t row, int64_t column,
+                                                                             int64_t count, float* values) {
       if (b != nullptr) kernels.add(values, b + column, count, values);
-      if (d != nullptr) kernels.add(values, d + row * n + column, count, values);
+      added.add(kernels, row, column, count, n, values);
       activate(kernels, values, count, kind);
       if (r != nullptr) kernels.add(values, r + row * n + column, count, values);
     };
@@ -239,7 +273,8 @@ std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const L
   if (tape != nullptr && prologue.norm != Prologue::Norm::kNone)
     return linears(context, normed(context, x, prologue), operands);
   std::vector<MatmulColumns> products;
-  std::vector<Tensor> results, biases, sums;
+  std::vector<Tensor> results, biases;
+  std::vector<Added> sums(operands.size());  // stay where they are: products refer to them
   std::vector<std::optional<LowRankPass>> adapters(operands.size());
   Tensor rounded;
   const RowNorm norm(context, x, prologue);
@@ -248,16 +283,16 @@ std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const L
     results.push_back(context.empty({x.dim(0), o.weight.dim(0)}));
     biases.push_back(widened(context, o.bias));
     std::optional<LowRankPass>& adapter = adapters[results.size() - 1];
-    if (tape != nullptr && o.low_rank != nullptr) adapter.emplace();
-    sums.push_back(adapter ? low_rank(context, x, *o.low_rank, *adapter) : added_to(context, norm, o));
+    Added& added = sums[results.size() - 1];
+    if (tape != nullptr && o.low_rank != nullptr && o.low_rank_rows.empty()) adapter.emplace();
+    added = adapter ? Added(low_rank(context, x, *o.low_rank, *adapter)) : Added(context, norm, o);
     MatmulColumns product{&o.weight, results.back().data<float>()};
     const float* b = o.bias.defined() ? biases.back().data<float>() : nullptr;
-    const float* d = sums.back().defined() ? sums.back().data<float>() : nullptr;
-    if (b != nullptr || d != nullptr) {
-      product.finish = [&kernels = context.kernels(), b, d, n = o.weight.dim(0)](
+    if (b != nullptr || added.any()) {
+      product.finish = [&kernels = context.kernels(), &added, b, n = o.weight.dim(0)](
                            int64_t row, int64_t column, int64_t count, float* values) {
         if (b != nullptr) kernels.add(values, b + column, count, values);
-        if (d != nullptr) kernels.add(values, d + row * n + column, count, values);
+        added.add(kernels, row, column, count, n, values);
       };
     }
     products.push_back(std::move(product));
@@ -298,14 +333,12 @@ Tensor gated_linear(Context& context, const Tensor& x, const LinearOperand& gate
   product.partner_c = ups.data<float>();
   product.finish_reads = product.partner_c;
   const RowNorm norm(context, x, prologue);
-  const Tensor gate_sum = added_to(context, norm, gate_layer), up_sum = added_to(context, norm, up_layer);
-  product.finish = [&kernels = context.kernels(), u = ups.data<float>(), n,
-                    gd = gate_sum.defined() ? gate_sum.data<float>() : nullptr,
-                    ud = up_sum.defined() ? up_sum.data<float>() : nullptr](int64_t row, int64_t column,
-                                                                            int64_t count, float* values) {
+  const Added to_gate(context, norm, gate_layer), to_up(context, norm, up_layer);
+  product.finish = [&kernels = context.kernels(), u = ups.data<float>(), n, &to_gate, &to_up](
+                       int64_t row, int64_t column, int64_t count, float* values) {
     const int64_t at = row * n + column;
-    if (gd != nullptr) kernels.add(values, gd + at, count, values);
-    if (ud != nullptr) kernels.add(u + at, ud + at, count, u + at);
+    to_gate.add(kernels, row, column, count, n, values);
+    to_up.add(kernels, row, column, count, n, u + at);
     kernels.swiglu(values, u + at, count, values);
   };
   matmul(context, norm.rows(), std::span(&product, 1));

@@ -38,10 +38,13 @@ Tensor narrow(Context& context, const MatmulRows& rows, const LowRank& layer) {
   return t;
 }
 
-// B t [T, N]
-Tensor wide(Context& context, const Tensor& t, const LowRank& layer) {
+// B t [T, N]; of_rows as in MatmulRows.
+Tensor wide(Context& context, const Tensor& t, const LowRank& layer, int64_t of_rows = 0) {
   Tensor y = context.empty({t.dim(0), layer.b.dim(0)});
-  matmul(context, t.data<float>(), t.dim(0), t.dim(1), layer.b, y.data<float>());
+  MatmulRows rows = rows_of(t);
+  rows.of_rows = of_rows;
+  const MatmulColumns product{&layer.b, y.data<float>()};
+  matmul(context, rows, std::span(&product, 1));
   return y;
 }
 
@@ -82,6 +85,23 @@ Tensor dropped(Context& context, const Tensor& x, const Dropout& dropout, uint32
 Tensor low_rank(Context& context, const MatmulRows& rows, const LowRank& layer, int64_t n) {
   check(rows.k, n, layer);
   return wide(context, narrow(context, rows, layer), layer);
+}
+
+Tensor low_rank(Context& context, const MatmulRows& all, const LowRankRows& some, int64_t n) {
+  check(all.k, n, *some.layer);
+  for (const int64_t row : some.rows) {
+    require(row >= 0 && row < all.m, ErrorCode::kInvalidArgument, "[low_rank] row {} of {}", row, all.m);
+  }
+  MatmulRows rows{all.data, static_cast<int64_t>(some.rows.size()), all.k, {}};
+  rows.of_rows = std::max(all.of_rows, all.m);
+  rows.prologue = [&all, which = some.rows](int64_t i, float* target) {
+    const int64_t row = which[static_cast<size_t>(i)];
+    if (all.prologue)
+      all.prologue(row, target);
+    else
+      std::copy_n(all.data + row * all.k, all.k, target);
+  };
+  return wide(context, narrow(context, rows, *some.layer), *some.layer, rows.of_rows);
 }
 
 Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer, LowRankPass& pass) {

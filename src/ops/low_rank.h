@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "ops/matmul.h"
 #include "vl3/context.h"
@@ -47,6 +48,15 @@ void low_rank_backward(Context& context, Tape& tape, const Tensor& x, const LowR
                        const LowRankPass& pass, const Tensor& dy);
 // Of rows that a product has at hand, without dropout. n: the width of the layer, to be checked.
 Tensor low_rank(Context& context, const MatmulRows& rows, const LowRank& layer, int64_t n);
+
+// An adapter for some rows of a step, where others have other adapters or none.
+struct LowRankRows {
+  const LowRank* layer = nullptr;
+  std::span<const int64_t> rows;  // of x
+};
+// Of these rows alone [rows, N], each to the bit what low_rank of all rows gives it. Throws kInvalidArgument
+// for a row that is not there.
+Tensor low_rank(Context& context, const MatmulRows& all, const LowRankRows& some, int64_t n);
 
 // x with elements left out and the others scaled.
 Tensor dropped(Context& context, const Tensor& x, const Dropout& dropout, uint32_t stream);
