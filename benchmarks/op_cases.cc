@@ -110,6 +110,33 @@ class Cases {
              });
   }
 
+  // Keys and values of a long prompt, into the blocks of a cache.
+  void cache() {
+    const int64_t heads = 2, width = 128, block_tokens = 64;
+    const Tensor rows = filled({kRows, heads, width});
+    for (const auto& [type, name] :
+         {std::pair(CacheType::kF32, "f32"), {CacheType::kF16, "f16"}, {CacheType::kInt8, "int8"}}) {
+      const int64_t row = ops::cache_row_bytes(type, width), plane = heads * block_tokens * row;
+      const Tensor memory = Tensor::zeros({2 * heads * kRows * row / 4}, DType::kF32);
+      std::vector<std::byte*> blocks;
+      for (int64_t i = 0; i < kRows / block_tokens; ++i)
+        blocks.push_back(memory.mutable_raw() + i * 2 * plane);
+      traffic("cache_append", fmt::format("cache_append, {}", name),
+              static_cast<double>(2 * rows.bytes() + memory.bytes()), [=, type = type, &c = context_] {
+                ops::KeyValueView view;
+                view.blocks = blocks;
+                view.v_offset = plane;
+                view.type = type;
+                view.block_tokens = block_tokens;
+                view.token_stride = row;
+                view.head_stride = block_tokens * row;
+                view.length = kRows;
+                const ops::AttentionSequence all{0, kRows, view};
+                ops::cache_append(c, rows, rows, std::span(&all, 1));
+              });
+    }
+  }
+
   void rows() {
     Context& c = context_;
     const auto bytes = [](double tensors, const Tensor& x) {
@@ -176,6 +203,7 @@ std::vector<OpCase> op_cases(Context& context) {
   cases.attention();
   if (context.compute() == Compute::kF32) {
     cases.rows();
+    cases.cache();
     cases.training();
   }
   return std::move(cases.all);

@@ -22,6 +22,7 @@
 namespace vl3 {
 
 class KvCache;
+class KvPool;
 class KeyValueFactors;
 struct ModelWeights;
 
@@ -129,6 +130,11 @@ class VL3_API ForConditionalGeneration {
 
   KvCache new_cache(const Context& context) const;  // of the type that the context asks for
   KvCache new_cache(const Context& context, CacheType type) const;
+  // Blocks for caches of this model (model/kv_pool.h), of the type that the context asks for. budget_bytes:
+  // of all of them; 0: no limit. Throws kInvalidArgument for a budget that holds no block.
+  std::shared_ptr<KvPool> new_pool(const Context& context, int64_t budget_bytes = 0) const;
+  // A cache on such a pool. Throws kInvalidArgument for a pool of another shape, or none.
+  KvCache new_cache(const Context& context, std::shared_ptr<KvPool> pool) const;
   DType weights_dtype() const;   // of the language model's products; its first layer stands for the rest
   int64_t weight_bytes() const;  // of all tensors, an adapter's too, a shared head counted once
 

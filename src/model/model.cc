@@ -196,15 +196,44 @@ int64_t ForConditionalGeneration::weight_bytes() const {
   return bytes;
 }
 
+namespace {
+
+KvShape cache_shape(const TextWeights& weights, const TextConfig& text) {
+  return {text.num_hidden_layers, num_kv_heads(weights, text), text.head_dim};
+}
+
+// The type that the context asks for, of caches of weights of this type.
+CacheType cache_type(const Context& context, DType weights) {
+  const bool exact = context.compute() == Compute::kF32 || weights == DType::kF32;
+  return context.cache().value_or(exact ? CacheType::kF32 : CacheType::kF16);
+}
+
+}  // namespace
+
+std::shared_ptr<KvPool> ForConditionalGeneration::new_pool(const Context& context,
+                                                           int64_t budget_bytes) const {
+  return KvPool::create(cache_shape(weights().text, config().text), cache_type(context, weights_dtype()),
+                        {.budget_bytes = budget_bytes});
+}
+
+KvCache ForConditionalGeneration::new_cache(const Context& context, std::shared_ptr<KvPool> pool) const {
+  const TextConfig& text = config().text;
+  const KvShape shape = cache_shape(weights().text, text);
+  require(pool != nullptr && pool->shape() == shape, ErrorCode::kInvalidArgument,
+          "[kv_pool] a pool of {} layers x {} heads x {} for a model of {} x {} x {}",
+          pool ? pool->shape().num_layers : 0, pool ? pool->shape().num_kv_heads : 0,
+          pool ? pool->shape().head_dim : 0, shape.num_layers, shape.num_kv_heads, shape.head_dim);
+  const bool scaled = pool->type() == CacheType::kInt8;
+  return KvCache(std::move(pool), scaled ? factors_->get(context, weights().text, text) : nullptr);
+}
+
 KvCache ForConditionalGeneration::new_cache(const Context& context) const {
-  const bool exact = context.compute() == Compute::kF32 || weights_dtype() == DType::kF32;
-  return new_cache(context, context.cache().value_or(exact ? CacheType::kF32 : CacheType::kF16));
+  return new_cache(context, cache_type(context, weights_dtype()));
 }
 
 KvCache ForConditionalGeneration::new_cache(const Context& context, CacheType type) const {
-  const TextConfig& text = config().text;
-  return KvCache({text.num_hidden_layers, num_kv_heads(weights().text, text), text.head_dim}, type,
-                 type == CacheType::kInt8 ? factors_->get(context, weights().text, text) : nullptr);
+  return new_cache(context,
+                   KvPool::create(cache_shape(weights().text, config().text), type, {.slab_bytes = 0}));
 }
 
 ForwardOutput ForConditionalGeneration::forward(Context& context, const ForwardInput& input) const {

@@ -46,8 +46,8 @@ std::vector<AttentionSequence> dense_sequences(const Tensor& k, const Tensor& v,
 
 KeyValueView dense_view(const Tensor& k, const Tensor& v) {
   KeyValueView view;
-  view.k_blocks = {k.raw()};
-  view.v_blocks = {v.raw()};
+  view.k = k.raw();
+  view.v = v.raw();
   view.block_tokens = std::max<int64_t>(k.dim(0), 1);
   view.head_stride = k.dim(2) * static_cast<int64_t>(sizeof(float));
   view.token_stride = k.dim(1) * view.head_stride;

@@ -14,15 +14,26 @@
 
 namespace vl3::ops {
 
-// Keys and values of one sequence, in blocks of block_tokens tokens (the last one may be shorter). Within a
-// block token j of head h begins at byte j · token_stride + h · head_stride.
+// Keys and values of one sequence, in blocks of block_tokens tokens (the last one may be shorter). A block
+// of a cache holds both, each at an offset that is the same for all blocks: the table of blocks serves every
+// layer. Within the keys or the values of a block token j of head h begins at byte j · token_stride +
+// h · head_stride. Owns nothing.
 struct KeyValueView {
-  std::vector<const std::byte*> k_blocks, v_blocks;
+  std::span<std::byte* const> blocks;          // where each begins; written by cache_append alone
+  int64_t k_offset = 0, v_offset = 0;          // bytes
+  const std::byte *k = nullptr, *v = nullptr;  // instead of blocks: one that is nobody's cache (dense_view)
   CacheType type = CacheType::kF32;
   int64_t block_tokens = 0;
   int64_t token_stride = 0, head_stride = 0;  // bytes
   int64_t length = 0;
   const float *k_factors = nullptr, *v_factors = nullptr;  // [Hkv, D] that rows were stored with; null: ones
+
+  const std::byte* keys(int64_t block) const {
+    return blocks.empty() ? k : blocks[static_cast<size_t>(block)] + k_offset;
+  }
+  const std::byte* values(int64_t block) const {
+    return blocks.empty() ? v : blocks[static_cast<size_t>(block)] + v_offset;
+  }
 };
 
 // k, v: [S, Hkv, D] f32 as one block. The tensors must outlive the view.

@@ -39,7 +39,8 @@ Tensor row_parallel_linear(Context& context, const Tensor& x, const LinearOperan
   require(context.tape() == nullptr, ErrorCode::kUnsupported,
           "[row_parallel_linear] a tape cannot record a sum over ranks");
   const Tensor none;
-  const Tensor sum = linear(context, x, LinearOperand{layer.weight, none, layer.low_rank});
+  const Tensor sum =
+      linear(context, x, LinearOperand{layer.weight, none, layer.low_rank, layer.low_rank_rows});
   context.all_reduce()(context, sum);
   return add_bias_residual(context, sum, layer.bias, residual);
 }

@@ -13,8 +13,29 @@
 namespace vl3::ops {
 namespace {
 
-void check_linear(const Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias,
+// The adapters of single rows: their shapes are low_rank's to check.
+void check_low_rank_rows(const Context& context, const Tensor& x, const LinearOperand& layer) {
+  if (layer.low_rank_rows.empty()) return;
+  require(layer.low_rank == nullptr, ErrorCode::kInvalidArgument,
+          "[linear] a layer {} with an adapter for all rows and others for some",
+          to_string(layer.weight.shape()));
+  require(context.tape() == nullptr, ErrorCode::kInvalidArgument,
+          "[linear] adapters of single rows are not differentiable");
+  std::vector<bool> adapted(static_cast<size_t>(x.dim(0)));
+  for (const LowRankRows& some : layer.low_rank_rows) {
+    for (const int64_t row : some.rows) {
+      require(row >= 0 && row < x.dim(0), ErrorCode::kInvalidArgument, "[linear] an adapter for row {} of {}",
+              row, x.dim(0));
+      require(!adapted[static_cast<size_t>(row)], ErrorCode::kInvalidArgument,
+              "[linear] row {} has two adapters", row);
+      adapted[static_cast<size_t>(row)] = true;
+    }
+  }
+}
+
+void check_linear(const Context& context, const Tensor& x, const LinearOperand& layer,
                   const Tensor* residual) {
+  const Tensor &weight = layer.weight, &bias = layer.bias;
   check_devices(context, "linear", {{"x", x}, {"weight", weight}, {"bias", bias}});
   if (residual != nullptr) check_devices(context, "linear", {{"residual", *residual}});
   require(x.rank() == 2 && weight.rank() == 2 && x.dim(1) == weight.dim(1), ErrorCode::kInvalidArgument,
@@ -26,6 +47,7 @@ void check_linear(const Context& context, const Tensor& x, const Tensor& weight,
               (residual->dtype() == DType::kF32 && residual->shape() == Shape{x.dim(0), weight.dim(0)}),
           ErrorCode::kInvalidArgument, "[linear] residual {} for a result [{}, {}]",
           residual == nullptr ? "" : to_string(residual->shape()), x.dim(0), weight.dim(0));
+  check_low_rank_rows(context, x, layer);
 }
 
 // rounded: x as products saw it, if that was bf16; with adapter what the layer's adapter kept of this pass.
@@ -103,7 +125,7 @@ Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Ten
 Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, const Epilogue& epilogue,
               const Prologue& prologue) {
   const Tensor &weight = layer.weight, &bias = layer.bias;
-  check_linear(context, x, weight, bias, epilogue.residual);
+  check_linear(context, x, layer, epilogue.residual);
   const Tensor none;
   const Tensor& residual = epilogue.residual == nullptr ? none : *epilogue.residual;
   const Tensor &a = layer.low_rank == nullptr ? kAbsent : layer.low_rank->a,
@@ -125,7 +147,7 @@ std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const L
   Tape* const tape = context.tape();
   if (tape != nullptr && prologue.norm != Prologue::Norm::kNone)
     return linears(context, normed(context, x, prologue), operands);
-  for (const LinearOperand& o : operands) check_linear(context, x, o.weight, o.bias, nullptr);
+  for (const LinearOperand& o : operands) check_linear(context, x, o, nullptr);
   check_prologue(context, x, prologue);
   std::vector<Tensor> results, sums(tape != nullptr ? operands.size() : 0);
   std::vector<std::optional<LowRankPass>> adapters(operands.size());
@@ -158,8 +180,8 @@ Tensor gated_linear(Context& context, const Tensor& x, const LinearOperand& gate
     const std::vector<Tensor> both = linears(context, input, std::array{gate_layer, up_layer});
     return swiglu(context, both[0], both[1]);
   }
-  check_linear(context, x, gate, {}, nullptr);
-  check_linear(context, x, up, {}, nullptr);
+  check_linear(context, x, gate_layer, nullptr);
+  check_linear(context, x, up_layer, nullptr);
   require(gate.shape() == up.shape() && gate.dtype() == up.dtype(), ErrorCode::kInvalidArgument,
           "[gated_linear] gate {} {} and up {} {} differ", to_string(gate.dtype()), to_string(gate.shape()),
           to_string(up.dtype()), to_string(up.shape()));

@@ -34,6 +34,8 @@ struct LinearOperand {
   const Tensor& weight;               // [N, K] f32, bf16, f16, int8 or int4
   const Tensor& bias;                 // [N] f32, bf16 or f16, or undefined
   const LowRank* low_rank = nullptr;  // what an adapter adds to the product, before the activation
+  // Adapters of some rows each, instead of low_rank; a row is in one of them or in none, which adds nothing.
+  std::span<const LowRankRows> low_rank_rows = {};
 };
 
 // x [T, K] f32 → [T, N] f32. Differentiable in f32 weights. Throws kInvalidArgument for shapes and dtypes
@@ -47,7 +49,9 @@ struct LinearOperand {
 Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               const Epilogue& epilogue = {}, const Prologue& prologue = {});
 
-// The same with what an adapter adds: y = activation(x Wᵀ + b + low_rank(x)) + residual.
+// The same with what adapters add: y = activation(x Wᵀ + b + low_rank(x)) + residual. With low_rank_rows a
+// row is, to the bit, what it is with its own adapter for all rows; those are not differentiable. Throws
+// kInvalidArgument for both kinds of adapters at once, a row in two of them, and low_rank_rows on a tape.
 Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, const Epilogue& epilogue = {},
               const Prologue& prologue = {});
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "vl3/context.h"
 #include "vl3/tensor.h"
@@ -46,6 +47,12 @@ void low_rank_backward(Context& context, Tape& tape, const Tensor& x, const LowR
                        const LowRankPass& pass, const Tensor& dy);
 // Throws kInvalidArgument where the adapter is not one of a layer [n, k], or lies elsewhere.
 void check_low_rank(const Context& context, int64_t k, int64_t n, const LowRank& layer);
+
+// An adapter for some rows of a step, where others have other adapters or none.
+struct LowRankRows {
+  const LowRank* layer = nullptr;
+  std::span<const int64_t> rows;  // of x
+};
 
 // x with elements left out and the others scaled.
 Tensor dropped(Context& context, const Tensor& x, const Dropout& dropout, uint32_t stream);

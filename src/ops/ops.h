@@ -5,6 +5,7 @@
 #include "ops/attention.h"
 #include "ops/bias_residual.h"
 #include "ops/bilinear_merge.h"
+#include "ops/cache_append.h"
 #include "ops/convert.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"

@@ -71,7 +71,7 @@ inline std::vector<int64_t> remembered(const KvCache& cache) {
   const auto view = cache.view(0, cache.length());
   std::vector<int64_t> ids;
   for (int64_t i = 0; i < cache.length(); ++i) {
-    const std::byte* block = view.k_blocks[static_cast<size_t>(i / view.block_tokens)];
+    const std::byte* block = view.keys(i / view.block_tokens);
     float id;
     std::memcpy(&id, block + i % view.block_tokens * view.token_stride, sizeof id);
     ids.push_back(static_cast<int64_t>(id));

@@ -35,13 +35,14 @@ void feed(KvCache& cache, const Ids& ids) {
   const int64_t count = static_cast<int64_t>(ids.size());
   cache.reserve(count);
   for (int64_t layer = 0; layer < kShape.num_layers; ++layer) {
-    Tensor k = Tensor::empty({count, kShape.num_kv_heads, kShape.head_dim}, DType::kF32), v = k.clone();
-    for (int64_t i = 0; i < k.numel(); ++i) {
+    std::vector<float> k, v;
+    for (int64_t i = 0; i < count * 8; ++i) {
       const int64_t id = ids[static_cast<size_t>(i / 8)];
-      k.mutable_data<float>()[i] = number(id, layer, i / 4 % 2, i % 4, false);
-      v.mutable_data<float>()[i] = number(id, layer, i / 4 % 2, i % 4, true);
+      k.push_back(number(id, layer, i / 4 % 2, i % 4, false));
+      v.push_back(number(id, layer, i / 4 % 2, i % 4, true));
     }
-    cache.append(context(), layer, k, v);
+    const Shape shape = {count, kShape.num_kv_heads, kShape.head_dim};
+    cache.append(context(), layer, Tensor::from(shape, k), Tensor::from(shape, v));
   }
   cache.advance(count);
 }
@@ -52,14 +53,14 @@ void expect_holds(const KvCache& cache, const Ids& ids) {
   for (int64_t layer = 0; layer < kShape.num_layers; ++layer) {
     const ops::KeyValueView view = cache.view(layer, cache.length());
     ASSERT_EQ(view.length, cache.length());
-    ASSERT_EQ(view.k_blocks.size(), (ids.size() + 63) / 64);
+    ASSERT_EQ(view.blocks.size(), (ids.size() + 63) / 64);
     for (int64_t t = 0; t < view.length; ++t) {
       for (int64_t i = 0; i < 8; ++i) {
-        const size_t block = static_cast<size_t>(t / view.block_tokens);
+        const int64_t block = t / view.block_tokens;
         const int64_t at = t % view.block_tokens * view.token_stride + i / 4 * view.head_stride + i % 4 * 4;
         const int64_t id = ids[static_cast<size_t>(t)];
-        ASSERT_EQ(float_at(view.k_blocks[block] + at), number(id, layer, i / 4, i % 4, false)) << t;
-        ASSERT_EQ(float_at(view.v_blocks[block] + at), number(id, layer, i / 4, i % 4, true)) << t;
+        ASSERT_EQ(float_at(view.keys(block) + at), number(id, layer, i / 4, i % 4, false)) << t;
+        ASSERT_EQ(float_at(view.values(block) + at), number(id, layer, i / 4, i % 4, true)) << t;
       }
     }
   }
@@ -106,12 +107,13 @@ TEST(KvCache, AViewSeesWhatWasAppendedBeforeAdvance) {
   KvCache cache(kShape);
   feed(cache, range(0, 63));
   cache.reserve(2);
-  Tensor k = Tensor::zeros({2, 2, 4}, DType::kF32);
-  k.mutable_data<float>()[8] = 42;
+  std::vector<float> numbers(16);
+  numbers[8] = 42;
+  const Tensor k = Tensor::from<float>({2, 2, 4}, numbers);
   cache.append(context(), 1, k, k);
   EXPECT_EQ(cache.length(), 63);
   const ops::KeyValueView view = cache.view(1, 65);
-  EXPECT_EQ(float_at(view.k_blocks.at(1)), 42);
+  EXPECT_EQ(float_at(view.keys(1)), 42);
   EXPECT_EQ(view.length, 65);
 }
 
@@ -119,18 +121,18 @@ TEST(KvCache, ForksShareBlocksUntilOneWrites) {
   KvCache a(kShape);
   feed(a, range(0, 100));
   KvCache b = a.fork();
-  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(a.view(0, 100).k_blocks[i], b.view(0, 100).k_blocks[i]);
+  for (int64_t i = 0; i < 2; ++i) EXPECT_EQ(a.view(0, 100).keys(i), b.view(0, 100).keys(i));
   feed(b, {500});
-  EXPECT_EQ(a.view(0, 100).k_blocks[0], b.view(0, 100).k_blocks[0]) << "a full block stays shared";
-  EXPECT_NE(a.view(0, 100).k_blocks[1], b.view(0, 100).k_blocks[1]) << "the written one does not";
+  EXPECT_EQ(a.view(0, 100).keys(0), b.view(0, 100).keys(0)) << "a full block stays shared";
+  EXPECT_NE(a.view(0, 100).keys(1), b.view(0, 100).keys(1)) << "the written one does not";
   feed(a, {600, 601});
   expect_holds(a, joined(range(0, 100), {600, 601}));
   expect_holds(b, joined(range(0, 100), {500}));
-  const std::byte* mine = b.view(0, 1).k_blocks[0];
+  const std::byte* mine = b.view(0, 1).keys(0);
   { const KvCache dropped = std::move(a); }
   b.truncate(10);
   feed(b, {7});
-  EXPECT_EQ(b.view(0, 1).k_blocks[0], mine) << "the last holder writes in place";
+  EXPECT_EQ(b.view(0, 1).keys(0), mine) << "the last holder writes in place";
   expect_holds(b, joined(range(0, 10), {7}));
 }
 

@@ -21,7 +21,8 @@ struct Factors {
 
 // Blocks of 64 tokens of a cache's type, filled up with bytes that are no sensible number.
 struct TypedBlocks {
-  std::vector<std::vector<std::byte>> k, v;
+  std::vector<std::vector<std::byte>> blocks;
+  std::vector<std::byte*> table;
   ops::KeyValueView view;
   TypedBlocks(const KernelSet& kernels, CacheType type, const Tensor& keys, const Tensor& values_,
               const Factors& factors) {
@@ -30,21 +31,22 @@ struct TypedBlocks {
     view.k_factors = factors.k.defined() ? factors.k.data<float>() : nullptr;
     view.v_factors = factors.v.defined() ? factors.v.data<float>() : nullptr;
     for (int64_t first = 0; first < length; first += 64) {
-      for (auto [blocks, source] : {std::pair(&k, &keys), std::pair(&v, &values_)}) {
+      std::vector<std::byte> block(static_cast<size_t>(2 * heads * 64 * row), std::byte{0xff});
+      for (auto [plane, source] : {std::pair(0, &keys), std::pair(1, &values_)}) {
         const float* of_channels = source == &keys ? view.k_factors : view.v_factors;
-        std::vector<std::byte> block(static_cast<size_t>(heads * 64 * row), std::byte{0xff});
         for (int64_t t = first; t < std::min(first + 64, length); ++t) {
           for (int64_t h = 0; h < heads; ++h) {
             ops::store_row(kernels, type, source->data<float>() + (t * heads + h) * width, width,
-                           block.data() + (h * 64 + t - first) * row,
+                           block.data() + ((plane * heads + h) * 64 + t - first) * row,
                            of_channels == nullptr ? nullptr : of_channels + h * width);
           }
         }
-        blocks->push_back(std::move(block));
       }
+      blocks.push_back(std::move(block));
     }
-    for (const auto& block : k) view.k_blocks.push_back(block.data());
-    for (const auto& block : v) view.v_blocks.push_back(block.data());
+    for (auto& block : blocks) table.push_back(block.data());
+    view.blocks = table;
+    view.v_offset = heads * 64 * row;
     view.type = type;
     view.block_tokens = 64;
     view.token_stride = row;

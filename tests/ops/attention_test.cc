@@ -19,26 +19,28 @@ struct Qkv {
   }
 };
 
-// Keys and values in blocks of 64 as a cache holds them, [Hkv][64][D] each, filled up with NaN.
+// Keys and values in blocks of 64 as a cache holds them, [keys, values][Hkv][64][D], filled up with NaN.
 struct Blocks {
-  std::vector<std::vector<float>> k, v;
+  std::vector<std::vector<float>> blocks;
+  std::vector<std::byte*> table;
   ops::KeyValueView view;
   Blocks(const Tensor& keys, const Tensor& values_) {
     const int64_t length = keys.dim(0), heads = keys.dim(1), width = keys.dim(2);
     for (int64_t first = 0; first < length; first += 64) {
-      for (auto [blocks, source] : {std::pair(&k, &keys), std::pair(&v, &values_)}) {
-        std::vector<float> block(static_cast<size_t>(heads * 64 * width), NAN);
+      std::vector<float> block(static_cast<size_t>(2 * heads * 64 * width), NAN);
+      for (auto [plane, source] : {std::pair(0, &keys), std::pair(1, &values_)}) {
         for (int64_t t = first; t < std::min(first + 64, length); ++t) {
           for (int64_t h = 0; h < heads; ++h) {
             std::copy_n(source->data<float>() + (t * heads + h) * width, width,
-                        block.begin() + (h * 64 + t - first) * width);
+                        block.begin() + ((plane * heads + h) * 64 + t - first) * width);
           }
         }
-        blocks->push_back(std::move(block));
       }
+      blocks.push_back(std::move(block));
     }
-    for (const auto& block : k) view.k_blocks.push_back(reinterpret_cast<const std::byte*>(block.data()));
-    for (const auto& block : v) view.v_blocks.push_back(reinterpret_cast<const std::byte*>(block.data()));
+    for (auto& block : blocks) table.push_back(reinterpret_cast<std::byte*>(block.data()));
+    view.blocks = table;
+    view.v_offset = heads * 64 * width * 4;
     view.block_tokens = 64;
     view.token_stride = width * 4;
     view.head_stride = 64 * width * 4;

@@ -79,6 +79,18 @@ std::vector<Call> calls() {
        [=](Context& c, const Make& m) {
          ops::attention(c, m({2, 2, 8}), m({2, 1, 8}), m({2, 1, 8}), borders, borders, 1, true);
        }},
+      {"cache_append", "k",
+       [](Context& c, const Make& m) {
+         std::vector<std::byte> block(2 * 2 * 8 * sizeof(float));  // keys and values of two tokens
+         std::byte* const blocks[] = {block.data()};
+         ops::KeyValueView view;
+         view.blocks = blocks;
+         view.v_offset = 2 * 8 * sizeof(float);
+         view.block_tokens = view.length = 2;
+         view.token_stride = view.head_stride = 8 * sizeof(float);
+         const ops::AttentionSequence rows{0, 2, view};
+         ops::cache_append(c, m({2, 1, 8}), m({2, 1, 8}), std::span(&rows, 1));
+       }},
       {"cross_entropy", "x",
        [=](Context& c, const Make& m) {
          ops::linear_cross_entropy(c, m({2, 8}), m({3, 8}), targets);

@@ -67,6 +67,80 @@ TEST_P(LowRank, GradientsEqualCentralDifferences) {
   }
 }
 
+// Rows with adapters of their own are to the bit what they are where all rows have it, few rows or many, and
+// rows without one what they are in a plain layer.
+TEST_P(LowRank, RowsOfManyAdaptersEqualEachAlone) {
+  Random random(8);
+  for (const Compute compute : {Compute::kF32, Compute::kAuto}) {
+    for (const DType dtype : {DType::kF32, DType::kBF16, DType::kInt4}) {
+      for (const int64_t rows : {int64_t{1}, int64_t{16}, int64_t{17}, int64_t{50}}) {
+        Context context(options(2, compute));
+        const int64_t width = 70, out = 45;
+        const Tensor x = random.tensor({rows, width}), residual = random.tensor({rows, out});
+        const auto weight = [&] {
+          return dtype == DType::kInt4 ? quantized(context.threads(), random.tensor({out, width}), dtype)
+                                       : random.tensor({out, width}, dtype);
+        };
+        const Tensor w = weight(), u = weight(), bias = random.tensor({out}), norm = random.tensor({width}),
+                     none;
+        const ops::LowRank adapters[] = {some_layer(random, out, width), some_layer(random, out, width),
+                                         some_layer(random, out, width)};
+        std::vector<int64_t> of_adapter[4];  // the last: none
+        for (int64_t i = 0; i < rows; ++i) of_adapter[random.next() % 4].push_back(i);
+        const std::vector<ops::LowRankRows> mixed = {
+            {&adapters[0], of_adapter[0]}, {&adapters[1], of_adapter[1]}, {&adapters[2], of_adapter[2]}};
+        const ops::Prologue rms = {ops::Prologue::Norm::kRmsNorm, &norm, nullptr, 1e-6f};
+        for (const ops::Prologue& prologue : {ops::Prologue(), rms}) {
+          // [linear, linears' two, gated_linear]
+          const auto all = [&](const ops::LowRank* one, std::span<const ops::LowRankRows> some) {
+            const ops::LinearOperand first{w, bias, one, some}, second{u, none, one, some}, third{w, none};
+            const ops::Epilogue epilogue{ops::Activation::kGelu, &residual};
+            std::vector<Tensor> y = {ops::linear(context, x, first, epilogue, prologue)};
+            for (const Tensor& t : ops::linears(context, x, std::array{first, third, second}, prologue))
+              y.push_back(t);
+            const ops::LinearOperand gate{w, none, one, some};
+            y.push_back(ops::gated_linear(context, x, gate, second, prologue));
+            return y;
+          };
+          const std::vector<Tensor> together = all(nullptr, mixed);
+          for (size_t a = 0; a < 4; ++a) {
+            const std::vector<Tensor> alone = all(a < 3 ? &adapters[a] : nullptr, {});
+            for (size_t i = 0; i < alone.size(); ++i) {
+              for (const int64_t row : of_adapter[a]) {
+                ASSERT_TRUE(same_bits(together[i].rows(row, row + 1), alone[i].rows(row, row + 1)))
+                    << "result " << i << " row " << row << " of " << rows << " adapter " << a;
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(LowRankRows, WhatDoesNotFitIsRefused) {
+  Context context(ContextOptions{.num_threads = 1});
+  Random random(9);
+  const Tensor x = random.tensor({4, kWidth}), w = random.tensor({kOut, kWidth}), none;
+  const ops::LowRank layer = some_layer(random), other = some_layer(random, kOut, kWidth + 1);
+  const std::vector<int64_t> two = {1, 2}, beyond = {4}, before = {-1};
+  const auto refused = [&](const ops::LowRank* one, const std::vector<ops::LowRankRows>& some) {
+    EXPECT_THROW(ops::linear(context, x, ops::LinearOperand{w, none, one, some}), Error);
+    EXPECT_THROW(ops::linears(context, x, std::array{ops::LinearOperand{w, none, one, some}}), Error);
+  };
+  refused(&layer, {{&layer, two}});
+  refused(nullptr, {{&layer, two}, {&layer, two}});
+  refused(nullptr, {{&layer, beyond}});
+  refused(nullptr, {{&layer, before}});
+  refused(nullptr, {{&other, two}});
+  Tape tape;
+  tape.watch(x);
+  context.set_tape(&tape);
+  refused(nullptr, {{&layer, two}});
+  refused(&layer, {{&layer, two}});
+  context.set_tape(nullptr);
+}
+
 // Every kind of layer adds it before its activation, with a tape and without, over weights of every type.
 TEST_P(LowRank, LayersAddIt) {
   Random random(6);

@@ -44,7 +44,7 @@ void attention_weights(Context& context, const Tensor& q, const AttentionSequenc
     std::fill(out, out + kv.length, 0.0f);
     if (seen <= 0) return;
     std::vector<float> buffer(static_cast<size_t>(kRunRows * width));
-    for_runs(context.kernels(), kv, kv.k_blocks, kv_head, width, 0, seen, buffer.data(),
+    for_runs(context.kernels(), kv, Plane::kKeys, kv_head, width, 0, seen, buffer.data(),
              [&](const KeyValueRun& k) {
                context.kernels().gemv(k.rows, k.type, k.stride, k.count, query.data(), width, 1, width,
                                       out + k.at, 0, k.next);

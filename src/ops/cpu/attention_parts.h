@@ -62,12 +62,14 @@ struct KeyValueRun {
 // f(stretch) for all of keys or values [first, first + count) of a head, in order. Rows of int8 are widened
 // into buffer [kRunRows][width], others stay as they are.
 inline constexpr int64_t kRunRows = 64;
+enum class Plane { kKeys, kValues };
 template <class F>
-void for_runs(const KernelSet& kernels, const KeyValueView& kv, const std::vector<const std::byte*>& blocks,
-              int64_t head, int64_t width, int64_t first, int64_t count, float* buffer, F&& f) {
+void for_runs(const KernelSet& kernels, const KeyValueView& kv, Plane plane, int64_t head, int64_t width,
+              int64_t first, int64_t count, float* buffer, F&& f) {
   const auto address = [&](int64_t token) {
-    return blocks[static_cast<size_t>(token / kv.block_tokens)] + token % kv.block_tokens * kv.token_stride +
-           head * kv.head_stride;
+    const int64_t block = token / kv.block_tokens;
+    return (plane == Plane::kKeys ? kv.keys(block) : kv.values(block)) +
+           token % kv.block_tokens * kv.token_stride + head * kv.head_stride;
   };
   const WeightType type = kv.type == CacheType::kF16 ? WeightType::kF16 : WeightType::kF32;
   for (int64_t done = 0; done < count;) {

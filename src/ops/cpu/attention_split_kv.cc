@@ -37,7 +37,7 @@ void run(const AttentionProblem& p, const Piece& piece, Workspace w, Partial* pa
     std::copy_n(p.q + p.offset(s, piece.kv_head, r), width, w.q + r * width);
     p.to_stored_query(s, piece.kv_head, w.q + r * width);
   }
-  for_runs(kernels, s.kv, s.kv.k_blocks, piece.kv_head, width, piece.first, piece.count, w.rows,
+  for_runs(kernels, s.kv, Plane::kKeys, piece.kv_head, width, piece.first, piece.count, w.rows,
            [&](const KeyValueRun& k) {
              kernels.gemv(k.rows, k.type, k.stride, k.count, w.q, width, rows, width, w.scores + k.at, kPiece,
                           k.next);
@@ -50,7 +50,7 @@ void run(const AttentionProblem& p, const Piece& piece, Workspace w, Partial* pa
     std::fill(scores + seen, scores + piece.count, 0.0f);
   }
   std::fill_n(out, rows * width, 0.0f);
-  for_runs(kernels, s.kv, s.kv.v_blocks, piece.kv_head, width, piece.first, piece.count, w.rows,
+  for_runs(kernels, s.kv, Plane::kValues, piece.kv_head, width, piece.first, piece.count, w.rows,
            [&](const KeyValueRun& v) {
              kernels.weighted_sum(w.scores + v.at, kPiece, v.rows, v.type, v.stride, rows, v.count, width,
                                   out, width, v.next);

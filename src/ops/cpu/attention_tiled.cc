@@ -57,20 +57,19 @@ void pack_panel(const AttentionProblem& p, const Layout& layout, const Packed& p
   const int64_t width = layout.width;
   float* gathered = buffer + kRunRows * width;  // [columns][width]
   // The rows in one piece of f32, where they lie or copied together.
-  const auto rows = [&](const std::vector<const std::byte*>& blocks) {
+  const auto rows = [&](Plane plane) {
     std::pair<const float*, int64_t> result{gathered, width};
-    for_runs(kernels, kv, blocks, packed.kv_head, width, first, count, buffer,
-             [&](const KeyValueRun& source) {
-               if (source.count == count && source.type == WeightType::kF32) {
-                 result = {static_cast<const float*>(source.rows), source.stride};
-                 return;
-               }
-               for (int64_t i = 0; i < source.count; ++i)
-                 kernels.widen(source.row(i), source.type, width, gathered + (source.at + i) * width);
-             });
+    for_runs(kernels, kv, plane, packed.kv_head, width, first, count, buffer, [&](const KeyValueRun& source) {
+      if (source.count == count && source.type == WeightType::kF32) {
+        result = {static_cast<const float*>(source.rows), source.stride};
+        return;
+      }
+      for (int64_t i = 0; i < source.count; ++i)
+        kernels.widen(source.row(i), source.type, width, gathered + (source.at + i) * width);
+    });
     return result;
   };
-  const auto [k, k_stride] = rows(kv.k_blocks);
+  const auto [k, k_stride] = rows(Plane::kKeys);
   float* keys = words + packed.keys_at + first * layout.depth;
   if (layout.pairs) {  // where they were gathered they are rounded in place: pairs are half as long
     uint32_t* rounded = as_pairs(gathered);
@@ -81,7 +80,7 @@ void pack_panel(const AttentionProblem& p, const Layout& layout, const Packed& p
   } else {
     kernels.pack(k, WeightType::kF32, k_stride, count, width, keys);
   }
-  const auto [v, v_stride] = rows(kv.v_blocks);
+  const auto [v, v_stride] = rows(Plane::kValues);
   for (int64_t i = 0; i < count; i += layout.pairs ? 2 : 1) {
     float* target = words + packed.values_at + (layout.pairs ? (first + i) / 2 : first + i) * layout.padded;
     const float* row = v + i * v_stride;

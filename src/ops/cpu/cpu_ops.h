@@ -73,6 +73,9 @@ void attention_weights(Context& context, const Tensor& q, const AttentionSequenc
                        int64_t num_kv_heads, float scale, bool causal, const Tensor& weights);
 AttentionGradients attention_backward(Context& context, const AttentionInputs& inputs, const Tensor& dy);
 
+void cache_append(Context& context, const Tensor& k, const Tensor& v,
+                  std::span<const AttentionSequence> sequences);
+
 // rows. put_rows: y[targets[i]] = source[i]; add_rows: target[rows[i]] += source[i], but for the row
 // `skipped`; zero_rows: rows of target become zero.
 void embedding(Context& context, const Tensor& table, const IndexList& ids, const Tensor& y);

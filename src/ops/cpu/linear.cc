@@ -43,11 +43,37 @@ class RowNorm {
   MatmulRows rows_;
 };
 
-// What a layer's adapter adds to its product [T, N]; undefined where it has none.
-Tensor added_to(Context& context, const RowNorm& norm, const LinearOperand& layer) {
-  return layer.low_rank == nullptr ? Tensor()
-                                   : low_rank(context, norm.rows(), *layer.low_rank, layer.weight.dim(0));
-}
+// What adapters add to the rows of a layer's product.
+class Added {
+ public:
+  explicit Added(Tensor sum) : sums_{std::move(sum)} {}  // [T, N]
+  Added(Context& context, const RowNorm& norm, const LinearOperand& layer) {
+    const int64_t n = layer.weight.dim(0);
+    if (layer.low_rank != nullptr) sums_.push_back(low_rank(context, norm.rows(), *layer.low_rank, n));
+    for (const LowRankRows& some : layer.low_rank_rows) {
+      if (some.rows.empty()) continue;
+      rows_.resize(static_cast<size_t>(norm.rows().m));
+      sums_.push_back(low_rank(context, norm.rows(), some, n));
+      for (size_t i = 0; i < some.rows.size(); ++i) {
+        rows_[static_cast<size_t>(some.rows[i])] = sums_.back().data<float>() + static_cast<int64_t>(i) * n;
+      }
+    }
+  }
+
+  bool any() const { return !sums_.empty(); }
+  // values [count] of the row, from a column on; n: the width of the product. A row without an adapter is
+  // left as it is: adding zero would change the sign of one.
+  void add(const KernelSet& kernels, int64_t row, int64_t column, int64_t count, int64_t n,
+           float* values) const {
+    if (!any()) return;
+    const float* sum = rows_.empty() ? sums_[0].data<float>() + row * n : rows_[static_cast<size_t>(row)];
+    if (sum != nullptr) kernels.add(values, sum + column, count, values);
+  }
+
+ private:
+  std::vector<Tensor> sums_;
+  std::vector<const float*> rows_;  // empty: sums_[0] has them all
+};
 
 }  // namespace
 
@@ -62,15 +88,14 @@ void linear(Context& context, const Tensor& x, const LinearOperand& layer, const
                        : nullptr;
   const int64_t n = weight.dim(0);
   const RowNorm norm(context, x, prologue);
-  const Tensor added = added_to(context, norm, layer);
-  const float* d = added.defined() ? added.data<float>() : nullptr;
+  const Added added(context, norm, layer);
   MatmulColumns product{&weight, y.mutable_data<float>()};
   product.epilogue_reads = r;
-  if (b != nullptr || d != nullptr || r != nullptr || epilogue.activation != Activation::kNone) {
-    product.epilogue = [&kernels, b, d, r, n, kind = epilogue.activation](int64_t row, int64_t column,
-                                                                          int64_t count, float* values) {
+  if (b != nullptr || added.any() || r != nullptr || epilogue.activation != Activation::kNone) {
+    product.epilogue = [&kernels, &added, b, r, n, kind = epilogue.activation](int64_t row, int64_t column,
+                                                                               int64_t count, float* values) {
       if (b != nullptr) kernels.add(values, b + column, count, values);
-      if (d != nullptr) kernels.add(values, d + row * n + column, count, values);
+      added.add(kernels, row, column, count, n, values);
       activate(kernels, values, count, kind);
       if (r != nullptr) kernels.add(values, r + row * n + column, count, values);
     };
@@ -82,20 +107,22 @@ void linears(Context& context, const Tensor& x, std::span<const LinearOperand> o
              const Prologue& prologue, std::span<const Tensor> adapters, Tensor* rounded,
              std::span<const Tensor> results) {
   std::vector<MatmulColumns> products;
-  std::vector<Tensor> biases, sums;
+  std::vector<Tensor> biases;
+  std::vector<Added> sums;
+  sums.reserve(operands.size());  // they stay where they are: products refer to them
   const RowNorm norm(context, x, prologue);
   for (size_t i = 0; i < operands.size(); ++i) {
     const LinearOperand& o = operands[i];
     biases.push_back(widened(context, o.bias));
-    sums.push_back(adapters.empty() || !adapters[i].defined() ? added_to(context, norm, o) : adapters[i]);
+    const bool given = !adapters.empty() && adapters[i].defined();
+    const Added& added = sums.emplace_back(given ? Added(adapters[i]) : Added(context, norm, o));
     MatmulColumns product{&o.weight, results[i].mutable_data<float>()};
     const float* b = o.bias.defined() ? biases.back().data<float>() : nullptr;
-    const float* d = sums.back().defined() ? sums.back().data<float>() : nullptr;
-    if (b != nullptr || d != nullptr) {
-      product.epilogue = [&kernels = context.kernels(), b, d, n = o.weight.dim(0)](
+    if (b != nullptr || added.any()) {
+      product.epilogue = [&kernels = context.kernels(), &added, b, n = o.weight.dim(0)](
                              int64_t row, int64_t column, int64_t count, float* values) {
         if (b != nullptr) kernels.add(values, b + column, count, values);
-        if (d != nullptr) kernels.add(values, d + row * n + column, count, values);
+        added.add(kernels, row, column, count, n, values);
       };
     }
     products.push_back(std::move(product));
@@ -115,14 +142,12 @@ void gated_linear(Context& context, const Tensor& x, const LinearOperand& gate_l
   product.fused_c = ups.mutable_data<float>();
   product.epilogue_reads = product.fused_c;
   const RowNorm norm(context, x, prologue);
-  const Tensor gate_sum = added_to(context, norm, gate_layer), up_sum = added_to(context, norm, up_layer);
-  product.epilogue = [&kernels = context.kernels(), u = ups.mutable_data<float>(), n,
-                      gd = gate_sum.defined() ? gate_sum.data<float>() : nullptr,
-                      ud = up_sum.defined() ? up_sum.data<float>() : nullptr](int64_t row, int64_t column,
-                                                                              int64_t count, float* values) {
+  const Added to_gate(context, norm, gate_layer), to_up(context, norm, up_layer);
+  product.epilogue = [&kernels = context.kernels(), u = ups.mutable_data<float>(), n, &to_gate, &to_up](
+                         int64_t row, int64_t column, int64_t count, float* values) {
     const int64_t at = row * n + column;
-    if (gd != nullptr) kernels.add(values, gd + at, count, values);
-    if (ud != nullptr) kernels.add(u + at, ud + at, count, u + at);
+    to_gate.add(kernels, row, column, count, n, values);
+    to_up.add(kernels, row, column, count, n, u + at);
     kernels.swiglu(values, u + at, count, values);
   };
   matmul(context, norm.rows(), std::span(&product, 1));

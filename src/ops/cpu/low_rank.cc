@@ -25,9 +25,12 @@ void narrow(Context& context, const MatmulRows& rows, const LowRank& layer, cons
   matmul(context, rows, std::span(&product, 1));
 }
 
-// B t [T, N]
-void wide(Context& context, const Tensor& t, const LowRank& layer, const Tensor& y) {
-  matmul(context, t.data<float>(), t.dim(0), t.dim(1), layer.b, y.mutable_data<float>());
+// B t [T, N]; of_rows as in MatmulRows.
+void wide(Context& context, const Tensor& t, const LowRank& layer, const Tensor& y, int64_t of_rows = 0) {
+  MatmulRows rows = rows_of(t);
+  rows.of_rows = of_rows;
+  const MatmulColumns product{&layer.b, y.mutable_data<float>()};
+  matmul(context, rows, std::span(&product, 1));
 }
 
 }  // namespace
@@ -37,6 +40,24 @@ Tensor low_rank(Context& context, const MatmulRows& rows, const LowRank& layer, 
   const Tensor t = context.empty({rows.m, layer.a.dim(0)}), y = context.empty({rows.m, n});
   narrow(context, rows, layer, t);
   wide(context, t, layer, y);
+  return y;
+}
+
+Tensor low_rank(Context& context, const MatmulRows& all, const LowRankRows& some, int64_t n) {
+  const LowRank& layer = *some.layer;
+  check_low_rank(context, all.k, n, layer);
+  MatmulRows rows{all.data, static_cast<int64_t>(some.rows.size()), all.k, {}};
+  rows.of_rows = std::max(all.of_rows, all.m);
+  rows.prologue = [&all, which = some.rows](int64_t i, float* target) {
+    const int64_t row = which[static_cast<size_t>(i)];
+    if (all.prologue)
+      all.prologue(row, target);
+    else
+      std::copy_n(all.data + row * all.k, all.k, target);
+  };
+  const Tensor t = context.empty({rows.m, layer.a.dim(0)}), y = context.empty({rows.m, n});
+  narrow(context, rows, layer, t);
+  wide(context, t, layer, y, rows.of_rows);
   return y;
 }
 

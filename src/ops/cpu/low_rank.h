@@ -8,5 +8,7 @@ namespace vl3::ops::cpu {
 
 // scale · B (A x) [T, N]. n: the width of the layer, to be checked.
 Tensor low_rank(Context& context, const MatmulRows& rows, const LowRank& layer, int64_t n);
+// Of some rows alone [some.rows, N], each to the bit what low_rank of all rows gives it.
+Tensor low_rank(Context& context, const MatmulRows& all, const LowRankRows& some, int64_t n);
 
 }  // namespace vl3::ops::cpu

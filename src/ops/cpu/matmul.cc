@@ -22,7 +22,7 @@ void multiply(const Multiply& part) {
     part.transposed();
   else if (is_int8(form))
     part.quantized();
-  else if (part.a.m <= kFewRows && !part.task.product->transposed)
+  else if (part.a.few() && !part.task.product->transposed)
     part.few_rows();
   else
     part.packed();
@@ -39,8 +39,8 @@ void run(const KernelSet& kernels, const Operand& a, const Task& task, float* sc
 void cut(const Context& context, const Operand& a, const MatmulColumns& product, std::vector<Task>& tasks) {
   if (a.transposed) return cut_transposed(context, a, product, tasks);
   const KernelSet& kernels = context.kernels();
-  const Form form = form_of(context, product, a.m);
-  const bool few = a.m <= kFewRows && !product.transposed;
+  const Form form = form_of(context, product, a.of_rows);
+  const bool few = a.few() && !product.transposed;
   const int64_t n = columns_of(product), threads = context.threads().size();
   const bool quantized = is_int8(form);
   const int64_t step = quantized ? kernels.quad_columns : few ? kFewStep : kernels.tile_columns;
@@ -63,10 +63,10 @@ void cut(const Context& context, const Operand& a, const MatmulColumns& product,
 int64_t scratch_words(const Context& context, const Operand& a, std::span<const MatmulColumns> products) {
   int64_t words = 0;
   for (const MatmulColumns& p : products) {
-    const bool few = a.m <= kFewRows && !p.transposed;
+    const bool few = a.few() && !p.transposed;
     if (a.transposed)
       words = std::max(words, transposed_words(context, a, p));
-    else if (is_int8(form_of(context, p, a.m)))
+    else if (is_int8(form_of(context, p, a.of_rows)))
       words = std::max(words, quantized_words(context, a, p));
     else if (!few || is_quantized(p.w->dtype()))
       words = std::max(words, packed_words(context, a, p));

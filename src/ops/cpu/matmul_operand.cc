@@ -1,5 +1,7 @@
 #include "ops/cpu/matmul_operand.h"
 
+#include <algorithm>
+
 #include "base/thread_pool.h"
 #include "tensor/quantized.h"
 
@@ -17,6 +19,7 @@ Form form_of(const Context& context, const MatmulColumns& product, int64_t m) {
 
 Operand::Operand(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products)
     : m(rows.m),
+      of_rows(std::max(rows.m, rows.of_rows)),
       k(rows.k),
       pairs((k + 1) / 2),
       groups(quant_groups(k)),
@@ -24,7 +27,7 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
       transposed(rows.transposed),
       f32(rows.data) {
   bool needs[4] = {};
-  for (const MatmulColumns& p : products) needs[static_cast<int>(form_of(context, p, m))] = true;
+  for (const MatmulColumns& p : products) needs[static_cast<int>(form_of(context, p, of_rows))] = true;
   const auto needed = [&](Form form) { return needs[static_cast<int>(form)]; };
   const KernelSet& kernels = context.kernels();
   float* wide = nullptr;
@@ -42,7 +45,7 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
   if (needed(Form::kInt8)) allocate(quads_, kernels.quantized_row_bytes(k), groups);
   if (needed(Form::kInt8Groups)) allocate(parts_, parts * kQuantPart, parts);
   for (const MatmulColumns& p : products) {
-    if (!is_int8(form_of(context, p, m)) || multipliers_.defined() || k == 0) continue;
+    if (!is_int8(form_of(context, p, of_rows)) || multipliers_.defined() || k == 0) continue;
     multipliers_ = context.empty({k});
     activation_multipliers(*p.w, multipliers_.mutable_span<float>());
   }

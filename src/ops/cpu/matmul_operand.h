@@ -21,11 +21,13 @@ class Operand {
  public:
   Operand(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products);
 
-  int64_t m, k, pairs, groups, parts;  // of a row
-  bool transposed;                     // f32 and bf16 are [k, m] and [pairs, m]
+  int64_t m, of_rows;               // rows here, and of how many they are a part
+  int64_t k, pairs, groups, parts;  // of a row
+  bool transposed;                  // f32 and bf16 are [k, m] and [pairs, m]
   const float* f32 = nullptr;
   const uint32_t* bf16 = nullptr;
 
+  bool few() const { return of_rows <= kFewRows; }
   // From a row on, in one of the two forms of int8.
   QuantizedRows quantized(Form form, int64_t row) const;
 

@@ -38,13 +38,13 @@ void Multiply::quantized() const {
 }
 
 int64_t quantized_columns(const Context& context, const Operand& a, const MatmulColumns& product) {
-  const bool widened = widens(product.w->dtype(), form_of(context, product, a.m));
+  const bool widened = widens(product.w->dtype(), form_of(context, product, a.of_rows));
   const int64_t row_bytes = block_bytes(widened ? DType::kInt8 : product.w->dtype(), a.k) / kBlockRows;
   return round_up(std::max<int64_t>(1, kColumnBytes / row_bytes), context.kernels().quad_columns);
 }
 
 int64_t quantized_words(const Context& context, const Operand& a, const MatmulColumns& product) {
-  if (!widens(product.w->dtype(), form_of(context, product, a.m))) return 0;
+  if (!widens(product.w->dtype(), form_of(context, product, a.of_rows))) return 0;
   const int64_t columns =
       std::min(quantized_columns(context, a, product), round_up(columns_of(product), kBlockRows));
   return parts_of(parts_of(columns, kBlockRows) * block_bytes(DType::kInt8, a.k), sizeof(float));

@@ -73,6 +73,11 @@ Values dropped(const Values& x, const Dropout& dropout, uint32_t stream);
 // sides with align_corners off, token after token.
 Values bilinear_merge(const Values& x, int64_t height, int64_t width, int64_t merge, int64_t depth);
 
+// Keys or values [tokens, heads, width] of a cache of that type as they are read back (int8: divided by
+// factors [heads, width], or not where those are empty, and rotated): held stays, rows come behind.
+Values cache_append(const Values& held, const Values& rows, int64_t heads, int64_t width, CacheType type,
+                    const Values& factors);
+
 double cross_entropy(const Values& logits, int64_t width, std::span<const int64_t> targets);
 
 }  // namespace vl3::ops::reference
