@@ -18,11 +18,19 @@ find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 
-# vl3_library(NAME [DEPENDS target...]): the library vl3_NAME of every .cc under src/NAME. It may include headers of what it
-# depends on and of nothing else, so the list below is the layering.
+# vl3_library(NAME [FOLDER folder] [WITHOUT folder] [DEPENDS target...]): the library vl3_NAME of every .cc under src/NAME,
+# or src/FOLDER, but for those under src/WITHOUT, which are a library of their own. It may include headers of what it
+# depends on and of nothing else, so the list in src/CMakeLists.txt is the layering.
 function(vl3_library name)
-  cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cc)
+  cmake_parse_arguments(ARG "" "FOLDER;WITHOUT" "DEPENDS" ${ARGN})
+  set(folder ${name})
+  if(ARG_FOLDER)
+    set(folder ${ARG_FOLDER})
+  endif()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${folder}/*.cc)
+  if(ARG_WITHOUT)
+    list(FILTER sources EXCLUDE REGEX "/src/${ARG_WITHOUT}/")
+  endif()
   if(NOT sources)
     add_library(vl3_${name} INTERFACE)
     target_link_libraries(vl3_${name} INTERFACE vl3_flags ${ARG_DEPENDS})

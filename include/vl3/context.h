@@ -19,7 +19,7 @@ namespace vl3 {
 class MemoryPool;
 class ThreadPool;
 class Tape;
-struct KernelSet;  // ops/cpu/kernels.h: the functions of one instruction set
+struct KernelSet;  // ops/cpu/kernels/kernels.h: the functions of one instruction set
 
 // kF32: activations and products in f32 whatever the weights' type. kAuto: what the hardware is fast at,
 // within the bound that docs/numerics.md states.

@@ -4,8 +4,8 @@
 
 #include "base/thread_pool.h"
 #include "bench/bench.h"
-#include "ops/cpu/kernels.h"
-#include "ops/peak.h"
+#include "ops/cpu/kernels/kernels.h"
+#include "runtime/peak.h"
 
 namespace vl3 {
 namespace {
@@ -52,9 +52,9 @@ int64_t status_bytes(const std::string& field) {
 MachinePeaks measure_peaks(Context& context) {
   const KernelSet& kernels = context.kernels();
   MachinePeaks peaks{cpu_name(), kernels.name, context.threads().size(), 0, {}, {}, 0};
-  peaks.f32_gflops = spin_gflops(context, kernels.spin_f32);
-  if (kernels.spin_bf16 != nullptr) peaks.bf16_gflops = spin_gflops(context, kernels.spin_bf16);
-  if (kernels.spin_int8 != nullptr) peaks.int8_gflops = spin_gflops(context, kernels.spin_int8);
+  peaks.f32_gflops = peak_fma_gflops(context, kernels.peak_fma_f32);
+  if (kernels.peak_fma_bf16 != nullptr) peaks.bf16_gflops = peak_fma_gflops(context, kernels.peak_fma_bf16);
+  if (kernels.peak_fma_int8 != nullptr) peaks.int8_gflops = peak_fma_gflops(context, kernels.peak_fma_int8);
   peaks.read_gbs = read_gbs(context);
   return peaks;
 }

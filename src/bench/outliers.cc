@@ -14,7 +14,7 @@
 #include "base/random.h"
 #include "checkpoint/other_files.h"
 #include "ops/convert.h"
-#include "ops/matmul.h"
+#include "ops/cpu/matmul.h"
 #include "vl3/checkpoint.h"
 
 namespace vl3 {

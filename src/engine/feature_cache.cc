@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "model/vision_encoder.h"
-#include "ops/cpu/kernels.h"
+#include "ops/cpu/kernels/kernels.h"
 #include "ops/rows.h"
 
 namespace vl3 {

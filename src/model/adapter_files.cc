@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "model/adapters.h"
-#include "ops/cpu/kernels.h"
-#include "ops/matmul.h"
+#include "ops/cpu/kernels/kernels.h"
+#include "ops/cpu/matmul.h"
 #include "vl3/checkpoint.h"
 
 namespace vl3 {

@@ -5,7 +5,7 @@
 
 #include "base/thread_pool.h"
 #include "model/parameters.h"
-#include "ops/matmul.h"
+#include "ops/cpu/matmul.h"
 #include "tensor/quantized.h"
 #include "vl3/model.h"
 #include "vl3/quantize.h"
@@ -27,7 +27,7 @@ void add_products(Context& context, const Tensor& inputs, InputMoments& moments)
       std::fill(row + count, row + kQuantGroup, 0.0f);
     }
     ops::MatmulColumns product{&group, moments.products.data() + first / kQuantGroup * kGroupSquare};
-    product.turned = true;
+    product.transposed = true;
     product.accumulate = true;
     ops::matmul(context, {group.data<float>(), kQuantGroup, rows, {}, true}, std::span(&product, 1));
   }

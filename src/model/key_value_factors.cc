@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "base/thread_pool.h"
-#include "ops/cpu/kernels.h"
-#include "ops/matmul.h"
+#include "ops/cpu/kernels/kernels.h"
+#include "ops/cpu/matmul.h"
 #include "tensor/quantized.h"
 
 namespace vl3 {

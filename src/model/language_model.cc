@@ -2,10 +2,10 @@
 
 #include <cmath>
 
+#include "autograd/tape.h"
 #include "base/check.h"
 #include "model/rotary.h"
 #include "ops/ops.h"
-#include "ops/tape.h"
 
 namespace vl3 {
 namespace {
@@ -40,19 +40,19 @@ std::vector<ops::AttentionSequence> key_values(const Step& step, int64_t layer, 
 }
 
 Tensor attend(const Step& step, int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v,
-              ops::Products products) {
+              ops::Precision precision) {
   const PackedSequences& s = step.sequences;
   const float scale = 1.0f / std::sqrt(static_cast<float>(step.config.head_dim));
   const bool shows = step.probe != nullptr && step.probe->attentions && step.probe->stage;
   if (step.context.tape() != nullptr && s.caches.empty()) {
-    return ops::attention(step.context, q, k, v, s.cu_seqlens_q, s.cu_seqlens_k, scale, true, products);
+    return ops::attention(step.context, q, k, v, s.cu_seqlens_q, s.cu_seqlens_k, scale, true, precision);
   }
   const auto views = key_values(step, layer, k, v);
   for (size_t i = 0; shows && i < views.size(); ++i) {
     step.probe->stage("text.attention" + std::to_string(layer) + "." + std::to_string(i),
                       ops::attention_weights(step.context, q, views[i], k.dim(1), scale, true));
   }
-  return ops::attention(step.context, q, views, k.dim(1), scale, true, products);
+  return ops::attention(step.context, q, views, k.dim(1), scale, true, precision);
 }
 
 ops::Prologue rms_norm(const Tensor& weight, const TextConfig& config) {
@@ -71,7 +71,7 @@ Tensor self_attention(const Step& step, int64_t layer, const TextLayerWeights& l
   };
   const int64_t kv_heads = heads_of(l.k_proj, width);
   const Tensor y = attend(step, layer, rotated(qkv[0], heads), rotated(qkv[1], kv_heads),
-                          qkv[2].reshape({rows, kv_heads, width}), products_for(l.q_proj.weight));
+                          qkv[2].reshape({rows, kv_heads, width}), precision_for(l.q_proj.weight));
   return ops::row_parallel_linear(context, y.reshape({rows, heads * width}), operand(l.o_proj), x);
 }
 

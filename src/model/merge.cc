@@ -7,7 +7,7 @@
 #include "checkpoint/other_files.h"
 #include "model/adapters.h"
 #include "ops/convert.h"
-#include "ops/matmul.h"
+#include "ops/cpu/matmul.h"
 #include "tensor/quantized.h"
 #include "vl3/checkpoint.h"
 

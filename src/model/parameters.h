@@ -77,9 +77,9 @@ struct ModelWeights {
 };
 
 // Attention between layers of these weights may round as their products do: f32 and f16 weights keep f32.
-inline ops::Products products_for(const Tensor& weight) {
+inline ops::Precision precision_for(const Tensor& weight) {
   const DType dtype = weight.dtype();
-  return dtype == DType::kF32 || dtype == DType::kF16 ? ops::Products::kF32 : ops::Products::kBF16;
+  return dtype == DType::kF32 || dtype == DType::kF16 ? ops::Precision::kF32 : ops::Precision::kBF16;
 }
 
 namespace detail {

@@ -4,10 +4,10 @@
 #include <limits>
 #include <numeric>
 
+#include "autograd/tape.h"
 #include "base/check.h"
 #include "model/frame_plan.h"
 #include "ops/ops.h"
-#include "ops/tape.h"
 
 namespace vl3 {
 namespace {
@@ -24,7 +24,7 @@ ops::Prologue layer_norm(const LayerNormWeights& w, const VisionConfig& config) 
 struct Frames {
   std::vector<Grid> grids;                // {1, h, w, merge}
   std::vector<int64_t> cu_seqlens = {0};  // of their patches
-  std::vector<int64_t> wanted;            // patches that the last layer finishes, ascending; all: empty
+  std::vector<int64_t> wanted;            // patches that the last layer has_epilogue, ascending; all: empty
   std::vector<int64_t> cu_wanted = {0};   // borders of the frames in wanted
 };
 
@@ -64,7 +64,7 @@ Tensor self_attention(Context& context, const VisionLayerWeights& l, const Visio
                           std::span<const int64_t> cu_seqlens_q) {
     const Tensor y =
         ops::attention(context, q, ops::rope(context, in_heads(k), rotary.cos, rotary.sin), in_heads(v),
-                       cu_seqlens_q, frames.cu_seqlens, scale, false, products_for(l.q_proj.weight));
+                       cu_seqlens_q, frames.cu_seqlens, scale, false, precision_for(l.q_proj.weight));
     return y.reshape({y.dim(0), heads * width});
   };
   const auto finish = [&](const Tensor& y, const Tensor& residual) {
@@ -76,12 +76,13 @@ Tensor self_attention(Context& context, const VisionLayerWeights& l, const Visio
     const Tensor q = ops::rope(context, in_heads(qkv[0]), rotary.cos, rotary.sin);
     return finish(attend(q, qkv[1], qkv[2], frames.cu_seqlens), x);
   }
-  const Tensor rows = ops::gather_rows(context, x, frames.wanted);
+  const ops::IndexList wanted(context, frames.wanted);
+  const Tensor rows = ops::gather_rows(context, x, wanted);
   const ops::LinearOperand projections[] = {key, value};
   const std::vector<Tensor> kv = ops::linears(context, x, projections, norm);
-  const Tensor q = ops::rope(context, in_heads(ops::linears(context, rows, {&query, 1}, norm)[0]),
-                             ops::gather_rows(context, rotary.cos, frames.wanted),
-                             ops::gather_rows(context, rotary.sin, frames.wanted));
+  const Tensor q =
+      ops::rope(context, in_heads(ops::linears(context, rows, {&query, 1}, norm)[0]),
+                ops::gather_rows(context, rotary.cos, wanted), ops::gather_rows(context, rotary.sin, wanted));
   return finish(attend(q, kv[0], kv[1], frames.cu_wanted), rows);
 }
 
@@ -192,7 +193,7 @@ Tensor encode_vision(Context& context, const VisionWeights& weights, const Visio
   }
 
   const FramePlan plan = plan_frames(pixel_values, grids, options);
-  // What is kept for the way back lies in no cache: on a tape all frames are one batch.
+  // What is kept for the backward pass lies in no cache: on a tape all frames are one batch.
   const int64_t at_once = context.tape() != nullptr ? std::numeric_limits<int64_t>::max() : kPatchesAtOnce;
   int64_t patches = 0, done = 0;
   for (const FramePlan::Frame& frame : plan.frames) patches += frame.grid.patches();

@@ -1,15 +1,12 @@
 #include "ops/attention.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
+#include "autograd/tape.h"
 #include "base/check.h"
-#include "base/thread_pool.h"
 #include "ops/attention_backward.h"
-#include "ops/attention_parts.h"
+#include "ops/cpu/cpu_ops.h"
 #include "ops/dispatch.h"
-#include "ops/tape.h"
 
 namespace vl3::ops {
 namespace {
@@ -59,35 +56,25 @@ KeyValueView dense_view(const Tensor& k, const Tensor& v) {
 }
 
 Tensor attention(Context& context, const Tensor& q, std::span<const AttentionSequence> sequences,
-                 int64_t num_kv_heads, float scale, bool causal, Products products) {
+                 int64_t num_kv_heads, float scale, bool causal, Precision precision) {
   check(q, sequences, num_kv_heads, causal);
   check_devices(context, "attention", {{"q", q}});
   Tensor y = context.empty(q.shape());
-  const AttentionProblem problem{context,  q.data<float>(), y.mutable_data<float>(),
-                                 q.dim(1), num_kv_heads,    q.dim(2),
-                                 scale,    causal,          products};
-  std::vector<const AttentionSequence*> few, many;
-  int64_t covered = 0;
-  for (const AttentionSequence& s : sequences) {
-    if (s.q_end == s.q_begin || s.kv.length == 0) continue;
-    covered += s.q_end - s.q_begin;
-    (problem.rows(s) <= kFewAttentionRows ? few : many).push_back(&s);
-  }
-  if (covered < q.dim(0)) std::fill_n(y.mutable_data<float>(), y.numel(), 0.0f);
-  if (!few.empty()) attend_few(problem, few);
-  if (!many.empty()) attend_many(problem, many);
+  implementation(context, "attention", cpu::attention)(context, q, sequences, num_kv_heads, scale, causal,
+                                                       precision, y);
   return y;
 }
 
 Tensor attention(Context& context, const Tensor& q, const Tensor& k, const Tensor& v,
                  std::span<const int64_t> cu_seqlens_q, std::span<const int64_t> cu_seqlens_k, float scale,
-                 bool causal, Products products) {
+                 bool causal, Precision precision) {
   require(q.rank() == 3 && k.rank() == 3 && q.dim(2) == k.dim(2), ErrorCode::kInvalidArgument,
           "[attention] q {} and k {} should be [T, Hq, D] and [S, Hkv, D]", to_string(q.shape()),
           to_string(k.shape()));
   check_devices(context, "attention", {{"q", q}, {"k", k}, {"v", v}});
+  implementation(context, "attention", cpu::attention);  // before the host asks where keys begin
   const auto sequences = dense_sequences(k, v, cu_seqlens_q, cu_seqlens_k);
-  Tensor y = attention(context, q, sequences, k.dim(1), scale, causal, products);
+  Tensor y = attention(context, q, sequences, k.dim(1), scale, causal, precision);
   if (Tape* tape = tape_for(context, {&q, &k, &v})) {
     const AttentionInputs inputs{q,
                                  k,
@@ -97,7 +84,8 @@ Tensor attention(Context& context, const Tensor& q, const Tensor& k, const Tenso
                                  scale,
                                  causal};
     tape->record(y, [inputs](Context& c, Tape& t, const Tensor& dy) {
-      const AttentionGradients gradients = attention_backward(c, inputs, dy);
+      const AttentionGradients gradients =
+          implementation(c, "attention", cpu::attention_backward)(c, inputs, dy);
       t.add_gradient(c, inputs.q, gradients.dq);
       t.add_gradient(c, inputs.k, gradients.dk);
       t.add_gradient(c, inputs.v, gradients.dv);
@@ -110,31 +98,9 @@ Tensor attention_weights(Context& context, const Tensor& q, const AttentionSeque
                          int64_t num_kv_heads, float scale, bool causal) {
   check(q, std::span(&sequence, 1), num_kv_heads, causal);
   check_devices(context, "attention_weights", {{"q", q}});
-  const KeyValueView& kv = sequence.kv;
-  const int64_t heads = q.dim(1), width = q.dim(2), rows = sequence.q_end - sequence.q_begin;
-  const AttentionProblem problem{context, q.data<float>(), nullptr, heads,         num_kv_heads,
-                                 width,   scale,           causal,  Products::kF32};
-  Tensor weights = context.empty({heads, rows, kv.length});
-  context.threads().parallel_for(heads * rows, 1, [&](int64_t i, int64_t, int) {
-    const int64_t head = i / rows, row = i % rows;
-    const int64_t kv_head = head / (heads / num_kv_heads);
-    std::vector<float> query(static_cast<size_t>(width));
-    std::copy_n(q.data<float>() + ((sequence.q_begin + row) * heads + head) * width, width, query.data());
-    problem.to_stored_query(sequence, kv_head, query.data());
-    float* out = weights.mutable_data<float>() + i * kv.length;
-    const int64_t seen = causal ? kv.length - rows + row + 1 : kv.length;
-    std::fill(out, out + kv.length, 0.0f);
-    if (seen <= 0) return;
-    std::vector<float> buffer(static_cast<size_t>(kStretch * width));
-    for_stretches(context.kernels(), kv, kv.k_blocks, kv_head, width, 0, seen, buffer.data(),
-                  [&](const Stretch& k) {
-                    context.kernels().dots(k.rows, k.type, k.stride, k.count, query.data(), width, 1, width,
-                                           out + k.at, 0, k.next);
-                  });
-    float maximum = -std::numeric_limits<float>::infinity(), sum = 0;
-    context.kernels().softmax_step(out, seen, scale, &maximum, &sum);
-    context.kernels().scale(out, seen, 1.0f / sum);
-  });
+  Tensor weights = context.empty({q.dim(1), sequence.q_end - sequence.q_begin, sequence.kv.length});
+  implementation(context, "attention_weights", cpu::attention_weights)(context, q, sequence, num_kv_heads,
+                                                                       scale, causal, weights);
   return weights;
 }
 

@@ -36,25 +36,25 @@ struct AttentionSequence {
 };
 
 // What queries, keys, values and probabilities may be rounded to where the hardware is faster with that.
-enum class Products { kF32, kBF16 };
+enum class Precision { kF32, kBF16 };
 
 // q [T, Hq, D] f32 → [T, Hq, D] f32. Query head h reads key head h / (Hq / num_kv_heads). Rows of a sequence
 // without keys, and rows of q in no sequence, are zero. D is a multiple of 4. Not differentiable. Numerics:
-// sums in f32; products in f32, unless Products::kBF16, Compute::kAuto, hardware with bf16 dot products and
-// more than kFewAttentionRows queries times heads of a group come together. A sequence's rows do not depend
+// sums in f32; products in f32, unless Precision::kBF16, Compute::kAuto, hardware with bf16 dot products and
+// query_len × (heads / kv_heads) > kFewAttentionRows. A sequence's rows do not depend
 // on the other sequences, nor on how its keys are cut into blocks or on the number of threads, to the bit.
 // Throws kInvalidArgument for shapes that do not fit each other, borders outside q, and, when causal, fewer
 // keys than rows.
 inline constexpr int64_t kFewAttentionRows = 16;
 Tensor attention(Context& context, const Tensor& q, std::span<const AttentionSequence> sequences,
-                 int64_t num_kv_heads, float scale, bool causal, Products products = Products::kF32);
+                 int64_t num_kv_heads, float scale, bool causal, Precision precision = Precision::kF32);
 
 // The same with keys and values [S, Hkv, D] of this batch: sequence s has the rows [cu_seqlens_q[s],
 // cu_seqlens_q[s + 1]) of q and [cu_seqlens_k[s], cu_seqlens_k[s + 1]) of k and v. Differentiable in q, k and
 // v.
 Tensor attention(Context& context, const Tensor& q, const Tensor& k, const Tensor& v,
                  std::span<const int64_t> cu_seqlens_q, std::span<const int64_t> cu_seqlens_k, float scale,
-                 bool causal, Products products = Products::kF32);
+                 bool causal, Precision precision = Precision::kF32);
 
 // The probabilities themselves, for people who want to look: [Hq, rows, kv.length] of one sequence, in f32.
 Tensor attention_weights(Context& context, const Tensor& q, const AttentionSequence& sequence,

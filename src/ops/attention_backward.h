@@ -1,5 +1,11 @@
 #pragma once
-// The way back through attention, some rows of scores at a time: memory stays linear in tokens.
+// What attention keeps for its backward pass and what that gives. It handles some rows of scores at a time:
+// memory stays linear in tokens.
+//
+// With dy the gradient of the result [T, Hq, D], p = softmax(scale q kᵀ) and dp = dy vᵀ: dv = pᵀ dy,
+// ds = p (dp - rowsum(p dp)), dq = scale ds k, dk = scale dsᵀ q (FlashAttention, arXiv 2205.14135, appendix
+// B). Rows of ds sum to zero as well as f32 can: a key's bias has no gradient, and what rounding leaves of
+// one would be blown up by an optimizer that divides by gradients.
 
 #include <cstdint>
 #include <vector>
@@ -20,11 +26,5 @@ struct AttentionInputs {
 struct AttentionGradients {
   Tensor dq, dk, dv;  // shapes of q, k, v
 };
-
-// dy: the gradient of the result, [T, Hq, D]. With p = softmax(scale q kᵀ), dp = dy vᵀ: dv = pᵀ dy,
-// ds = p (dp - rowsum(p dp)), dq = scale ds k, dk = scale dsᵀ q (FlashAttention, arXiv 2205.14135, appendix
-// B). Rows of ds sum to zero as well as f32 can: a key's bias has no gradient, and what rounding leaves of
-// one would be blown up by an optimizer that divides by gradients.
-AttentionGradients attention_backward(Context& context, const AttentionInputs& inputs, const Tensor& dy);
 
 }  // namespace vl3::ops

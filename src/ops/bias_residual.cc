@@ -1,11 +1,11 @@
 #include "ops/bias_residual.h"
 
+#include "autograd/tape.h"
 #include "base/check.h"
 #include "ops/convert.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/dispatch.h"
 #include "ops/linear_backward.h"
-#include "ops/tape.h"
 
 namespace vl3::ops {
 

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "ops/cpu/kernels.h"
+#include "ops/cpu/kernels/kernels.h"
 
 namespace vl3::ops {
 namespace {

@@ -1,18 +1,17 @@
 #include "ops/cross_entropy.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <limits>
 #include <vector>
 
+#include "autograd/tape.h"
 #include "base/check.h"
-#include "base/thread_pool.h"
+#include "ops/cpu/cpu_ops.h"
 #include "ops/dispatch.h"
+#include "ops/linear.h"
 #include "ops/linear_backward.h"
-#include "ops/matmul.h"
 #include "ops/rows.h"
-#include "ops/tape.h"
+#include "ops/upload.h"
 
 namespace vl3::ops {
 namespace {
@@ -40,21 +39,6 @@ Counted counted(const Tensor& x, const Tensor& weight, std::span<const int64_t> 
   return result;
 }
 
-// logits [R, V] → losses of the rows, and, where share is not 0, logits become share · (softmax - onehot).
-void row_losses(Context& context, const Tensor& logits, const int64_t* targets, float share, double* losses) {
-  const int64_t width = logits.dim(1);
-  context.threads().parallel_for(logits.dim(0), 1, [&](int64_t r, int64_t, int) {
-    float* row = logits.mutable_data<float>() + r * width;
-    const double chosen = row[targets[r]];
-    float maximum = -std::numeric_limits<float>::infinity(), sum = 0;
-    context.kernels().softmax_step(row, width, 1.0f, &maximum, &sum);
-    losses[r] = std::log(static_cast<double>(sum)) + maximum - chosen;
-    if (share == 0) return;
-    context.kernels().scale(row, width, share / sum);
-    row[targets[r]] -= share;
-  });
-}
-
 // The gradients of a sum of losses, on their way while the logits are there.
 struct Gradients {
   Tensor x, weight;  // undefined where they are not wanted
@@ -62,11 +46,10 @@ struct Gradients {
   void add(Context& context, const Tensor& dlogits, const Tensor& x_rows, const Tensor& w,
            const std::vector<int64_t>& rows, int64_t first) const {
     if (x.defined()) {
-      const Tensor dx = input_gradient(context, dlogits, w);
-      for (int64_t i = 0; i < dlogits.dim(0); ++i) {
-        std::copy_n(dx.data<float>() + i * w.dim(1), w.dim(1),
-                    x.mutable_data<float>() + rows[static_cast<size_t>(first + i)] * w.dim(1));
-      }
+      const auto some =
+          std::span(rows).subspan(static_cast<size_t>(first), static_cast<size_t>(dlogits.dim(0)));
+      implementation(context, "cross_entropy", cpu::put_rows)(context, input_gradient(context, dlogits, w),
+                                                              some, x);
     }
     if (weight.defined()) add_weight_gradient(context, dlogits, x_rows, w, weight);
   }
@@ -74,7 +57,7 @@ struct Gradients {
 
 Tensor zeros(Context& context, const Shape& shape) {
   Tensor result = context.empty(shape);
-  if (result.numel() > 0) std::memset(result.mutable_raw(), 0, result.bytes());
+  implementation(context, "cross_entropy", cpu::zero)(context, result);
   return result;
 }
 
@@ -84,6 +67,7 @@ Tensor linear_cross_entropy(Context& context, const Tensor& x, const Tensor& wei
                             std::span<const int64_t> targets, double divisor) {
   const Counted all = counted(x, weight, targets);
   check_devices(context, "cross_entropy", {{"x", x}, {"weight", weight}});
+  auto& row_losses = implementation(context, "cross_entropy", cpu::cross_entropy);
   const int64_t count = static_cast<int64_t>(all.rows.size());
   if (divisor == 0) divisor = static_cast<double>(count);
   Tape* const tape = tape_for(context, {&x, &weight});
@@ -102,22 +86,23 @@ Tensor linear_cross_entropy(Context& context, const Tensor& x, const Tensor& wei
       const int64_t rows = std::min(step, count - first);
       const Tensor x_rows = gather_rows(
           context, x, std::span(all.rows).subspan(static_cast<size_t>(first), static_cast<size_t>(rows)));
-      const Tensor logits = context.empty({rows, weight.dim(0)});
-      matmul(context, x_rows.data<float>(), rows, x.dim(1), weight, logits.mutable_data<float>());
-      row_losses(context, logits, all.targets.data() + first, share, losses.data());
+      const Tensor logits = linear(context, x_rows, weight);
+      row_losses(context, logits,
+                 std::span(all.targets).subspan(static_cast<size_t>(first), static_cast<size_t>(rows)), share,
+                 losses);
       for (int64_t i = 0; i < rows; ++i) sum += losses[static_cast<size_t>(i)];
       if (tape != nullptr) gradients.add(context, logits, x_rows, weight, all.rows, first);
     }
   }
-  Tensor y = context.empty({1});
-  y.mutable_data<float>()[0] =
+  const float loss =
       divisor > 0 ? static_cast<float>(sum / divisor) : std::numeric_limits<float>::quiet_NaN();
+  Tensor y = upload(context, {1}, std::span(&loss, 1));
   if (tape != nullptr) {
     tape->record(y, [x, weight, gradients](Context& c, Tape& t, const Tensor& dy) {
-      const float factor = dy.data<float>()[0];
+      const float factor = to_host(dy).data<float>()[0];
       for (const auto& [to, gradient] : {std::pair{x, gradients.x}, std::pair{weight, gradients.weight}}) {
         if (!gradient.defined()) continue;
-        if (factor != 1.0f) c.kernels().scale(gradient.mutable_data<float>(), gradient.numel(), factor);
+        if (factor != 1.0f) implementation(c, "cross_entropy", cpu::scale)(c, gradient, factor);
         t.add_gradient(c, to, gradient);
       }
     });

@@ -2,23 +2,14 @@
 // Linear layers, the bulk of the work.
 
 #include <span>
-#include <string_view>
 #include <vector>
 
+#include "ops/elementwise.h"
 #include "ops/low_rank.h"
 #include "vl3/context.h"
 #include "vl3/tensor.h"
 
 namespace vl3::ops {
-
-enum class Activation {
-  kNone,
-  kGeluTanh,  // 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))
-  kGelu,      // 0.5 x (1 + erf(x / √2))
-  kSilu,      // x / (1 + exp(-x))
-};
-// "gelu_pytorch_tanh", "gelu", "silu"; throws kUnsupported.
-Activation activation_from(std::string_view name);
 
 // What happens to a product on its way to memory: y = activation(x Wᵀ + b) + residual.
 struct Epilogue {
@@ -34,6 +25,10 @@ struct Prologue {
   const Tensor* bias = nullptr;    // [K], of a layer norm
   float eps = 0;
 };
+
+// The norm's tensors; undefined where it has none.
+const Tensor& norm_weight(const Prologue& prologue);
+const Tensor& norm_bias(const Prologue& prologue);
 
 struct LinearOperand {
   const Tensor& weight;               // [N, K] f32, bf16, f16, int8 or int4
@@ -66,14 +61,5 @@ Tensor gated_linear(Context& context, const Tensor& x, const Tensor& gate, const
 
 Tensor gated_linear(Context& context, const Tensor& x, const LinearOperand& gate, const LinearOperand& up,
                     const Prologue& prologue = {});  // without biases
-
-// x of any shape, elementwise. Differentiable.
-Tensor activation(Context& context, const Tensor& x, Activation kind);
-
-// silu(gate) · up, elementwise. Differentiable.
-Tensor swiglu(Context& context, const Tensor& gate, const Tensor& up);
-
-// a + b, elementwise. Differentiable.
-Tensor add(Context& context, const Tensor& a, const Tensor& b);
 
 }  // namespace vl3::ops

@@ -1,5 +1,5 @@
 #pragma once
-// The two products of a linear layer's way back.
+// The two products of a linear layer's backward pass.
 
 #include "vl3/context.h"
 #include "vl3/tensor.h"

@@ -1,23 +1,16 @@
 #include "ops/low_rank.h"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 
+#include "autograd/tape.h"
 #include "base/check.h"
-#include "base/random.h"
-#include "base/thread_pool.h"
+#include "ops/cpu/cpu_ops.h"
 #include "ops/dispatch.h"
 #include "ops/linear_backward.h"
-#include "ops/tape.h"
 
 namespace vl3::ops {
-namespace {
 
-constexpr int64_t kGrain = 1 << 14;  // elements a thread takes at once
-constexpr int64_t kDraws = 8;        // 16 bits each, that one block of random numbers makes
-
-void check(const Context& context, int64_t k, int64_t n, const LowRank& layer) {
+void check_low_rank(const Context& context, int64_t k, int64_t n, const LowRank& layer) {
   check_devices(context, "low_rank", {{"A", layer.a}, {"B", layer.b}});
   const bool good = layer.a.rank() == 2 && layer.b.rank() == 2 && layer.a.dtype() == DType::kF32 &&
                     layer.b.dtype() == DType::kF32 && layer.a.dim(1) == k && layer.b.dim(0) == n &&
@@ -27,63 +20,12 @@ void check(const Context& context, int64_t k, int64_t n, const LowRank& layer) {
           to_string(layer.a.shape()), to_string(layer.b.dtype()), to_string(layer.b.shape()), k, n);
 }
 
-MatmulRows rows_of(const Tensor& x) { return {x.data<float>(), x.dim(0), x.dim(1), {}}; }
-
-// scale · A x [T, r]
-Tensor narrow(Context& context, const MatmulRows& rows, const LowRank& layer) {
-  Tensor t = context.empty({rows.m, layer.a.dim(0)});
-  MatmulColumns product{&layer.a, t.mutable_data<float>()};
-  product.finish = [scale = layer.scale](int64_t, int64_t, int64_t count, float* values) {
-    for (int64_t i = 0; i < count; ++i) values[i] *= scale;
-  };
-  matmul(context, rows, std::span(&product, 1));
-  return t;
-}
-
-// B t [T, N]
-Tensor wide(Context& context, const Tensor& t, const LowRank& layer) {
-  Tensor y = context.empty({t.dim(0), layer.b.dim(0)});
-  matmul(context, t.data<float>(), t.dim(0), t.dim(1), layer.b, y.mutable_data<float>());
-  return y;
-}
-
-void multiply(Context& context, Tensor& x, float factor) {
-  float* values = x.mutable_data<float>();
-  context.threads().parallel_for(x.numel(), kGrain, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) values[i] *= factor;
-  });
-}
-
-}  // namespace
-
 Tensor dropped(Context& context, const Tensor& x, const Dropout& dropout, uint32_t stream) {
-  const auto threshold = static_cast<uint32_t>(std::lround(dropout.rate * 65536));
-  if (threshold == 0) return x;
-  const float factor = 65536.0f / static_cast<float>(65536 - threshold);
+  check_devices(context, "dropped", {{"x", x}});
+  if (std::lround(dropout.rate * 65536) == 0) return x;
   Tensor y = context.empty(x.shape());
-  const float* source = x.data<float>();
-  float* target = y.mutable_data<float>();
-  const std::array<uint32_t, 2> key = {static_cast<uint32_t>(dropout.seed),
-                                       static_cast<uint32_t>(dropout.seed >> 32)};
-  const int64_t blocks = (x.numel() + kDraws - 1) / kDraws;
-  context.threads().parallel_for(blocks, kGrain / kDraws, [&](int64_t begin, int64_t end, int) {
-    for (int64_t block = begin; block < end; ++block) {
-      // The last word is never 0, which is what other draws of the seed have there.
-      const PhiloxBlock bits =
-          philox4x32({static_cast<uint32_t>(block), dropout.step, stream, dropout.pass + 1}, key);
-      const int64_t first = block * kDraws, count = std::min(kDraws, x.numel() - first);
-      for (int64_t i = 0; i < count; ++i) {
-        const uint32_t draw = bits[static_cast<size_t>(i / 2)] >> (i % 2 * 16) & 0xffff;
-        target[first + i] = draw < threshold ? 0.0f : source[first + i] * factor;
-      }
-    }
-  });
+  implementation(context, "dropped", cpu::dropped)(context, x, dropout, stream, y);
   return y;
-}
-
-Tensor low_rank(Context& context, const MatmulRows& rows, const LowRank& layer, int64_t n) {
-  check(context, rows.k, n, layer);
-  return wide(context, narrow(context, rows, layer), layer);
 }
 
 Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer, LowRankPass& pass) {
@@ -91,10 +33,13 @@ Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer, LowRank
           "[low_rank] x {} and B {} should be [T, K] and [N, r]", to_string(x.shape()),
           to_string(layer.b.shape()));
   check_devices(context, "low_rank", {{"x", x}});
-  check(context, x.dim(1), layer.b.dim(0), layer);
+  check_low_rank(context, x.dim(1), layer.b.dim(0), layer);
   pass.dropout = context.tape() != nullptr && layer.dropout ? *layer.dropout : Dropout{};
-  pass.t = narrow(context, rows_of(dropped(context, x, pass.dropout, layer.stream)), layer);
-  return wide(context, pass.t, layer);
+  pass.t = context.empty({x.dim(0), layer.a.dim(0)});
+  Tensor y = context.empty({x.dim(0), layer.b.dim(0)});
+  auto& compute = implementation(context, "low_rank", cpu::low_rank_pass);
+  compute(context, dropped(context, x, pass.dropout, layer.stream), layer, pass.t, y);
+  return y;
 }
 
 void low_rank_backward(Context& context, Tape& tape, const Tensor& x, const LowRank& layer,
@@ -103,7 +48,7 @@ void low_rank_backward(Context& context, Tape& tape, const Tensor& x, const LowR
     add_weight_gradient(context, dy, pass.t, layer.b, tape.gradient_sum(context, layer.b));
   if (!tape.needs_gradient(x) && !tape.needs_gradient(layer.a)) return;
   Tensor dt = input_gradient(context, dy, layer.b);  // [T, r]
-  multiply(context, dt, layer.scale);
+  implementation(context, "low_rank", cpu::scale)(context, dt, layer.scale);
   if (tape.needs_gradient(layer.a)) {
     add_weight_gradient(context, dt, dropped(context, x, pass.dropout, layer.stream), layer.a,
                         tape.gradient_sum(context, layer.a));

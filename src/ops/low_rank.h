@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 
-#include "ops/matmul.h"
 #include "vl3/context.h"
 #include "vl3/tensor.h"
 
@@ -32,21 +31,21 @@ struct LowRank {
 };
 
 // scale · B (A x): x [T, K] f32 → [T, N] f32. On a tape x goes through dropout first: elements that stay are
-// multiplied by 1 / (1 - rate). Differentiable in x, A and B; of the way there only [T, r] is kept. Products
-// and sums are f32 whatever the context computes with. Throws kInvalidArgument for shapes and dtypes other
-// than these.
+// multiplied by 1 / (1 - rate). Differentiable in x, A and B; of the forward pass only [T, r] is kept.
+// Products and sums are f32 whatever the context computes with. Throws kInvalidArgument for shapes and
+// dtypes other than these.
 Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer);
 
 // Its parts, for a layer that records one step for its own product and this. What a pass keeps:
 struct LowRankPass {
   Tensor t;         // [T, r]
-  Dropout dropout;  // of this pass, also where the way back comes after the next one began
+  Dropout dropout;  // of this pass, also where the backward pass comes after the next one began
 };
 Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer, LowRankPass& pass);
 void low_rank_backward(Context& context, Tape& tape, const Tensor& x, const LowRank& layer,
                        const LowRankPass& pass, const Tensor& dy);
-// Of rows that a product has at hand, without dropout. n: the width of the layer, to be checked.
-Tensor low_rank(Context& context, const MatmulRows& rows, const LowRank& layer, int64_t n);
+// Throws kInvalidArgument where the adapter is not one of a layer [n, k], or lies elsewhere.
+void check_low_rank(const Context& context, int64_t k, int64_t n, const LowRank& layer);
 
 // x with elements left out and the others scaled.
 Tensor dropped(Context& context, const Tensor& x, const Dropout& dropout, uint32_t stream);

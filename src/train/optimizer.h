@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ops/tape.h"
+#include "autograd/tape.h"
 #include "train/trainable.h"
 #include "vl3/context.h"
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numbers>
 
+#include "autograd/tape.h"
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -14,7 +15,6 @@
 #include "checkpoint/other_files.h"
 #include "model/adapters.h"
 #include "ops/convert.h"
-#include "ops/tape.h"
 #include "tensor/quantized.h"
 
 namespace vl3 {

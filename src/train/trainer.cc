@@ -10,8 +10,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "model/work.h"
-#include "ops/cpu/kernels.h"
-#include "ops/peak.h"
+#include "ops/cpu/kernels/kernels.h"
+#include "runtime/peak.h"
 #include "train/batches.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -112,7 +112,8 @@ Json log_row(const TrainStep& s) {
 // Of products in the type that a training with this setting computes in.
 double peak_gflops(Context& context, bool bf16) {
   const KernelSet& kernels = context.kernels();
-  return spin_gflops(context, bf16 && kernels.spin_bf16 != nullptr ? kernels.spin_bf16 : kernels.spin_f32);
+  return peak_fma_gflops(
+      context, bf16 && kernels.peak_fma_bf16 != nullptr ? kernels.peak_fma_bf16 : kernels.peak_fma_f32);
 }
 
 class Run {

@@ -8,7 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "bench_inputs.h"
-#include "ops/matmul.h"
+#include "ops/cpu/matmul.h"
 #include "vl3/checkpoint.h"
 #include "vl3/quantize.h"
 

@@ -247,7 +247,7 @@ TEST_P(AttentionPrecision, StaysWithinWhatTheRoundingsAllow) {
       {1, 200, 6, 2, 128, 0.0884f, true, 64}, {40, 100, 6, 2, 64, 0.125f, true, 64},
   };
   for (const CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kInt8}) {
-    for (const auto products : {ops::Products::kF32, ops::Products::kBF16}) {
+    for (const auto products : {ops::Precision::kF32, ops::Precision::kBF16}) {
       Measured most;
       for (const Case& c : cases) {
         Random random(static_cast<uint64_t>(c.rows * 7 + c.keys));
@@ -262,7 +262,7 @@ TEST_P(AttentionPrecision, StaysWithinWhatTheRoundingsAllow) {
         const ops::AttentionSequence sequence{0, c.rows, blocks.view};
         const Tensor y =
             ops::attention(context, q, std::span(&sequence, 1), c.kv_heads, c.scale, c.causal, products);
-        const Measured one = compare(y, q, k, v, factors, c, type, products == ops::Products::kBF16);
+        const Measured one = compare(y, q, k, v, factors, c, type, products == ops::Precision::kBF16);
         most.share = std::max(most.share, one.share);
         most.largest = std::max(most.largest, one.largest);
       }

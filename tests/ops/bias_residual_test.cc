@@ -1,7 +1,7 @@
 // What is added to a product after a sum over ranks, and the choice between that and the fused way.
 
+#include "autograd/tape.h"
 #include "ops/ops_support.h"
-#include "ops/tape.h"
 
 namespace vl3 {
 namespace {

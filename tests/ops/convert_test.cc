@@ -45,6 +45,23 @@ TEST_P(Convert, RoundsToNearestEven) {
   }
 }
 
+TEST_P(Convert, EveryHalfIsWidenedExactly) {
+  Context context(options(3));
+  for (const auto& [type, digits, exponent] :
+       {std::tuple{DType::kBF16, 7, -126}, std::tuple{DType::kF16, 10, -14}}) {
+    const Tensor all = Tensor::empty({1 << 16}, type), wide = Tensor::empty({1 << 16}, DType::kF32);
+    auto* bits = reinterpret_cast<uint16_t*>(all.mutable_raw());
+    for (int i = 0; i < 1 << 16; ++i) bits[i] = static_cast<uint16_t>(i);
+    ops::widen_into(context, all, wide);
+    for (int i = 0; i < 1 << 16; ++i) {
+      const double expected = reference::widened(static_cast<uint16_t>(i), digits, exponent);
+      const float found = wide.data<float>()[i];
+      ASSERT_TRUE(std::isnan(expected) ? std::isnan(found) : found == expected) << i << to_string(type);
+    }
+    EXPECT_TRUE(same_bits(wide, ops::widened(context, all).clone()));
+  }
+}
+
 TEST_P(Convert, NanStaysNan) {
   Context context(options());
   std::vector<float> nans(37, NAN);

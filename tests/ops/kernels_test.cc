@@ -1,7 +1,7 @@
 // The inner loops themselves: every stored number widened, buffers with marked surroundings, the running
 // softmax.
 
-#include "ops/matmul.h"
+#include "ops/cpu/matmul.h"
 #include "ops/ops_support.h"
 
 namespace vl3 {
@@ -85,7 +85,7 @@ TEST_P(Kernels, PackAndTileOfEverySize) {
   printf("%lld tiles equal\n", static_cast<long long>(count));
 }
 
-TEST_P(Kernels, StripsOfEveryWidth) {
+TEST_P(Kernels, MicroPanelsOfEveryWidth) {
   constexpr int64_t kAround = 5;  // more columns than are asked for
   for (const int64_t rows : {1, 6, 8, 12, 14, 16, 32}) {
     for (const int64_t m : {1, 6, 13, 16, 31, 96}) {
@@ -94,7 +94,7 @@ TEST_P(Kernels, StripsOfEveryWidth) {
         const Tensor a = random.tensor({k, m + kAround});
         const int64_t strips = (m + rows - 1) / rows, stride = k * rows + set().width;
         Guarded target(strips * stride);
-        set().pack_strips(a.data<float>(), m + kAround, m, k, rows, stride, target.data());
+        set().pack_a_panels(a.data<float>(), m + kAround, m, k, rows, stride, target.data());
         ASSERT_TRUE(target.intact()) << rows << ' ' << m << ' ' << k;
         for (int64_t j = 0; j < m; ++j) {
           for (int64_t i = 0; i < k; ++i) {
@@ -135,7 +135,7 @@ TEST_P(Kernels, PairsOfEverySize) {
   }
 }
 
-TEST_P(Kernels, DotsWithStridesStayInTheirBuffer) {
+TEST_P(Kernels, GemvWithStridesStayInTheirBuffer) {
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
     for (int64_t m = 1; m <= 9; ++m) {
       for (const int64_t n : {1, 3, 4, 5, 9}) {
@@ -143,16 +143,16 @@ TEST_P(Kernels, DotsWithStridesStayInTheirBuffer) {
           Random random(static_cast<uint64_t>(m * n * k));
           const Tensor x = random.tensor({m, k}), w = random.tensor({n, k}, dtype);
           Guarded y(m * (n + 2), 7);
-          const auto dots = [&](int64_t first, int64_t rows, float* target, const void* next) {
-            set().dots(w.raw(), ops::weight_type(w), k, n, x.data<float>() + first * k, k, rows, k, target,
+          const auto gemv = [&](int64_t first, int64_t rows, float* target, const void* next) {
+            set().gemv(w.raw(), ops::weight_type(w), k, n, x.data<float>() + first * k, k, rows, k, target,
                        n + 2, next);
           };
-          dots(0, m, y.data(), w.raw());
+          gemv(0, m, y.data(), w.raw());
           ASSERT_TRUE(y.intact());
           const Values expected = ops::reference::linear(values(x), k, values(w), {});
           for (int64_t i = 0; i < m; ++i) {
             Guarded alone(n + 2, 7);  // the same bits as among others
-            dots(i, 1, alone.data(), nullptr);
+            gemv(i, 1, alone.data(), nullptr);
             for (int64_t r = 0; r < n; ++r) {
               ASSERT_NEAR(y.data()[i * (n + 2) + r], expected[static_cast<size_t>(i * n + r)], 1e-5);
               ASSERT_EQ(y.data()[i * (n + 2) + r], alone.data()[r]);
@@ -166,8 +166,8 @@ TEST_P(Kernels, DotsWithStridesStayInTheirBuffer) {
   }
 }
 
-TEST_P(Kernels, DotsOfPairsWithStridesStayInTheirBuffer) {
-  if (set().dots_pairs == nullptr) GTEST_SKIP() << "no products of bf16 pairs on this path and processor";
+TEST_P(Kernels, GemvOfPairsWithStridesStayInTheirBuffer) {
+  if (set().gemv_pairs == nullptr) GTEST_SKIP() << "no products of bf16 pairs on this path and processor";
   for (int64_t m = 1; m <= 9; ++m) {
     for (const int64_t n : {1, 2, 3, 4, 7}) {
       for (const int64_t k : {1, 2, 7, 31, 32, 33, 63, 64, 65, 97, 130}) {
@@ -177,18 +177,18 @@ TEST_P(Kernels, DotsOfPairsWithStridesStayInTheirBuffer) {
         Guarded rounded(m * pairs), y(m * ldy, 7);
         uint32_t* words = reinterpret_cast<uint32_t*>(rounded.data());
         for (int64_t i = 0; i < m; ++i) set().round_pairs(x.data<float>() + i * k, k, words + i * pairs);
-        const auto dots = [&](int64_t first, int64_t rows, float* target) {
-          set().dots_pairs(reinterpret_cast<const uint16_t*>(w.raw()), k, n, words + first * pairs, pairs,
+        const auto gemv = [&](int64_t first, int64_t rows, float* target) {
+          set().gemv_pairs(reinterpret_cast<const uint16_t*>(w.raw()), k, n, words + first * pairs, pairs,
                            rows, k, target, ldy);
         };
-        dots(0, m, y.data());
+        gemv(0, m, y.data());
         ASSERT_TRUE(y.intact());
         Values halves = values(x);
         for (double& v : halves) v = from_bf16(to_bf16(static_cast<float>(v)));
         const Values expected = ops::reference::linear(halves, k, values(w), {});
         for (int64_t i = 0; i < m; ++i) {
           Guarded alone(ldy, 7);  // the same bits as among others
-          dots(i, 1, alone.data());
+          gemv(i, 1, alone.data());
           for (int64_t r = 0; r < n; ++r) {
             ASSERT_NEAR(y.data()[i * ldy + r], expected[static_cast<size_t>(i * n + r)], 1e-5);
             ASSERT_EQ(y.data()[i * ldy + r], alone.data()[r]) << m << ' ' << n << ' ' << k;
@@ -201,7 +201,7 @@ TEST_P(Kernels, DotsOfPairsWithStridesStayInTheirBuffer) {
   }
 }
 
-TEST_P(Kernels, WeighAddsWithinItsBuffer) {
+TEST_P(Kernels, WeightedSumAddsWithinItsBuffer) {
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
     for (int64_t m = 1; m <= 13; ++m) {
       for (const int64_t n : {1, 4, 12, 16, 72, 130}) {
@@ -210,8 +210,8 @@ TEST_P(Kernels, WeighAddsWithinItsBuffer) {
           const Tensor p = random.tensor({m, count + 1}), v = random.tensor({count + 1, n + 4}, dtype);
           const Values weights = values(p), rows = values(v);
           Guarded y(m * (n + 2), 7);
-          set().weigh(p.data<float>(), count + 1, v.raw(), ops::weight_type(v), n + 4, m, count, n, y.data(),
-                      n + 2, m % 2 == 0 ? v.raw() : nullptr);
+          set().weighted_sum(p.data<float>(), count + 1, v.raw(), ops::weight_type(v), n + 4, m, count, n,
+                             y.data(), n + 2, m % 2 == 0 ? v.raw() : nullptr);
           ASSERT_TRUE(y.intact());
           for (int64_t i = 0; i < m; ++i) {
             for (int64_t d = 0; d < n + 2; ++d) {

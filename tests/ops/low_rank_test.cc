@@ -2,8 +2,8 @@
 
 #include "ops/low_rank.h"
 
+#include "autograd/tape.h"
 #include "ops/ops_support.h"
-#include "ops/tape.h"
 #include "tensor/quantized.h"
 
 namespace vl3 {
@@ -15,19 +15,6 @@ constexpr int64_t kRows = 5, kWidth = 21, kOut = 13, kRank = 3;
 
 ops::LowRank some_layer(Random& random, int64_t n = kOut, int64_t k = kWidth) {
   return {random.tensor({kRank, k}), random.tensor({n, kRank}), 0.5f, 7, nullptr};
-}
-
-// scale · B A x, in double.
-Values product(const Values& x, const Values& a, const Values& b, double scale) {
-  Values y(kRows * kOut);
-  for (size_t t = 0; t < kRows; ++t) {
-    for (size_t r = 0; r < kRank; ++r) {
-      double sum = 0;
-      for (size_t k = 0; k < kWidth; ++k) sum += a[r * kWidth + k] * x[t * kWidth + k];
-      for (size_t n = 0; n < kOut; ++n) y[t * kOut + n] += scale * b[n * kRank + r] * sum;
-    }
-  }
-  return y;
 }
 
 double largest_difference(const Tensor& a, const Tensor& b) { return largest_error(a, values(b)); }
@@ -48,7 +35,8 @@ TEST_P(LowRank, GradientsEqualCentralDifferences) {
     const auto loss = [&] {
       Values kept = inputs[0];
       for (size_t i = 0; i < kept.size(); ++i) kept[i] *= mask[i];
-      const Values y = product(kept, inputs[1], inputs[2], layer.scale), c = values(weights);
+      const Values y = ops::reference::low_rank(kept, kWidth, inputs[1], inputs[2], kRank, layer.scale),
+                   c = values(weights);
       double sum = 0;
       for (size_t i = 0; i < y.size(); ++i) sum += c[i] * y[i];
       return sum;
@@ -150,6 +138,20 @@ TEST_P(LowRank, DropoutIsAFunctionOfSeedStepPassAndStream) {
     EXPECT_FALSE(same_bits(kept, ops::dropped(context, ones, other, 9)));
   }
   EXPECT_FALSE(same_bits(kept, ops::dropped(context, ones, base, 10)));
+}
+
+TEST_P(LowRank, DropoutMatchesTheOracle) {
+  Context context(options(3));
+  for (const int64_t n : {1, 7, 8, 9, 70001}) {
+    const Tensor x = Random(9).tensor({n});
+    for (const double rate : {0.0, 0.3, 0.9}) {
+      const ops::Dropout dropout{rate, 1234567890123, 3, 2};
+      // One rounding of the factor and one of the product.
+      EXPECT_LE(largest_error(ops::dropped(context, x, dropout, 17),
+                              ops::reference::dropped(values(x), dropout, 17)),
+                2e-6);
+    }
+  }
 }
 
 TEST_P(LowRank, DropsNothingWithoutATape) {

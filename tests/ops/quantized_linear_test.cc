@@ -1,6 +1,6 @@
 // Products with int8 and int4 weights, on every path: what rounding the activations may change and no more.
 
-#include "ops/matmul.h"
+#include "ops/cpu/matmul.h"
 #include "ops/ops_support.h"
 #include "tensor/quantized.h"
 

@@ -1,7 +1,7 @@
 // Gradients of every operation against central differences of the oracles in double.
 
+#include "autograd/tape.h"
 #include "ops/ops_support.h"
-#include "ops/tape.h"
 
 namespace vl3 {
 namespace {

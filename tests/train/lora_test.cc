@@ -7,8 +7,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "autograd/tape.h"
 #include "model/forward_io.h"
-#include "ops/tape.h"
 #include "support/support.h"
 #include "train/trainable.h"
 #include "vl3/error.h"

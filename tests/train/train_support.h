@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "autograd/tape.h"
 #include "base/json.h"
-#include "ops/tape.h"
 #include "support/support.h"
 #include "train/trainable.h"
 #include "vl3/safetensors.h"

@@ -7,7 +7,7 @@
 #include "base/random.h"
 #include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
-#include "ops/cpu/kernels.h"
+#include "ops/cpu/kernels/kernels.h"
 
 namespace vl3::ops::cpu {
 namespace {
@@ -36,12 +36,12 @@ AdamwStep step_of(const AdamwUpdate& u) {
   return {.beta1 = static_cast<float>(u.beta1),
           .beta2 = static_cast<float>(u.beta2),
           .eps = static_cast<float>(u.eps),
-          .gain1 = static_cast<float>(1 - u.beta1),
-          .gain2 = static_cast<float>(1 - u.beta2),
+          .one_minus_beta1 = static_cast<float>(1 - u.beta1),
+          .one_minus_beta2 = static_cast<float>(1 - u.beta2),
           .gradient_scale = static_cast<float>(u.gradient_scale),
-          .keep = static_cast<float>(1 - u.rate * u.weight_decay),
+          .decay_factor = static_cast<float>(1 - u.rate * u.weight_decay),
           .rate = static_cast<float>(u.rate / (1 - std::pow(u.beta1, count))),
-          .inverse_root = static_cast<float>(1 / std::sqrt(1 - std::pow(u.beta2, count)))};
+          .rsqrt_correction = static_cast<float>(1 / std::sqrt(1 - std::pow(u.beta2, count)))};
 }
 
 }  // namespace

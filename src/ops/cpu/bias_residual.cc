@@ -4,7 +4,7 @@
 
 #include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
-#include "ops/cpu/kernels.h"
+#include "ops/cpu/kernels/kernels.h"
 
 namespace vl3::ops::cpu {
 

@@ -5,8 +5,8 @@
 
 #include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
-#include "ops/cpu/kernels.h"
-#include "ops/matmul.h"
+#include "ops/cpu/kernels/kernels.h"
+#include "ops/cpu/matmul.h"
 #include "tensor/quantized.h"
 
 namespace vl3::ops::cpu {

@@ -14,4 +14,13 @@ double narrowed(double x, int digits, int min_exponent) {
   return std::abs(rounded) >= std::ldexp(1.0, max_exponent + 1) ? std::copysign(INFINITY, x) : rounded;
 }
 
+double widened(uint16_t bits, int digits, int min_exponent) {
+  const int fraction = bits & ((1 << digits) - 1), exponent = bits >> digits & ((1 << (15 - digits)) - 1);
+  const double sign = bits & 0x8000 ? -1 : 1;
+  if (exponent == (1 << (15 - digits)) - 1) return fraction == 0 ? sign * INFINITY : NAN;
+  const int shift = min_exponent - digits;
+  if (exponent == 0) return sign * std::ldexp(fraction, shift);
+  return sign * std::ldexp((1 << digits) + fraction, exponent - 1 + shift);
+}
+
 }  // namespace vl3::ops::reference

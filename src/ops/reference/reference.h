@@ -15,6 +15,8 @@ using Values = std::vector<double>;
 
 // x [T, k], w [n, k], bias [n] or empty → [T, n].
 Values linear(const Values& x, int64_t k, const Values& w, const Values& bias);
+// scale · B (A x): a [rank, k], b [n, rank].
+Values low_rank(const Values& x, int64_t k, const Values& a, const Values& b, int64_t rank, double scale);
 Values activation(const Values& x, Activation kind);
 Values swiglu(const Values& gate, const Values& up);
 Values add(const Values& a, const Values& b);
@@ -49,6 +51,9 @@ Values scatter_rows(const Values& base, int64_t width, std::span<const int64_t> 
 
 Values place_rows(const Values& source, int64_t width, std::span<const int64_t> places, int64_t total);
 
+// One below the other.
+Values concat_rows(std::span<const Values> parts);
+
 // x [T, N], bias [N] or empty, residual [T, N] or empty.
 Values add_bias_residual(const Values& x, int64_t n, const Values& bias, const Values& residual);
 
@@ -58,6 +63,11 @@ double sum_of_squares(const Values& x);
 // The nearest number of a type with so many bits behind the leading one and exponents from min_exponent on
 // (below it steps stay as they are), ties to even: bf16 7 and -126, f16 10 and -14.
 double narrowed(double x, int digits, int min_exponent);
+// What the bits of a number of such a type stand for.
+double widened(uint16_t bits, int digits, int min_exponent);
+
+// Elements whose draw is below the rate are 0, the others are divided by 1 - rate.
+Values dropped(const Values& x, const Dropout& dropout, uint32_t stream);
 
 // Patches of a [height, width] grid in merge-block order: put back in place, interpolated to 1/merge of both
 // sides with align_corners off, token after token.

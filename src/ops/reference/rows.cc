@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "ops/reference/reference.h"
 
@@ -20,54 +18,14 @@ Values scatter_rows(const Values& base, int64_t width, std::span<const int64_t> 
   return y;
 }
 
-Values place_rows(const Values& source, int64_t width, std::span<const int64_t> places, int64_t total) {
-  return scatter_rows(Values(static_cast<size_t>(total * width), 0.0), width, places, source);
-}
-
-Values bilinear_merge(const Values& x, int64_t height, int64_t width, int64_t merge, int64_t depth) {
-  Values grid(x.size());  // [height, width, depth]
-  int64_t patch = 0;
-  for (int64_t by = 0; by < height; by += merge) {
-    for (int64_t bx = 0; bx < width; bx += merge) {
-      for (int64_t i = 0; i < merge; ++i) {
-        for (int64_t j = 0; j < merge; ++j, ++patch) {
-          std::copy_n(x.begin() + patch * depth, depth, grid.begin() + ((by + i) * width + bx + j) * depth);
-        }
-      }
-    }
-  }
+Values concat_rows(std::span<const Values> parts) {
   Values y;
-  for (int64_t oy = 0; oy < height / merge; ++oy) {
-    for (int64_t ox = 0; ox < width / merge; ++ox) {
-      const double sy = (static_cast<double>(oy) + 0.5) * static_cast<double>(merge) - 0.5;
-      const double sx = (static_cast<double>(ox) + 0.5) * static_cast<double>(merge) - 0.5;
-      const int64_t y0 = static_cast<int64_t>(sy), x0 = static_cast<int64_t>(sx);
-      const int64_t y1 = std::min(y0 + 1, height - 1), x1 = std::min(x0 + 1, width - 1);
-      const double fy = sy - static_cast<double>(y0), fx = sx - static_cast<double>(x0);
-      for (int64_t d = 0; d < depth; ++d) {
-        const auto at = [&](int64_t r, int64_t c) {
-          return grid[static_cast<size_t>((r * width + c) * depth + d)];
-        };
-        y.push_back((1 - fy) * ((1 - fx) * at(y0, x0) + fx * at(y0, x1)) +
-                    fy * ((1 - fx) * at(y1, x0) + fx * at(y1, x1)));
-      }
-    }
-  }
+  for (const Values& part : parts) y.insert(y.end(), part.begin(), part.end());
   return y;
 }
 
-double cross_entropy(const Values& logits, int64_t width, std::span<const int64_t> targets) {
-  double sum = 0, count = 0;
-  for (size_t t = 0; t < targets.size(); ++t) {
-    if (targets[t] == -100) continue;
-    const auto row = logits.begin() + static_cast<int64_t>(t) * width;
-    const double largest = *std::max_element(row, row + width);
-    double total = 0;
-    for (int64_t i = 0; i < width; ++i) total += std::exp(row[i] - largest);
-    sum += largest + std::log(total) - row[targets[t]];
-    count += 1;
-  }
-  return count > 0 ? sum / count : std::numeric_limits<double>::quiet_NaN();
+Values place_rows(const Values& source, int64_t width, std::span<const int64_t> places, int64_t total) {
+  return scatter_rows(Values(static_cast<size_t>(total * width), 0.0), width, places, source);
 }
 
 }  // namespace vl3::ops::reference
