@@ -212,7 +212,7 @@ class Comparison {
     for (size_t begin = 0; begin < rows.size(); begin += slice) {
       context_.check_cancelled();
       const size_t count = std::min(slice, rows.size() - begin);
-      const auto some = std::span(rows).subspan(begin, count);
+      const auto some = std::span<const int64_t>(rows).subspan(begin, count);
       const Tensor p = before.logits(ops::gather_rows(context_, left, some));  // [count, vocabulary]
       const Tensor q = after.logits(ops::gather_rows(context_, right, some));
       std::vector<RowChange> changes(count);
