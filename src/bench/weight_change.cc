@@ -7,6 +7,7 @@
 
 #include "base/thread_pool.h"
 #include "model/parameters.h"
+#include "ops/convert.h"
 #include "ops/cpu/matmul.h"
 #include "tensor/quantized.h"
 

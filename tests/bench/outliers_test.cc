@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "bench_inputs.h"
+#include "ops/convert.h"
 #include "ops/cpu/matmul.h"
 #include "vl3/checkpoint.h"
 #include "vl3/quantize.h"

@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "model/kv_cache.h"
+#include "ops/convert.h"
 #include "ops/cpu/matmul.h"
 #include "support/support.h"
 #include "vl3/model.h"
