@@ -40,7 +40,7 @@ struct RequestOptions {
   std::string client;
   int priority = 0;                  // a higher one goes first at every stage, and is preempted last
   std::optional<double> deadline_s;  // seconds after submit; must be above 0
-  int64_t adapter = 0;               // which of the engine's adapters answers; 0: the engine's own weights
+  int64_t adapter = -1;  // which of the engine's adapters answers; -1: the engine as it was opened
   // Progress in "decode" (frames; told on a thread that processes), "encode" (patches) and "prefill"
   // (tokens). May be null, must outlive the request.
   const Probe* probe = nullptr;
