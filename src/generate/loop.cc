@@ -65,6 +65,7 @@ JobStatus GenerationLoop::status(uint64_t job) const {
   JobStatus status;
   status.phase = s.phase;
   status.begun = s.task->begun();
+  status.failed = s.failure != nullptr;
   status.prompt_tokens = s.prompt.length();
   status.prefilled_tokens = s.phase == JobPhase::kPrefilling ? s.cache.length()
                             : s.phase == JobPhase::kWaiting  ? 0
@@ -368,7 +369,7 @@ void GenerationLoop::choose_tokens(std::vector<Part>& parts) {
   }
 }
 
-bool GenerationLoop::step() {
+bool GenerationLoop::step(bool prompts) {
   Feeds feeds;
   std::vector<Part> parts;
   try {
@@ -380,7 +381,7 @@ bool GenerationLoop::step() {
     admit();
     int64_t rows = 0;
     collect_decoding(feeds, parts, rows);
-    collect_prompts(feeds, parts, rows);
+    if (prompts) collect_prompts(feeds, parts, rows);
     if (!feeds.empty()) run(feeds, parts);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCancelled) throw;

@@ -33,7 +33,8 @@ enum class JobPhase : uint8_t { kWaiting, kPrefilling, kDecoding, kDone };
 
 struct JobStatus {
   JobPhase phase = JobPhase::kWaiting;
-  bool begun = false;  // has had its first token
+  bool begun = false;   // has had its first token
+  bool failed = false;  // take() throws
   int64_t prompt_tokens = 0, prefilled_tokens = 0, cached_tokens = 0, new_tokens = 0, preemptions = 0;
 };
 
@@ -46,10 +47,11 @@ class GenerationLoop {
   // the order of numbers. Throws kInvalidArgument for settings that do not fit the prompt or the vocabulary,
   // kLimitExceeded for what max_blocks could not hold even alone.
   uint64_t add(Job job);
-  // One step for every job that can go on; false when none was left. A cancelled context cancels them all.
+  // One step for every job that can go on, without those whose prompts are not through the model yet where
+  // prompts is false; false when none was left. A cancelled context cancels them all.
   // What hooks and settings of a job throw ends that job only, and so does what the model throws, if it
   // throws it for this job's rows alone.
-  bool step();
+  bool step(bool prompts = true);
   bool done(uint64_t job) const;
   JobStatus status(uint64_t job) const;
   // One that has begun keeps what it has; another fails with kCancelled.

@@ -315,7 +315,7 @@ TEST(Loop, TasksComeAndGoBetweenSteps) {
     return true;
   };
   const uint64_t second = loop.add(task(4, 9)), third = loop.add(task(5, 9, failing)),
-                   fourth = loop.add(task(6, 30));
+                 fourth = loop.add(task(6, 30));
   EXPECT_TRUE(loop.step());  // first tokens
   EXPECT_FALSE(loop.done(third));
   EXPECT_TRUE(loop.step());

@@ -55,9 +55,7 @@ struct Toy {
 };
 
 // One layer, one head, one number: the key of a token is its id.
-inline void remember(KvCache& cache, std::span<const int64_t> ids) {
-  Context context(
-      ContextOptions{.num_threads = 1, .compute = Compute::kF32, .cache = {}, .cpu = {}, .log = {}});
+inline void remember(Context& context, KvCache& cache, std::span<const int64_t> ids) {
   const auto count = static_cast<int64_t>(ids.size());
   if (count == 0) return;
   cache.reserve(count);
@@ -98,10 +96,11 @@ class ToyDecoder final : public CausalDecoder {
     context.check_cancelled();
     std::vector<float> all;
     for (const Feed& feed : feeds) {
-      for (size_t i = 0; i < feed.ids.size(); ++i) {
-        remember(*feed.cache, feed.ids.subspan(i, 1));
-        ++rows;
-        if (feed.want != Want::kAll && (feed.want == Want::kNone || i + 1 < feed.ids.size())) continue;
+      rows += feed.rows();
+      const size_t at_once = feed.want == Want::kAll ? 1 : feed.ids.size();
+      for (size_t i = 0; i < feed.ids.size(); i += at_once) {
+        remember(context, *feed.cache, feed.ids.subspan(i, at_once));
+        if (feed.want == Want::kNone) continue;
         const auto row = toy_.logits(remembered(*feed.cache));
         all.insert(all.end(), row.begin(), row.end());
       }
@@ -163,11 +162,11 @@ class ScriptDecoder final : public CausalDecoder {
   }
   KvCache new_cache(const Context&) const override { return KvCache(KvShape{1, 1, 1}); }
   Prompt prompt() const { return {{0}, {}, {}, -1}; }
-  Logits decode(Context&, std::span<const Feed> feeds) override {
+  Logits decode(Context& context, std::span<const Feed> feeds) override {
     std::vector<float> all;
     for (const Feed& feed : feeds) {
       for (size_t i = 0; i < feed.ids.size(); ++i) {
-        remember(*feed.cache, feed.ids.subspan(i, 1));
+        remember(context, *feed.cache, feed.ids.subspan(i, 1));
         if (feed.want != Want::kAll && (feed.want == Want::kNone || i + 1 < feed.ids.size())) continue;
         const auto logits = row(static_cast<size_t>(feed.cache->length()) - 1);
         all.insert(all.end(), logits.begin(), logits.end());
