@@ -77,82 +77,101 @@ struct Known {
   std::vector<GenerationResult> alone;
 };
 
-TEST_F(SchedulerTest, EveryRequestIsAnsweredAsIfItWereAlone) {
-  constexpr int kSchedules = 300;
-  std::vector<Known> all;
-  const std::vector<std::vector<Json>> shown = {{}, {picture()}, {clip()}, {picture(), clip()}, {}, {}};
-  for (size_t i = 0; i < 18; ++i) {
-    Known known{request(shown[i % shown.size()], "Number " + std::to_string(i) + "?"),
-                options(1 + static_cast<int64_t>(i % 9)).generation,
-                {}};
-    known.settings.seed = i;
-    if (i % 3 == 1) known.settings.do_sample = true, known.settings.num_return_sequences = 2;
-    if (i % 5 == 4) known.settings.num_beams = 2;
-    if (i % 7 == 6) known.settings.prompt_lookup_num_tokens = 3;
-    known.alone = engine().answer(context_, known.request, known.settings).results;
-    all.push_back(std::move(known));
+class Schedules : public SchedulerTest {
+ protected:
+  std::vector<Known> known_requests() {
+    std::vector<Known> all;
+    const std::vector<std::vector<Json>> shown = {{}, {picture()}, {clip()}, {picture(), clip()}, {}, {}};
+    for (size_t i = 0; i < 18; ++i) {
+      Known known{request(shown[i % shown.size()], "Number " + std::to_string(i) + "?"),
+                  options(1 + static_cast<int64_t>(i % 9)).generation,
+                  {}};
+      known.settings.seed = i;
+      if (i % 3 == 1) known.settings.do_sample = true, known.settings.num_return_sequences = 2;
+      if (i % 5 == 4) known.settings.num_beams = 2;
+      if (i % 7 == 6) known.settings.prompt_lookup_num_tokens = 3;
+      known.alone = engine().answer(context_, known.request, known.settings).results;
+      all.push_back(std::move(known));
+    }
+    return all;
   }
-  std::mt19937_64 random(25);
-  int64_t answered = 0, cancelled = 0, preemptions = 0;
-  for (int round = 0; round < kSchedules && !HasFailure(); ++round) {
+
+  SchedulerOptions random_options() {
     SchedulerOptions own;
-    own.processing_threads = static_cast<int>(random() % 3);
+    own.processing_threads = static_cast<int>(random_() % 3);
     own.threads_per_request = 1;
-    own.step_tokens = 64 << random() % 5;
-    own.chunk_tokens = 32 << random() % 4;
+    own.step_tokens = 64 << random_() % 5;
+    own.chunk_tokens = 32 << random_() % 4;
     own.encode_patches = 64;
-    own.max_running = 1 + static_cast<int64_t>(random() % 16);
-    own.kv_cache_bytes = random() % 2 == 0 ? 0 : int64_t{3} << 20;
-    Scheduler scheduler(context_, engine(), own);
+    own.max_running = 1 + static_cast<int64_t>(random_() % 16);
+    own.kv_cache_bytes = random_() % 2 == 0 ? 0 : int64_t{3} << 20;
+    return own;
+  }
+
+  RequestId submit(Scheduler& scheduler, const Known& chosen) {
+    RequestOptions wanted;
+    wanted.generation = chosen.settings;
+    wanted.client = std::string(1, static_cast<char>('a' + random_() % 3));
+    wanted.priority = static_cast<int>(random_() % 2);
+    return scheduler.submit(chosen.request, wanted);
+  }
+
+  void expect_alone(Scheduler& scheduler, RequestId id, const Known& known) {
+    const RequestStatus status = scheduler.status(id);
+    preemptions_ += status.preemptions;
+    if (status.outcome == RequestOutcome::kCancelled) {
+      ++cancelled_;
+      try {
+        scheduler.take(id);
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::kCancelled);
+      }
+      return;
+    }
+    const std::vector<GenerationResult> got = scheduler.take(id).results;
+    ASSERT_EQ(got.size(), known.alone.size());
+    for (size_t i = 0; i < got.size(); ++i) {
+      EXPECT_EQ(got[i].ids, known.alone[i].ids);
+      EXPECT_EQ(got[i].text, known.alone[i].text);
+    }
+    ++answered_;
+  }
+
+  void run_schedule(const std::vector<Known>& all) {
+    Scheduler scheduler(context_, engine(), random_options());
     std::map<RequestId, const Known*> open;
     for (size_t left = 16; left > 0 || !open.empty();) {
-      if (left > 0 && (open.empty() || random() % 2 == 0)) {
-        const Known& chosen = all[random() % all.size()];
-        RequestOptions wanted;
-        wanted.generation = chosen.settings;
-        wanted.client = std::string(1, static_cast<char>('a' + random() % 3));
-        wanted.priority = static_cast<int>(random() % 2);
-        open.emplace(scheduler.submit(chosen.request, wanted), &chosen);
+      if (left > 0 && (open.empty() || random_() % 2 == 0)) {
+        const Known& chosen = all[random_() % all.size()];
+        open.emplace(submit(scheduler, chosen), &chosen);
         --left;
         continue;
       }
-      const bool gives_up = random() % 40 == 0;
       auto victim = open.begin();
-      std::advance(victim, static_cast<ptrdiff_t>(random() % open.size()));
-      if (gives_up) scheduler.cancel(victim->first);
+      std::advance(victim, static_cast<ptrdiff_t>(random_() % open.size()));
+      if (random_() % 40 == 0) scheduler.cancel(victim->first);
       if (!scheduler.step()) scheduler.wait_for_work(1);
       for (auto at = open.begin(); at != open.end();) {
-        const RequestStatus status = scheduler.status(at->first);
-        if (status.state != RequestState::kDone) {
-          ++at;
-          continue;
-        }
-        preemptions += status.preemptions;
-        if (status.outcome == RequestOutcome::kCancelled) {
-          ++cancelled;
-          try {
-            scheduler.take(at->first);
-          } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ErrorCode::kCancelled);
-          }
-        } else {
-          const std::vector<GenerationResult> got = scheduler.take(at->first).results;
-          const std::vector<GenerationResult>& wanted = at->second->alone;
-          ASSERT_EQ(got.size(), wanted.size());
-          for (size_t i = 0; i < got.size(); ++i) {
-            EXPECT_EQ(got[i].ids, wanted[i].ids);
-            EXPECT_EQ(got[i].text, wanted[i].text);
-          }
-          ++answered;
-        }
-        at = open.erase(at);
+        const auto one = at++;
+        if (!scheduler.done(one->first)) continue;
+        expect_alone(scheduler, one->first, *one->second);
+        open.erase(one);
       }
     }
     EXPECT_EQ(scheduler.stats().cache_blocks, 0);
   }
-  EXPECT_GT(cancelled, 20);
-  std::printf("%d schedules, %ld requests equal, %ld cancelled, %ld preemptions\n", kSchedules, answered,
-              cancelled, preemptions);
+
+  std::mt19937_64 random_{25};
+  int64_t answered_ = 0, cancelled_ = 0, preemptions_ = 0;
+};
+
+TEST_F(Schedules, EveryRequestIsAnsweredAsIfItWereAlone) {
+  constexpr int kSchedules = 300;
+  const std::vector<Known> all = known_requests();
+  for (int round = 0; round < kSchedules && !HasFailure(); ++round) run_schedule(all);
+  EXPECT_GT(cancelled_, 20);
+  std::printf("%d schedules, %ld requests equal, %ld cancelled, %ld preemptions\n", kSchedules, answered_,
+              cancelled_, preemptions_);
 }
 
 TEST_F(SchedulerTest, ThreadsSubmitWhileOneSteps) {
@@ -185,52 +204,58 @@ TEST_F(SchedulerTest, ThreadsSubmitWhileOneSteps) {
   EXPECT_GE(scheduler.stats().finished, 24);
 }
 
-TEST_F(SchedulerTest, AFailingRequestFailsAlone) {
+class Failures : public SchedulerTest {
+ protected:
+  // Hooks and settings that fail, by what they are.
+  static std::map<std::string, RequestOptions> failing(const Probe& unwatched) {
+    std::map<std::string, RequestOptions> all;
+    for (const char* name : {"on_token", "make_text", "progress", "constraint", "settings"})
+      all[name] = options();
+    all["on_token"].hooks.on_token = [](const StreamEvent& event) -> bool {
+      if (event.index == 2) throw std::runtime_error("the line is dead");
+      return true;
+    };
+    all["make_text"].hooks.make_text = []() -> std::unique_ptr<TextStream> {
+      throw std::runtime_error("no text");
+    };
+    all["progress"].probe = &unwatched;
+    all["constraint"].hooks.allowed = [](const ConstraintQuery& query, TokenMask) {
+      return query.new_ids.size() > 3;
+    };
+    all["settings"].generation.suppress_tokens = {int64_t{1} << 40};
+    return all;
+  }
+};
+
+TEST_F(Failures, EndTheirRequestAlone) {
   const ProcessorRequest text = request({}, "Who?");
   const auto wanted = alone(text, options().generation);
+  Probe unwatched;
+  unwatched.progress = [](std::string_view stage, int64_t, int64_t) {
+    if (stage == "prefill") throw std::runtime_error("nobody looks");
+  };
   for (const int threads : {0, 1}) {
     SchedulerOptions own = here();
     own.processing_threads = threads;
     Scheduler scheduler(context_, engine(), own);
-    const RequestId good = scheduler.submit(text, options());
-    const RequestId no_file = scheduler.submit(request({absent()}, "What?"), options());
-    RequestOptions throws = options();
-    throws.hooks.on_token = [](const StreamEvent& event) -> bool {
-      if (event.index == 2) throw std::runtime_error("the line is dead");
-      return true;
-    };
-    const RequestId hook = scheduler.submit(text, throws);
-    RequestOptions no_text = options();
-    no_text.hooks.make_text = []() -> std::unique_ptr<TextStream> { throw std::runtime_error("no text"); };
-    const RequestId text_hook = scheduler.submit(text, no_text);
-    RequestOptions stuck = options();
-    stuck.hooks.allowed = [](const ConstraintQuery& query, TokenMask) { return query.new_ids.size() > 3; };
-    const RequestId sampling = scheduler.submit(text, stuck);
-    RequestOptions too_far = options();
-    too_far.generation.suppress_tokens = {int64_t{1} << 40};
-    const RequestId settings = scheduler.submit(text, too_far);
-    Probe probe;
-    probe.progress = [](std::string_view stage, int64_t, int64_t) {
-      if (stage == "prefill") throw std::runtime_error("nobody looks");
-    };
-    RequestOptions watched = options();
-    watched.probe = &probe;
-    const RequestId progress = scheduler.submit(text, watched);
+    const RequestId first = scheduler.submit(text, options());
+    std::map<std::string, RequestId> ids;
+    for (const auto& [name, made] : failing(unwatched)) ids[name] = scheduler.submit(text, made);
+    ids["media"] = scheduler.submit(request({absent()}, "What?"), options());
     const RequestId last = scheduler.submit(text, options());
-    for (const RequestId id : {good, no_file, hook, text_hook, sampling, settings, progress, last})
+    for (const auto& [name, id] : ids) scheduler.run(id);
+    for (const RequestId id : {first, last}) {
       scheduler.run(id);
-    EXPECT_EQ(scheduler.take(good).results[0].new_ids, wanted);
-    EXPECT_EQ(scheduler.take(last).results[0].new_ids, wanted);
-    EXPECT_EQ(scheduler.status(no_file).error, ErrorCode::kNotFound);
-    EXPECT_NE(scheduler.status(no_file).message.find("absent.png"), std::string::npos);
-    EXPECT_THROW(scheduler.take(no_file), Error);
-    EXPECT_EQ(scheduler.status(hook).outcome, RequestOutcome::kFailed);
-    EXPECT_EQ(scheduler.status(hook).message, "the line is dead");
-    for (const RequestId id : {hook, text_hook, progress})
-      EXPECT_THROW(scheduler.take(id), std::runtime_error);
-    for (const RequestId id : {sampling, settings}) {
-      EXPECT_EQ(scheduler.status(id).error, ErrorCode::kInvalidArgument) << scheduler.status(id).message;
-      EXPECT_THROW(scheduler.take(id), Error);
+      EXPECT_EQ(scheduler.take(id).results[0].new_ids, wanted);
+    }
+    EXPECT_EQ(scheduler.status(ids["media"]).error, ErrorCode::kNotFound);
+    EXPECT_NE(scheduler.status(ids["media"]).message.find("absent.png"), std::string::npos);
+    EXPECT_EQ(scheduler.status(ids["on_token"]).message, "the line is dead");
+    EXPECT_EQ(scheduler.status(ids["constraint"]).error, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(scheduler.status(ids["settings"]).error, ErrorCode::kInvalidArgument);
+    for (const auto& [name, id] : ids) {
+      EXPECT_EQ(scheduler.status(id).outcome, RequestOutcome::kFailed) << name;
+      EXPECT_ANY_THROW(scheduler.take(id)) << name;
     }
     EXPECT_EQ(scheduler.stats().failed, 6);
   }

@@ -50,8 +50,10 @@ GenerationConfig random_settings(std::mt19937_64& random) {
   return settings;
 }
 
-std::vector<int64_t> random_ids(std::mt19937_64& random, size_t most) {
-  std::vector<int64_t> ids(1 + random() % most);
+// Short ones, long ones, and many whose answers need another block.
+std::vector<int64_t> random_ids(std::mt19937_64& random) {
+  const size_t lengths[] = {1 + random() % 20, 1 + random() % 200, 54 + random() % 12, 54 + random() % 12};
+  std::vector<int64_t> ids(lengths[random() % 4]);
   for (int64_t& id : ids) id = 3 + static_cast<int64_t>(random() % (kVocab - 3));
   return ids;
 }
@@ -68,7 +70,7 @@ struct Known {
 };
 
 Known known(Context& context, ToyDecoder& decoder, std::mt19937_64& random) {
-  Known made{random_ids(random, random() % 4 == 0 ? 200 : 20), random_settings(random), {}};
+  Known made{random_ids(random), random_settings(random), {}};
   made.alone = generate(context, decoder, test::prompts_of({made.ids}), made.settings);
   return made;
 }
@@ -99,7 +101,7 @@ LoopOptions random_options(std::mt19937_64& random) {
   options.step_tokens = 16 + static_cast<int64_t>(random() % 200);
   options.chunk_tokens = 8 + static_cast<int64_t>(random() % 100);
   options.max_running = random() % 2 == 0 ? 0 : 1 + static_cast<int64_t>(random() % 6);
-  options.max_blocks = random() % 2 == 0 ? 0 : 12 + static_cast<int64_t>(random() % 12);
+  options.max_blocks = random() % 2 == 0 ? 0 : 7 + static_cast<int64_t>(random() % 6);
   return options;
 }
 
