@@ -68,7 +68,7 @@ struct SchedulerOptions {
   // At most so many prompt rows in a step that has running sequences of other requests: what a running
   // answer waits for between two tokens.
   int64_t chunk_tokens = 256;
-  // Patches that are encoded between two steps; a larger frame is encoded alone.
+  // Patches that are encoded at once; a larger frame is encoded alone.
   int64_t encode_patches = 1024;
   // Threads on which requests are processed, one request each. 0: step() does it itself, on the context's
   // threads, before its step.

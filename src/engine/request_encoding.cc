@@ -1,5 +1,6 @@
 #include "engine/request_encoding.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -89,7 +90,7 @@ bool RequestEncoding::encode_next(Context& context, int64_t patches) {
   const int64_t until = encoded_ + patches;
   while (part.encoding != nullptr && !part.encoding->done() && encoded_ < until) {
     const int64_t before = part.encoding->encoded();
-    part.encoding->step(context);
+    part.encoding->step(context, std::min(patches, VisionEncoding::kPatchesAtOnce));
     encoded_ += part.encoding->encoded() - before;
     if (probe_ != nullptr && probe_->progress)
       probe_->progress("encode", part.encoding->encoded(), part.encoding->patches());

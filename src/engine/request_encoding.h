@@ -27,7 +27,7 @@ class RequestEncoding {
   RequestEncoding(Context& context, const ForConditionalGeneration& model, ForwardInput input,
                   FeatureCache* cache, const Probe* probe);
 
-  // Frames with about so many patches, one at least. False: there are no more, and finish() is next.
+  // Frames with so many patches at most, one at least. False: there are no more, and finish() is next.
   bool encode_next(Context& context, int64_t patches);
   // Patches that have to be encoded, of what was looked at by now, and how many were.
   int64_t patches() const noexcept { return patches_; }

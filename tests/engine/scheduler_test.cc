@@ -81,7 +81,8 @@ class Schedules : public SchedulerTest {
  protected:
   std::vector<Known> known_requests() {
     std::vector<Known> all;
-    const std::vector<std::vector<Json>> shown = {{}, {picture()}, {clip()}, {picture(), clip()}, {}, {}};
+    const std::vector<std::vector<Json>> shown = {{}, {picture()}, {}, {clip()}, {}, {picture(), clip()},
+                                                  {}, {},          {}};
     for (size_t i = 0; i < 18; ++i) {
       Known known{request(shown[i % shown.size()], "Number " + std::to_string(i) + "?"),
                   options(1 + static_cast<int64_t>(i % 9)).generation,
@@ -166,12 +167,31 @@ class Schedules : public SchedulerTest {
 };
 
 TEST_F(Schedules, EveryRequestIsAnsweredAsIfItWereAlone) {
-  constexpr int kSchedules = 300;
+  constexpr int kSchedules = 200;
   const std::vector<Known> all = known_requests();
   for (int round = 0; round < kSchedules && !HasFailure(); ++round) run_schedule(all);
   EXPECT_GT(cancelled_, 20);
   std::printf("%d schedules, %ld requests equal, %ld cancelled, %ld preemptions\n", kSchedules, answered_,
               cancelled_, preemptions_);
+}
+
+TEST_F(SchedulerTest, WhatIsPreemptedGoesOnAsIfNothingHadBeen) {
+  const TextConfig& text = engine().model().config().text;
+  SchedulerOptions own = here();
+  own.kv_cache_bytes = 12 * text.num_hidden_layers * 2 * text.num_key_value_heads * 64 * text.head_dim * 4;
+  Scheduler scheduler(context_, engine(), own);
+  std::vector<RequestId> ids;
+  std::vector<ProcessorRequest> requests;
+  for (int i = 0; i < 5; ++i) {
+    requests.push_back(request({}, "Number " + std::to_string(i) + "?"));
+    ids.push_back(scheduler.submit(requests.back(), options(200)));
+  }
+  EXPECT_EQ(scheduler.stats().max_cache_blocks, 12);
+  for (size_t i = 0; i < ids.size(); ++i) scheduler.run(ids[i]);
+  EXPECT_GT(scheduler.stats().preemptions, 0);
+  EXPECT_EQ(scheduler.status(ids[0]).preemptions, 0) << "the first to come";
+  for (size_t i = 0; i < ids.size(); ++i)
+    EXPECT_EQ(scheduler.take(ids[i]).results[0].new_ids, alone(requests[i], options(200).generation));
 }
 
 TEST_F(SchedulerTest, ThreadsSubmitWhileOneSteps) {
