@@ -103,8 +103,8 @@ class Scheduler {
   // kInvalidArgument for options that are out of range or exclude each other, kLimitExceeded when max_queued
   // requests are not done. Everything else that is wrong with a request is told by take().
   RequestId submit(ProcessorRequest request, RequestOptions options);
-  // Ids or embeddings, pixels or features, mask; caches, labels and logits_to_keep are not looked at, and
-  // neither is its probe.
+  // Tensors that are ready to be encoded: ids or embeddings, pixels or features, mask; caches, labels and
+  // logits_to_keep are not looked at, and neither is its probe.
   RequestId submit(ForwardInput input, RequestOptions options);
 
   // Some frames of one picture or clip through the encoder, and one step of the language model. What a

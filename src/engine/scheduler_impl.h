@@ -28,6 +28,7 @@ struct ScheduledRequest {
   Rank rank;
   std::optional<double> deadline_at_s;  // by now_s()
   std::atomic<bool> cancelled = false;  // asked for
+  bool ready = false;                   // came as tensors: there is nothing to process
 
   // Guarded by the scheduler's mutex.
   RequestStatus status;

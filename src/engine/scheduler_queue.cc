@@ -111,12 +111,14 @@ RequestId Scheduler::Impl::submit(std::optional<ProcessorRequest> request, Forwa
   require(!request || !request->conversations.empty(), ErrorCode::kInvalidArgument,
           "[scheduler] a request without a conversation");
   auto made = std::make_shared<ScheduledRequest>();
+  made->ready = !request;
   made->request = std::move(request);
   made->input = std::move(input);
   made->input.caches = nullptr;
   made->input.probe = nullptr;
   made->input.labels = Tensor();
-  if (options.deadline_s) made->deadline_at_s = now_s() + std::min(*options.deadline_s, 1e9);
+  made->started_s = now_s();
+  if (options.deadline_s) made->deadline_at_s = made->started_s + std::min(*options.deadline_s, 1e9);
   made->options = std::move(options);
   const std::lock_guard lock(mutex_);
   const auto open = std::count_if(requests_.begin(), requests_.end(), [](const auto& entry) {
@@ -125,6 +127,7 @@ RequestId Scheduler::Impl::submit(std::optional<ProcessorRequest> request, Forwa
   require(options_.max_queued == 0 || open < options_.max_queued, ErrorCode::kLimitExceeded,
           "[scheduler] {} requests are not done, which is the limit (max_queued): try again later", open);
   made->id = next_id_++;
+  if (made->ready) made->status.state = RequestState::kEncoding;
   made->rank = {made->options.priority, made->options.client, made->id};
   requests_.emplace(made->id, made);
   changed_.notify_all();
@@ -245,7 +248,8 @@ Scheduler::Impl::Request Scheduler::Impl::next_to_process() {
   int64_t ahead = 0;
   for (const auto& [id, request] : requests_) {
     const RequestState state = request->status.state;
-    ahead += state == RequestState::kProcessing || state == RequestState::kEncoding ? 1 : 0;
+    const bool waits = state == RequestState::kProcessing || state == RequestState::kEncoding;
+    ahead += waits && !request->ready ? 1 : 0;
     if (state != RequestState::kQueued || request->cancelled || request->late()) continue;
     waiting.push_back(request);
     ranks.push_back(request->rank);
@@ -274,7 +278,7 @@ void Scheduler::Impl::work() {
 void Scheduler::Impl::process(ScheduledRequest& request, ThreadPool& threads) {
   try {
     request.started_s = now_s();
-    if (request.request) process_media(request, threads);
+    process_media(request, threads);
     processed(request);
   } catch (...) {
     fail(request, std::current_exception());

@@ -63,15 +63,22 @@ bool Scheduler::Impl::step() {
   return busy;
 }
 
+// All that is text, so that it shares the step, and one request with media.
 bool Scheduler::Impl::process_here() {
-  Request next;
-  {
-    const std::lock_guard lock(mutex_);
-    next = next_to_process();
+  bool any = false, media = false;
+  while (!media) {
+    Request next;
+    {
+      const std::lock_guard lock(mutex_);
+      next = next_to_process();
+    }
+    if (next == nullptr) break;
+    any = true;
+    process(*next, context_.threads());
+    media = next->input.pixel_values.defined() || next->input.pixel_values_videos.defined();
+    start_text();
   }
-  if (next == nullptr) return false;
-  process(*next, context_.threads());
-  return true;
+  return any;
 }
 
 // Requests that were cancelled or are late. Who processes one ends it.
