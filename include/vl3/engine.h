@@ -53,7 +53,7 @@ struct Plan {
     return needed_bytes() <= available_bytes && prompt_tokens + new_tokens <= context_tokens;
   }
   // Why not, with the numbers and what to lower; empty where it fits.
-  std::string complaint() const;
+  std::string rejection_reason() const;
   Json to_json() const;
 };
 
@@ -64,7 +64,7 @@ struct Timings {
 };
 
 // What the engine's caches have saved so far.
-struct Savings {
+struct CacheStats {
   int64_t pictures = 0;       // pictures and clips that were not encoded again
   int64_t prompt_tokens = 0;  // tokens that did not go through the language model again
   int64_t bytes = 0;          // held by both caches
@@ -86,22 +86,21 @@ class Engine {
   // Settings of generation_config.json, with the model's end tokens where that file says none.
   const GenerationConfig& default_settings() const noexcept { return settings_; }
   const EngineOptions& options() const noexcept { return options_; }
-  Savings savings() const;
+  CacheStats cache_stats() const;
 
   // context: measures the speed of products for the estimate; may be null. opened: as Processor::plan.
   Plan plan(Context* context, const ProcessorRequest& request, const GenerationConfig& settings,
             OpenClips* opened = nullptr) const;
 
-  // Throws kLimitExceeded where the plan does not fit. hooks.make_text is set where it is empty. probe: may
+  // One request through a Scheduler (vl3/scheduler.h) of its own, on this thread. Throws kLimitExceeded where
+  // the plan does not fit. hooks.make_text is set where it is empty. probe: may
   // be null; its progress is told about "decode" (frames), "encode" (patches) and "prefill" (tokens).
   Answers answer(Context& context, const ProcessorRequest& request, const GenerationConfig& settings,
                  GenerationHooks hooks = {}, const Probe* probe = nullptr) const;
 
  private:
+  friend class Scheduler;  // which uses the caches below
   Engine() = default;
-  std::vector<GenerationResult> generate(Context& context, ForwardInput& input,
-                                         const GenerationConfig& settings,
-                                         const GenerationHooks& hooks) const;
   std::shared_ptr<const ForConditionalGeneration> model_;
   std::shared_ptr<const Processor> processor_;
   GenerationConfig settings_;

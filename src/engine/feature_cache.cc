@@ -56,30 +56,34 @@ void FeatureCache::add(Item& item) {
   }
 }
 
-void FeatureCache::encode(Context& context, const Model& model, const VisualInput& input,
-                          std::vector<Item>& items, const std::vector<size_t>& missing, const Probe* probe) {
+// All that are missing in one input, so that small pictures share its products.
+VisualInput FeatureCache::Lookup::missing(Context& context) const {
   std::vector<Tensor> pixels;
   std::vector<int64_t> grid_values, merges;
   std::vector<uint8_t> keep;
-  for (const size_t i : missing) {
-    const Item& item = items[i];
+  for (const size_t i : missing_) {
+    const Item& item = items_[i];
     pixels.push_back(item.pixels);
     grid_values.insert(grid_values.end(), {item.t, item.h, item.w});
     merges.push_back(item.merge);
     const std::string_view mask = bytes_of(item.keep);
     keep.insert(keep.end(), mask.begin(), mask.end());
   }
-  const int64_t count = static_cast<int64_t>(missing.size());
-  const bool all = missing.size() == items.size();
-  const Tensor mask =
-      input.keep.defined() ? Tensor::from<uint8_t>({static_cast<int64_t>(keep.size())}, keep) : Tensor();
-  const Tensor features = model.get_image_features(
-      context, all ? input.pixel_values : ops::concat_rows(context, pixels),
-      Tensor::from<int64_t>({count, 3}, grid_values), Tensor::from<int64_t>({count}, merges), mask, probe,
-      input.reuse_static_frames);
+  const int64_t count = static_cast<int64_t>(missing_.size());
+  VisualInput result;
+  result.pixel_values =
+      missing_.size() == items_.size() ? input_.pixel_values : ops::concat_rows(context, pixels);
+  result.grid_thw = Tensor::from<int64_t>({count, 3}, grid_values);
+  result.merge_sizes = Tensor::from<int64_t>({count}, merges);
+  if (input_.keep.defined()) result.keep = Tensor::from<uint8_t>({static_cast<int64_t>(keep.size())}, keep);
+  result.reuse_static_frames = input_.reuse_static_frames;
+  return result;
+}
+
+void FeatureCache::add_missing(Context& context, Lookup& lookup, const Tensor& features) {
   int64_t row = 0;
-  for (const size_t i : missing) {
-    Item& item = items[i];
+  for (const size_t i : lookup.missing_) {
+    Item& item = lookup.items_[i];
     const std::string_view kept = bytes_of(item.keep);
     const int64_t rows = item.keep.defined()
                              ? static_cast<int64_t>(kept.size()) - std::count(kept.begin(), kept.end(), '\0')
@@ -91,12 +95,10 @@ void FeatureCache::encode(Context& context, const Model& model, const VisualInpu
   }
 }
 
-FeatureCache::Result FeatureCache::features(Context& context, const Model& model, const VisualInput& input,
-                                            const Probe* probe) {
+FeatureCache::Lookup FeatureCache::begin(const Context& context, const VisualInput& input) {
   const std::vector<Grid> grids = read_grids(input.grid_thw, input.merge_sizes, input.pixel_values.dim(0));
-  std::vector<Item> items;
-  std::vector<size_t> missing;
-  std::vector<std::pair<size_t, size_t>> repeated;  // an item, and the missing one that it equals
+  Lookup lookup;
+  lookup.input_ = input;
   int64_t patch = 0, token = 0;
   for (const Grid& grid : grids) {
     Item item;
@@ -109,20 +111,26 @@ FeatureCache::Result FeatureCache::features(Context& context, const Model& model
     item.hash = std::hash<std::string_view>{}(bytes_of(item.pixels));
     patch += grid.patches();
     token += grid.tokens();
-    const auto before =
-        std::find_if(missing.begin(), missing.end(), [&](const size_t i) { return items[i].equals(item); });
+    std::vector<size_t>& missing = lookup.missing_;
+    const auto before = std::find_if(missing.begin(), missing.end(),
+                                     [&](const size_t i) { return lookup.items_[i].equals(item); });
     if (before != missing.end())
-      repeated.emplace_back(items.size(), *before);
+      lookup.repeated_.emplace_back(lookup.items_.size(), *before);
     else if (!find(context, item))
-      missing.push_back(items.size());
-    items.push_back(std::move(item));
+      missing.push_back(lookup.items_.size());
+    lookup.items_.push_back(std::move(item));
   }
-  if (!missing.empty()) encode(context, model, input, items, missing, probe);
-  for (const auto& [item, first] : repeated) {
+  return lookup;
+}
+
+FeatureCache::Result FeatureCache::finish(Context& context, Lookup lookup, const Tensor& features) {
+  std::vector<Item>& items = lookup.items_;
+  if (!lookup.complete()) add_missing(context, lookup, features);
+  for (const auto& [item, first] : lookup.repeated_) {
     items[item].features = items[first].features;
     items[item].serial = items[first].serial;
   }
-  count_hits(static_cast<int64_t>(repeated.size()));
+  count_hits(static_cast<int64_t>(lookup.repeated_.size()));
 
   Result result;
   std::vector<Tensor> parts;

@@ -38,25 +38,37 @@ class FeatureCache {
     std::vector<int64_t> serials;
     std::vector<int64_t> rows;  // of each
   };
-  // What get_image_features gives, computed only for what is not held, and once for what comes repeatedly.
-  Result features(Context& context, const Model& model, const VisualInput& input, const Probe* probe);
-
-  int64_t hits() const;
-  int64_t bytes() const;
-
- private:
+  // begin finds what is held; missing() is the input that gives the rest, each once that comes repeatedly;
+  // finish takes its features and gives all. What happens between them is the caller's.
   struct Item : FeatureKey {
     Tensor features;
     int64_t serial = 0;
     int64_t bytes() const { return static_cast<int64_t>(pixels.bytes() + features.bytes()); }
   };
+  class Lookup {
+   public:
+    bool complete() const { return missing_.empty(); }
+    VisualInput missing(Context& context) const;
+
+   private:
+    friend class FeatureCache;
+    VisualInput input_;
+    std::vector<Item> items_;
+    std::vector<size_t> missing_;
+    std::vector<std::pair<size_t, size_t>> repeated_;  // an item, and the missing one that it equals
+  };
+  Lookup begin(const Context& context, const VisualInput& input);
+  Result finish(Context& context, Lookup lookup, const Tensor& features);
+
+  int64_t hits() const;
+  int64_t bytes() const;
+
+ private:
   bool find(const Context& context, Item& wanted);  // fills features and serial
   bool find_in_memory(Item& wanted);
   void add(Item& item);
   void count_hits(int64_t more);
-  // All that are missing in one call, so that small pictures share its products.
-  void encode(Context& context, const Model& model, const VisualInput& input, std::vector<Item>& items,
-              const std::vector<size_t>& missing, const Probe* probe);
+  void add_missing(Context& context, Lookup& lookup, const Tensor& features);
 
   mutable std::mutex mutex_;
   std::list<Item> items_;  // the latest first

@@ -86,7 +86,7 @@ int64_t text_tokens(const Json& messages) {
 
 }  // namespace
 
-std::string Plan::complaint() const {
+std::string Plan::rejection_reason() const {
   if (min_prompt_tokens + new_tokens > context_tokens) {
     return fmt::format(
         "the prompt has {} to {} tokens and {} new ones are wanted, but the model's context holds {}: lower "
@@ -130,8 +130,8 @@ Json Plan::to_json() const {
           {"encode_flops", encode_flops},
           {"prefill_flops", prefill_flops},
           {"estimated_s", estimated_s},
-          {"fits", complaint().empty()},
-          {"complaint", complaint()}};
+          {"fits", rejection_reason().empty()},
+          {"rejection_reason", rejection_reason()}};
 }
 
 Plan Engine::plan(Context* context, const ProcessorRequest& request, const GenerationConfig& settings,

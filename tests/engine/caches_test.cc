@@ -49,11 +49,11 @@ TEST(Caches, AnswersAreThoseOfAnEngineThatKeepsNothing) {
     requests.push_back(turns);
   }
   for (const Json& request : requests) EXPECT_EQ(answer(keeps, request), answer(plain, request)) << request;
-  const Savings saved = keeps.savings();
+  const CacheStats saved = keeps.cache_stats();
   EXPECT_EQ(saved.pictures, 24 - 2);  // every picture and clip but the first of each
   EXPECT_GT(saved.prompt_tokens, 1000);
   EXPECT_GT(saved.bytes, 0);
-  EXPECT_EQ(plain.savings().pictures, 0);
+  EXPECT_EQ(plain.cache_stats().pictures, 0);
 }
 
 TEST(Caches, WhatABatchShowsRepeatedlyIsEncodedOnce) {
@@ -68,7 +68,7 @@ TEST(Caches, WhatABatchShowsRepeatedlyIsEncodedOnce) {
   const auto results = keeps.answer(context, request, settings).results;
   ASSERT_EQ(results.size(), 4U);
   for (size_t i = 0; i < 4; ++i) EXPECT_EQ(results[i].new_ids, answer(plain, request.conversations[i]));
-  EXPECT_EQ(keeps.savings().pictures, 2);
+  EXPECT_EQ(keeps.cache_stats().pictures, 2);
 }
 
 TEST(Caches, ArithmeticIsNotMixed) {
@@ -76,8 +76,8 @@ TEST(Caches, ArithmeticIsNotMixed) {
   const Json request = Json::array({user({picture()}, "What is it?")});
   answer(keeps, request, Compute::kF32);
   answer(keeps, request, Compute::kAuto);
-  EXPECT_EQ(keeps.savings().pictures, 0);
-  EXPECT_EQ(keeps.savings().prompt_tokens, 0);
+  EXPECT_EQ(keeps.cache_stats().pictures, 0);
+  EXPECT_EQ(keeps.cache_stats().prompt_tokens, 0);
 }
 
 TEST(Caches, StayWithinTheirSize) {
@@ -87,7 +87,7 @@ TEST(Caches, StayWithinTheirSize) {
     const Json request =
         Json::array({user({i % 2 == 0 ? picture() : clip()}, "Number " + std::to_string(i))});
     EXPECT_EQ(answer(small, request), answer(none, request));
-    EXPECT_LE(small.savings().bytes, 2 * limit);
+    EXPECT_LE(small.cache_stats().bytes, 2 * limit);
   }
 }
 
