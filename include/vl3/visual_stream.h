@@ -36,11 +36,14 @@ class VisualStream {
   struct Item {
     bool video = false;
     std::string name;
+    int64_t patches = 0;  // as its header says
   };
   // kAhead: groups that wait at most, beside the one that is being made.
   static constexpr size_t kAhead = 2;
   // Frames come together until they have so many patches: as many as the encoder takes at once.
   static constexpr int64_t kGroupPatches = 1024;
+  // Pictures are decoded together until they have so many patches: small ones keep several threads busy.
+  static constexpr int64_t kPicturePatches = 4096;
 
   ~VisualStream();
   VisualStream(const VisualStream&) = delete;
@@ -51,8 +54,7 @@ class VisualStream {
 
   // A name for what an item's pixels and facts depend on: SHA-256 in hexadecimal of its bytes (or pixels), of
   // every option, the limits and the versions of the decoders. Reads the whole file. Empty where the file was
-  // changed since it was opened: such an item is not to be kept. Throws kIo where it cannot be read. Before
-  // the first next().
+  // changed since it was opened or cannot be read: such an item is not to be kept. Before the first next().
   std::string content_key(size_t item);
   // Whether the item's files are still what content_key() saw: when the item's last group has come, whoever
   // keeps what was made of it asks.
@@ -64,9 +66,9 @@ class VisualStream {
   // turns out shorter than it said, its frames are picked anew, and a group of it with first == 0 says so:
   // what came of it before no longer counts. Throws what decoding throws, and kCancelled.
   std::optional<VisualGroup> next();
-  // Whether next() would not wait.
-  bool ready() const;
-  // Of an item that is known or whose last group has come.
+  // Whether next() would not wait. Begins decoding where that has not begun.
+  bool ready();
+  // Of an item that is known, or of which a later item's group (or nothing more) has come.
   const VisualFacts& facts(size_t item) const;
 
   // When next() gave nothing: ids, labels and reports as Processor::process gives them, grids, merge sizes
