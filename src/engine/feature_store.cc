@@ -97,7 +97,8 @@ void FeatureStore::add(const Context& context, const FeatureKey& key, const Visu
     const std::string what = identity(key),
                       facts =
                           facts_to_json(visual.facts).dump(-1, ' ', false, Json::error_handler_t::replace);
-    write_safetensors(file_of(what), {{"features", visual.features}},
+    const std::vector<std::pair<std::string, Tensor>> tensors = {{"features", visual.features}};
+    write_safetensors(file_of(what), tensors,
                       {{"identity", what}, {"facts", facts}, {"crc32", checksum(visual.features, facts)}});
     trim();
   } catch (const std::exception& problem) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "media/source_bytes.h"
 #include "processor/file_stamp.h"
 #include "processor/open_clip.h"
