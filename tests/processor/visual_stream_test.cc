@@ -83,7 +83,9 @@ class Stream : public ::testing::Test {
     for (size_t i = 0; i < stream->items().size(); ++i) {
       const VisualFacts& facts = stream->facts(i);
       EXPECT_EQ(facts.t * facts.h * facts.w, stream->items()[i].patches) << i;
-      if (stream->items()[i].video) EXPECT_EQ(facts.keep, items[i].keep) << i;
+      if (stream->items()[i].video) {
+        EXPECT_EQ(facts.keep, items[i].keep) << i;
+      }
     }
   }
 
