@@ -20,7 +20,11 @@ namespace fs = std::filesystem;
 fs::path media(const char* name) { return test::data_path("../../examples/media") / name; }
 Json image(const std::string& name) { return {{"type", "image"}, {"image", name}}; }
 Json video(const std::string& name, double fps) { return {{"type", "video"}, {"video", name}, {"fps", fps}}; }
-Json user(const Json& parts) { return Json::array({{{"role", "user"}, {"content", parts}}}); }
+Json user(const std::vector<Json>& parts) {
+  Json content = Json::array();
+  for (const Json& part : parts) content.push_back(part);
+  return Json::array({{{"role", "user"}, {"content", content}}});
+}
 
 // What came of each item, group by group, put together.
 struct Collected {
