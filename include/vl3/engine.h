@@ -22,8 +22,8 @@ struct EngineOptions {
   std::filesystem::path adapter;  // folder, as vl3/adapter.h has it; empty: none
   MediaLimits limits;
   int64_t max_memory_bytes = 0;  // what a request may need beside the weights; 0: what the machine has free
-  // Kept from one request to the next, beside what a request needs: encoded pictures and clips with their
-  // pixels, and keys and values of prompts. 0: nothing.
+  // Kept from one request to the next, beside what a request needs: encoded pictures and clips, and keys and
+  // values of prompts. 0: nothing.
   int64_t feature_cache_bytes = 0, prefix_cache_bytes = 0;
   // A folder in which encoded pictures and clips are kept for later runs, up to so many bytes; empty: none.
   std::filesystem::path disk_cache;
@@ -58,7 +58,7 @@ struct Plan {
 };
 
 struct Timings {
-  double process_s = 0;   // decoding, resizing, patches, ids
+  double process_s = 0;   // waiting for pixels (decoding, resizing, patches) and for ids
   double generate_s = 0;  // encoding, prefill and decoding
   double first_token_s = 0;
 };
@@ -88,13 +88,14 @@ class Engine {
   const EngineOptions& options() const noexcept { return options_; }
   CacheStats cache_stats() const;
 
-  // context: measures the speed of products for the estimate; may be null. opened: as Processor::plan.
+  // context: says how keys and values are kept, and (measure) how fast products are, for the estimate of
+  // time; null: the model's usual cache, and no estimate. opened: as Processor::plan.
   Plan plan(Context* context, const ProcessorRequest& request, const GenerationConfig& settings,
-            OpenClips* opened = nullptr) const;
+            OpenMedia* opened = nullptr, bool measure = true) const;
 
   // One request through a Scheduler (vl3/scheduler.h) of its own, on this thread. Throws kLimitExceeded where
-  // the plan does not fit. hooks.make_text is set where it is empty. probe: may
-  // be null; its progress is told about "decode" (frames), "encode" (patches) and "prefill" (tokens).
+  // the plan does not fit. hooks.make_text is set where it is empty. probe: may be null; its progress is told
+  // about "decode" (frames), "encode" (patches) and "prefill" (tokens).
   Answers answer(Context& context, const ProcessorRequest& request, const GenerationConfig& settings,
                  GenerationHooks hooks = {}, const Probe* probe = nullptr) const;
 

@@ -19,10 +19,11 @@ namespace vl3 {
 // Names a request of one scheduler; numbers rise in the order of submit.
 using RequestId = uint64_t;
 
-// kQueued: nothing was done yet. kProcessing: media are decoded, resized and cut into patches, text becomes
-// ids. kEncoding: its pictures and clips go through the vision encoder, or wait for their turn. kPrefilling:
-// its prompts go through the language model in chunks, or wait for cache memory. kDecoding: all of its
-// prompts have their first token. kDone: there is an outcome.
+// kQueued: nothing was done yet. kProcessing: headers are read and planned, media get the keys under which
+// encoded ones are kept, and text alone becomes ids. kEncoding: its pictures and clips are decoded, a few
+// groups of frames ahead of the vision encoder, through which they go a group at a time, or wait for their
+// turn. kPrefilling: its prompts go through the language model in chunks, or wait for cache memory.
+// kDecoding: all of its prompts have their first token. kDone: there is an outcome.
 enum class RequestState : uint8_t { kQueued, kProcessing, kEncoding, kPrefilling, kDecoding, kDone };
 const char* to_string(RequestState state) noexcept;  // "queued", "processing", …
 
@@ -41,8 +42,8 @@ struct RequestOptions {
   int priority = 0;                  // a higher one goes first at every stage, and is preempted last
   std::optional<double> deadline_s;  // seconds after submit; must be above 0
   int64_t adapter = -1;  // which of the engine's adapters answers; -1: the engine as it was opened
-  // Progress in "decode" (frames; told on a thread that processes), "encode" (patches) and "prefill"
-  // (tokens). May be null, must outlive the request.
+  // Progress in "decode" (frames), "encode" (patches) and "prefill" (tokens), told on the thread that steps.
+  // May be null, must outlive the request.
   const Probe* probe = nullptr;
 };
 
@@ -68,14 +69,18 @@ struct SchedulerOptions {
   // At most so many prompt rows in a step that has running sequences of other requests: what a running
   // answer waits for between two tokens.
   int64_t chunk_tokens = 256;
-  // Patches that are encoded at once; a larger frame is encoded alone.
+  // Patches that are encoded between two steps of the language model, in groups of at most
+  // VisualStream::kGroupPatches; a larger frame is encoded alone.
   int64_t encode_patches = 1024;
-  // Threads on which requests are processed, one request each. 0: step() does it itself, on the context's
-  // threads, before its step.
+  // Threads on which requests are opened, planned and looked up, one request each. 0: step() does it itself.
+  // Media are decoded on a thread of each request's own either way.
   int processing_threads = 1;
-  int threads_per_request = 0;  // that one of them decodes and resizes with; 0: all that the process may use
-  // Processed, but not encoded yet: requests, and bytes of their pixels. A single request may be larger.
+  int threads_per_request = 0;  // that a request decodes and resizes with; 0: as many as the context has
+  // Requests whose media are open: being processed, decoded or encoded. Each is ahead of the encoder by
+  // VisualStream::kAhead groups of frames at most, and the one that is being made.
   int64_t max_processed = 8;
+  // Bytes of pixels and patches that these requests have in memory at once, as their plans say
+  // (Plan::pixel_bytes). A single request may have more; with processing_threads 0 nothing is held back.
   int64_t max_processed_bytes = int64_t{1} << 30;
   int64_t max_queued = 0;      // requests that are not done; more are refused. 0: no limit
   int64_t max_running = 256;   // requests that are prefilling or decoding
@@ -104,13 +109,13 @@ class Scheduler {
   // requests are not done. Everything else that is wrong with a request is told by take().
   RequestId submit(ProcessorRequest request, RequestOptions options);
   // Tensors that are ready to be encoded: ids or embeddings, pixels or features, mask; caches, labels and
-  // logits_to_keep are not looked at, and neither is its probe.
+  // logits_to_keep are not looked at, and neither is its probe. The cache of features is not asked.
   RequestId submit(ForwardInput input, RequestOptions options);
 
   // Some frames of one picture or clip through the encoder, and one step of the language model. What a
   // request's media, hooks or settings throw ends that request alone, and so does what the model throws
   // where it can be told whose rows made it do so. A cancelled context cancels all requests. False: there was
-  // nothing to do here, because all are done or are processed elsewhere.
+  // nothing to do here, because all are done, or are processed or decoded on other threads: it does not wait.
   bool step();
   // Until step() has something to do (true) or so many seconds have passed.
   bool wait_for_work(double seconds);

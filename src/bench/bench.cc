@@ -7,8 +7,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "generate/model_decoder.h"
+#include "model/cost.h"
 #include "model/parameters.h"
-#include "model/work.h"
 
 namespace vl3 {
 namespace {
@@ -111,7 +111,7 @@ class Bench {
                 model_.model().get_image_features(context_, input.pixels, input.grid, input.merge);
               }));
     if (repeated) return result;
-    set_gflops(result, encode_flops(model_, clip.frames, input.patches_a_frame, input.tokens), dtype);
+    set_gflops(result, encode_flops(model_, {{clip.frames, input.patches_a_frame, input.tokens}}), dtype);
     return result;
   }
 
@@ -125,7 +125,7 @@ class Bench {
                 vl3::prefill(context_, decoder_, make_prompts(context_, model_, input)[0]);
               }));
     result.tokens_per_s = static_cast<double>(tokens) / result.seconds;
-    set_gflops(result, prefill_flops(model_, tokens), model_.weights_dtype());
+    set_gflops(result, prefill_flops(model_, {tokens}), model_.weights_dtype());
     return result;
   }
 

@@ -1,6 +1,6 @@
 #pragma once
-// What a Scheduler is made of. Processing runs on threads of its own; encoding and the generation loop belong
-// to the thread that steps.
+// What a Scheduler is made of. Processing runs on threads of its own, decoding on one of each request's;
+// encoding and the generation loop belong to the thread that steps.
 
 #include <atomic>
 #include <condition_variable>
@@ -13,14 +13,12 @@
 #include <thread>
 #include <vector>
 
-#include "engine/request_encoding.h"
+#include "engine/request_encoder.h"
 #include "generate/loop.h"
 #include "generate/model_decoder.h"
 #include "vl3/scheduler.h"
 
 namespace vl3 {
-
-class ThreadPool;
 
 struct ScheduledRequest {
   RequestId id = 0;
@@ -32,16 +30,17 @@ struct ScheduledRequest {
 
   // Guarded by the scheduler's mutex.
   RequestStatus status;
-  int64_t held_bytes = 0;  // of pixels, from processing to the end of encoding
+  int64_t held_bytes = 0;  // of pixels, as planned, from processing to the end of encoding
 
   // Of the thread that processes, then of the one that steps; of take when it is done.
   std::optional<ProcessorRequest> request;
-  ForwardInput input;
-  double started_s = 0, generating_s = 0;
-  std::unique_ptr<RequestEncoding> encoding;
+  double started_s = 0;
   std::vector<uint64_t> jobs;
   Answers answers;
   std::exception_ptr failure;
+  bool begun = false;  // with encoding
+  // The last member: its decoding thread asks for others until it ends.
+  std::unique_ptr<Encoding> encoding;
 
   bool late() const;
 };
@@ -71,19 +70,20 @@ class Scheduler::Impl {
   void stop();
   void work();
   Request next_to_process();  // with the mutex held; null: none, or too many are ahead
-  void process(ScheduledRequest& request, ThreadPool& threads);
-  void process_media(ScheduledRequest& request, ThreadPool& threads);
+  void process(ScheduledRequest& request);
+  void open_media(ScheduledRequest& request);
   void hold_bytes(ScheduledRequest& request, int64_t bytes);
-  void processed(ScheduledRequest& request);
+  ProcessHooks decoding_hooks(ScheduledRequest& request);
   GenerationHooks hooks_for(ScheduledRequest& request) const;
 
   // scheduler_step.cc
   bool process_here();
   bool end_cut_off();
   void end_all();
-  bool start_text();
+  bool begin_encoding();
+  void begin_encoding(ScheduledRequest& request);
   bool encode_next();
-  void advance_encoding(ScheduledRequest& request);
+  void encode_some(ScheduledRequest& request);
   void add_jobs(ScheduledRequest& request);
   bool step_loop(bool with_prompts);
   void update(ScheduledRequest& request);
@@ -96,12 +96,14 @@ class Scheduler::Impl {
   std::vector<Request> requests_in(std::initializer_list<RequestState> states) const;
 
   Request find(RequestId id) const;  // with the mutex held
-  bool has_work() const;             // likewise
+  bool has_work() const;             // likewise, on the thread that steps
 
   Context& context_;
   const Engine& engine_;
   FeatureCache* const features_;
   const SchedulerOptions options_;
+  const int64_t group_patches_;  // that are encoded together
+  const int decoding_threads_;   // of a request
   ModelDecoder decoder_;
   GenerationLoop loop_;
   bool encode_turn_ = true;  // encoder and prompts take turns where sequences decode

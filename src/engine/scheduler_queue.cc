@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/thread_pool.h"
-#include "engine/forward_input.h"
+#include "engine/input_encoder.h"
 #include "engine/scheduler_impl.h"
 
 namespace vl3 {
@@ -78,6 +78,9 @@ Scheduler::Impl::Impl(Context& context, const Engine& engine, FeatureCache* feat
       engine_(engine),
       features_(features),
       options_(std::move(options)),
+      group_patches_(std::min(options_.encode_patches, FrameEncoder::kPatchesAtOnce)),
+      decoding_threads_(options_.threads_per_request > 0 ? options_.threads_per_request
+                                                         : context.threads().size()),
       decoder_(engine.model()),
       loop_(context, decoder_, loop_options(options_, context, engine, prefixes)) {
   totals_.max_cache_blocks = blocks_in(options_, context, engine.model());
@@ -113,13 +116,16 @@ RequestId Scheduler::Impl::submit(std::optional<ProcessorRequest> request, Forwa
   auto made = std::make_shared<ScheduledRequest>();
   made->ready = !request;
   made->request = std::move(request);
-  made->input = std::move(input);
-  made->input.caches = nullptr;
-  made->input.probe = nullptr;
-  made->input.labels = Tensor();
   made->started_s = now_s();
   if (options.deadline_s) made->deadline_at_s = made->started_s + std::min(*options.deadline_s, 1e9);
   made->options = std::move(options);
+  if (made->ready) {
+    input.caches = nullptr;
+    input.probe = nullptr;
+    input.labels = Tensor();
+    made->encoding = std::make_unique<InputEncoder>(engine_.model(), std::move(input), made->options.probe,
+                                                    group_patches_);
+  }
   const std::lock_guard lock(mutex_);
   const auto open = std::count_if(requests_.begin(), requests_.end(), [](const auto& entry) {
     return entry.second->status.state != RequestState::kDone;
@@ -218,6 +224,9 @@ bool Scheduler::Impl::has_work() const {
       case RequestState::kProcessing:
       case RequestState::kDone:
         return false;
+      case RequestState::kEncoding:
+        return !request.begun || request.cancelled || request.late() || context_.cancelled() ||
+               request.encoding->ready();
       default:
         return true;
     }
@@ -234,8 +243,9 @@ bool Scheduler::Impl::wait_for_work(double seconds, RequestId or_done) {
     if (now >= until) return false;
     double next = until;
     for (const auto& [id, request] : requests_) {
-      if (request->status.state == RequestState::kQueued && request->deadline_at_s)
-        next = std::min(next, *request->deadline_at_s);
+      const RequestState state = request->status.state;
+      const bool waits = state == RequestState::kQueued || state == RequestState::kEncoding;
+      if (waits && request->deadline_at_s) next = std::min(next, *request->deadline_at_s);
     }
     changed_.wait_for(lock, at_most_a_day(next - now));
   }
@@ -262,12 +272,11 @@ Scheduler::Impl::Request Scheduler::Impl::next_to_process() {
 }
 
 void Scheduler::Impl::work() {
-  ThreadPool threads(options_.threads_per_request);
   std::unique_lock lock(mutex_);
   while (!stop_) {
     if (const Request request = next_to_process()) {
       lock.unlock();
-      process(*request, threads);
+      process(*request);
       lock.lock();
     } else {
       changed_.wait(lock);
@@ -275,46 +284,39 @@ void Scheduler::Impl::work() {
   }
 }
 
-void Scheduler::Impl::process(ScheduledRequest& request, ThreadPool& threads) {
+void Scheduler::Impl::process(ScheduledRequest& request) {
   try {
-    request.started_s = now_s();
-    process_media(request, threads);
-    processed(request);
+    open_media(request);
+    const std::lock_guard lock(mutex_);
+    request.status.state = RequestState::kEncoding;
+    changed_.notify_all();
   } catch (...) {
     fail(request, std::current_exception());
   }
 }
 
-void Scheduler::Impl::processed(ScheduledRequest& request) {
-  const std::lock_guard lock(mutex_);
-  request.answers.timings.process_s = now_s() - request.started_s;
-  request.status.state = RequestState::kEncoding;
-  changed_.notify_all();
-}
-
-// Pixels of several requests wait together only up to the limit; inline there is nobody who would let go of
-// any meanwhile.
+// Pixels of several requests are there together only up to the limit; inline there is nobody who would let go
+// of any meanwhile.
 void Scheduler::Impl::hold_bytes(ScheduledRequest& request, int64_t bytes) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] {
+  const auto fits = [&] {
     return processes_here() || held_bytes_ == 0 || held_bytes_ + bytes <= options_.max_processed_bytes ||
            stop_ || request.cancelled || request.late() || bytes == 0;
-  });
+  };
+  std::unique_lock lock(mutex_);
+  while (!fits()) {
+    if (request.deadline_at_s)
+      changed_.wait_for(lock, at_most_a_day(*request.deadline_at_s - now_s()));
+    else
+      changed_.wait(lock);
+  }
   request.held_bytes = bytes;
   held_bytes_ += bytes;
 }
 
-void Scheduler::Impl::process_media(ScheduledRequest& request, ThreadPool& threads) {
-  OpenClips opened;
-  const Plan plan = engine_.plan(nullptr, *request.request, request.options.generation, &opened);
-  const std::string reason = plan.rejection_reason();
-  require(reason.empty(), ErrorCode::kLimitExceeded, "[plan] {}", reason);
-  hold_bytes(request, plan.pixel_bytes);
-  request.started_s = now_s();
+ProcessHooks Scheduler::Impl::decoding_hooks(ScheduledRequest& request) {
   ProcessHooks hooks;
-  hooks.opened = &opened;
-  hooks.cancelled = [&] { return request.cancelled || request.late() || context_.cancelled(); };
-  hooks.decoded = [&](int64_t done, int64_t total) {
+  hooks.cancelled = [this, &request] { return request.cancelled || request.late() || context_.cancelled(); };
+  hooks.decoded = [this, &request](int64_t done, int64_t total) {
     {
       const std::lock_guard lock(mutex_);
       request.status.frames_decoded = done;
@@ -323,14 +325,30 @@ void Scheduler::Impl::process_media(ScheduledRequest& request, ThreadPool& threa
     const Probe* probe = request.options.probe;
     if (probe != nullptr && probe->progress) probe->progress("decode", done, total);
   };
+  hooks.available = [this] {
+    const std::lock_guard lock(mutex_);  // whoever waits has looked before, or is waiting
+    changed_.notify_all();
+  };
+  return hooks;
+}
+
+void Scheduler::Impl::open_media(ScheduledRequest& request) {
+  OpenMedia opened;
+  const Plan plan = engine_.plan(&context_, *request.request, request.options.generation, &opened, false);
+  const std::string reason = plan.rejection_reason();
+  require(reason.empty(), ErrorCode::kLimitExceeded, "[plan] {}", reason);
+  hold_bytes(request, plan.pixel_bytes);
+  request.started_s = now_s();
+  ProcessHooks hooks = decoding_hooks(request);
+  hooks.opened = &opened;
   require(!hooks.cancelled(), ErrorCode::kCancelled, "[scheduler] cancelled");
-  ProcessorOutput inputs =
-      engine_.processor().process(threads, *request.request, engine_.options().limits, hooks);
-  require(!hooks.cancelled(), ErrorCode::kCancelled, "[scheduler] cancelled");
-  request.input = forward_input(engine_.processor(), engine_.model().config(), inputs);
-  request.input.reuse_static_frames = engine_.options().reuse_static_frames;
-  request.answers.inputs = std::move(inputs);
+  request.encoding = std::make_unique<RequestEncoder>(
+      engine_.model(),
+      engine_.processor().stream(std::move(*request.request), engine_.options().limits, hooks,
+                                 decoding_threads_, group_patches_),
+      features_, engine_.options().reuse_static_frames, request.options.probe, group_patches_);
   request.request.reset();
+  require(!hooks.cancelled(), ErrorCode::kCancelled, "[scheduler] cancelled");
 }
 
 GenerationHooks Scheduler::Impl::hooks_for(ScheduledRequest& request) const {

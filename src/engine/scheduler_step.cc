@@ -6,7 +6,6 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/thread_pool.h"
 #include "engine/scheduler_impl.h"
 #include "generate/generate.h"
 
@@ -52,7 +51,7 @@ bool Scheduler::Impl::step() {
   }
   bool busy = end_cut_off();
   if (processes_here()) busy |= process_here();
-  busy |= start_text();
+  busy |= begin_encoding();
   // Where answers are running, a step has frames or chunks of prompts, not both: what they wait for is one of
   // them.
   const bool decoding = !requests_in({RequestState::kDecoding}).empty();
@@ -63,7 +62,7 @@ bool Scheduler::Impl::step() {
   return busy;
 }
 
-// All that is text, so that it shares the step, and one request with media.
+// All that is text, so that it shares the step, and one request with media, whose files may be large.
 bool Scheduler::Impl::process_here() {
   bool any = false, media = false;
   while (!media) {
@@ -74,9 +73,9 @@ bool Scheduler::Impl::process_here() {
     }
     if (next == nullptr) break;
     any = true;
-    process(*next, context_.threads());
-    media = next->input.pixel_values.defined() || next->input.pixel_values_videos.defined();
-    start_text();
+    process(*next);
+    begin_encoding();
+    media = next->status.patches > 0;  // written by this thread
   }
   return any;
 }
@@ -161,9 +160,9 @@ std::exception_ptr Scheduler::Impl::take_results(ScheduledRequest& request) {
 
 // Nothing but its outcome stays.
 void Scheduler::Impl::finish(ScheduledRequest& request, RequestOutcome outcome) {
-  if (request.generating_s > 0) request.answers.timings.generate_s = now_s() - request.generating_s;
+  Timings& timings = request.answers.timings;
+  if (request.begun) timings.generate_s = now_s() - request.started_s - timings.process_s;
   request.encoding.reset();
-  request.input = {};
   request.request.reset();
   request.options.hooks = {};
   const std::lock_guard lock(mutex_);
@@ -182,47 +181,65 @@ void Scheduler::Impl::finish(ScheduledRequest& request, RequestOutcome outcome) 
   changed_.notify_all();
 }
 
-// What has no pixels waits for nothing.
-bool Scheduler::Impl::start_text() {
+// Decoding begins, and what has nothing to encode waits for nothing.
+bool Scheduler::Impl::begin_encoding() {
   bool any = false;
   for (const Request& request : requests_in({RequestState::kEncoding})) {
-    if (request->encoding != nullptr || request->input.pixel_values.defined() ||
-        request->input.pixel_values_videos.defined())
-      continue;
+    if (request->begun) continue;
     any = true;
-    advance_encoding(*request);
+    begin_encoding(*request);
   }
   return any;
 }
 
-// Some frames of the request of the highest priority that had the fewest until now: a picture passes a long
-// clip by.
-bool Scheduler::Impl::encode_next() {
-  const std::vector<Request> waiting = requests_in({RequestState::kEncoding});
-  if (waiting.empty()) return false;
-  const auto order = [](const Request& request) {
-    return std::tuple(-static_cast<int64_t>(request->rank.priority),
-                      request->encoding == nullptr ? 0 : request->encoding->encoded(), request->id);
-  };
-  const Request next =
-      *std::min_element(waiting.begin(), waiting.end(),
-                        [&](const Request& a, const Request& b) { return order(a) < order(b); });
-  advance_encoding(*next);
-  return true;
-}
-
-void Scheduler::Impl::advance_encoding(ScheduledRequest& request) {
+void Scheduler::Impl::begin_encoding(ScheduledRequest& request) {
   try {
-    if (request.encoding == nullptr) {
-      request.generating_s = now_s();
-      request.encoding = std::make_unique<RequestEncoding>(
-          context_, engine_.model(), std::exchange(request.input, {}), features_, request.options.probe);
-    }
-    const bool more = request.encoding->encode_next(context_, options_.encode_patches);
+    request.begun = true;
+    request.encoding->begin(context_);
     {
       const std::lock_guard lock(mutex_);
       request.status.patches = request.encoding->patches();
-      request.status.patches_encoded = request.encoding->encoded();
+    }
+    request.encoding->ready();
+    if (request.encoding->patches() == 0) encode_some(request);
+  } catch (...) {
+    fail(request, std::current_exception());
+  }
+}
+
+// Some frames of the request of the highest priority that had the fewest until now, of those that have some
+// decoded: a picture passes a long clip by.
+bool Scheduler::Impl::encode_next() {
+  std::vector<Request> ready;
+  for (Request& request : requests_in({RequestState::kEncoding})) {
+    if (request->begun && request->encoding->ready()) ready.push_back(std::move(request));
+  }
+  if (ready.empty()) return false;
+  const auto order = [](const Request& request) {
+    return std::tuple(-static_cast<int64_t>(request->rank.priority), request->encoding->encoded(),
+                      request->id);
+  };
+  const Request next = *std::min_element(
+      ready.begin(), ready.end(), [&](const Request& a, const Request& b) { return order(a) < order(b); });
+  encode_some(*next);
+  return true;
+}
+
+// One group at least, and more while another one like the last is there and fits in.
+void Scheduler::Impl::encode_some(ScheduledRequest& request) {
+  try {
+    Encoding& encoding = *request.encoding;
+    const int64_t before = encoding.encoded();
+    bool more = true, fits = true;
+    while (more && fits) {
+      const int64_t taken = encoding.encoded();
+      more = encoding.encode_next(context_);
+      const int64_t last = encoding.encoded() - taken;
+      fits = last > 0 && encoding.encoded() - before + last <= options_.encode_patches && encoding.ready();
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      request.status.patches_encoded = encoding.encoded();
     }
     if (!more) add_jobs(request);
   } catch (...) {
@@ -231,8 +248,10 @@ void Scheduler::Impl::advance_encoding(ScheduledRequest& request) {
 }
 
 void Scheduler::Impl::add_jobs(ScheduledRequest& request) {
-  EncodedRequest encoded = request.encoding->finish();
+  EncodedRequest encoded = request.encoding->finish(context_);
+  request.answers.timings.process_s = request.encoding->media_s();
   request.encoding.reset();
+  request.answers.inputs = std::move(encoded.inputs);
   const VisualKeys keys{std::move(encoded.image_rows), std::move(encoded.video_rows)};
   std::vector<Prompt> prompts =
       make_prompts(context_, engine_.model(), encoded.forward, encoded.named ? &keys : nullptr);

@@ -80,7 +80,8 @@ Logits ModelDecoder::decode(Context& context, std::span<const Feed> feeds) {
 std::vector<Prompt> make_prompts(Context& context, const ForConditionalGeneration& model,
                                  const ForwardInput& input, const VisualKeys* keys) {
   // Text alone is fed as ids, chunk by chunk.
-  const bool plain = input.input_ids.defined() && !input.inputs_embeds.defined() && !has_visual_input(input);
+  const bool has_ids = input.input_ids.defined() || !input.ids.empty();
+  const bool plain = has_ids && !input.inputs_embeds.defined() && !has_visual_input(input);
   EmbeddedBatch batch;
   if (plain)
     batch.packed = pack(input);

@@ -203,9 +203,15 @@ int64_t ForConditionalGeneration::weight_bytes() const {
   return bytes;
 }
 
+CacheType ForConditionalGeneration::cache_type(const Context* context) const {
+  if (context != nullptr && context->cache()) return *context->cache();
+  const bool exact =
+      (context != nullptr && context->compute() == Compute::kF32) || weights_dtype() == DType::kF32;
+  return exact ? CacheType::kF32 : CacheType::kF16;
+}
+
 KvCache ForConditionalGeneration::new_cache(const Context& context) const {
-  const bool exact = context.compute() == Compute::kF32 || weights_dtype() == DType::kF32;
-  return new_cache(context, context.cache().value_or(exact ? CacheType::kF32 : CacheType::kF16));
+  return new_cache(context, cache_type(&context));
 }
 
 KvCache ForConditionalGeneration::new_cache(const Context& context, CacheType type) const {

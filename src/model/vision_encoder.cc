@@ -5,12 +5,16 @@
 #include <numeric>
 
 #include "base/check.h"
-#include "model/vision_encoding.h"
+#include "model/frame_plan.h"
 #include "ops/ops.h"
 #include "ops/tape.h"
 
 namespace vl3 {
 namespace {
+
+// Frames are encoded together until they have this many patches: enough rows for the products to run at full
+// speed, few enough for the activations of a layer to stay in the last-level cache.
+constexpr int64_t kPatchesAtOnce = 1024;
 
 ops::Prologue layer_norm(const LayerNormWeights& w, const VisionConfig& config) {
   return {ops::Prologue::Norm::kLayerNorm, &w.weight, &w.bias, static_cast<float>(config.layer_norm_eps)};
@@ -187,47 +191,29 @@ Tensor encode_vision(Context& context, const VisionWeights& weights, const Visio
     return options.keep.defined() ? ops::gather_rows(context, all, kept_rows(options.keep, all.dim(0))) : all;
   }
 
-  VisionEncoding encoding(weights, config, pixel_values, grids, options);
+  const FramePlan plan = plan_frames(pixel_values, grids, options);
   // What is kept for the backward pass lies in no cache: on a tape all frames are one batch.
-  const int64_t at_once =
-      context.tape() != nullptr ? std::numeric_limits<int64_t>::max() : VisionEncoding::kPatchesAtOnce;
-  while (!encoding.done()) {
-    encoding.step(context, at_once);
-    if (probe != nullptr && probe->progress)
-      probe->progress("encode", encoding.encoded(), encoding.patches());
+  const int64_t at_once = context.tape() != nullptr ? std::numeric_limits<int64_t>::max() : kPatchesAtOnce;
+  int64_t patches = 0, done = 0;
+  for (const FramePlan::Frame& frame : plan.frames) patches += frame.grid.patches();
+  std::vector<Tensor> parts;
+  for (size_t begin = 0; begin < plan.frames.size();) {
+    size_t end = begin;
+    int64_t together = 0;
+    while (end < plan.frames.size() &&
+           (end == begin || together + plan.frames[end].grid.patches() <= at_once)) {
+      together += plan.frames[end++].grid.patches();
+    }
+    const auto frames = std::span(plan.frames).subspan(begin, end - begin);
+    parts.push_back(encode_frames(context, weights, config, pixels_of(context, pixel_values, frames),
+                                  wanted_patches(frames), nullptr));
+    done += together;
+    begin = end;
+    if (probe != nullptr && probe->progress) probe->progress("encode", done, patches);
   }
-  return encoding.result(context);
-}
-
-VisionEncoding::VisionEncoding(const VisionWeights& weights, const VisionConfig& config, Tensor pixel_values,
-                               std::span<const Grid> grids, const FrameOptions& options)
-    : weights_(weights), config_(config), pixel_values_(std::move(pixel_values)) {
-  require(pixel_values_.rank() == 2 && pixel_values_.dim(1) == config.patch_width(),
-          ErrorCode::kInvalidArgument, "[vision] pixel values {} should be [patches, {}]",
-          to_string(pixel_values_.shape()), config.patch_width());
-  plan_ = plan_frames(pixel_values_, grids, options);
-  for (const FramePlan::Frame& frame : plan_.frames) patches_ += frame.grid.patches();
-}
-
-void VisionEncoding::step(Context& context, int64_t at_once) {
-  if (done()) return;
-  size_t end = next_;
-  int64_t together = 0;
-  while (end < plan_.frames.size() &&
-         (end == next_ || together + plan_.frames[end].grid.patches() <= at_once)) {
-    together += plan_.frames[end++].grid.patches();
-  }
-  const auto frames = std::span(plan_.frames).subspan(next_, end - next_);
-  parts_.push_back(encode_frames(context, weights_, config_, pixels_of(context, pixel_values_, frames),
-                                 wanted_patches(frames), nullptr));
-  encoded_ += together;
-  next_ = end;
-}
-
-Tensor VisionEncoding::result(Context& context) const {
-  if (parts_.empty()) return context.empty({0, config_.hidden_size});
-  const Tensor all = parts_.size() == 1 ? parts_[0] : ops::concat_rows(context, parts_);
-  return plan_.in_order() ? all : ops::gather_rows(context, all, plan_.rows);
+  if (parts.empty()) return context.empty({0, config.hidden_size});
+  const Tensor result = parts.size() == 1 ? parts[0] : ops::concat_rows(context, parts);
+  return plan.in_order() ? result : ops::gather_rows(context, result, plan.rows);
 }
 
 }  // namespace vl3

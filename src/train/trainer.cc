@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "model/work.h"
+#include "model/cost.h"
 #include "ops/cpu/kernels.h"
 #include "ops/peak.h"
 #include "train/batches.h"

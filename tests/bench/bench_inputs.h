@@ -45,7 +45,7 @@ inline ForwardInput media_input(Context& context, const std::string& model, cons
   request.videos.fps.reset();
   request.videos.num_frames = 4;
   ProcessorOutput made = processor.process(context.threads(), request);
-  return forward_input(processor, config, made);
+  return forward_input(made);
 }
 
 inline ComparedPrompts prompts_of(std::vector<ForwardInput> inputs) {

@@ -67,6 +67,23 @@ TEST_F(DiskCache, AnotherRunFindsWhatWasEncoded) {
   EXPECT_EQ(log_, "");
 }
 
+TEST_F(DiskCache, WhatAPromptSaysOfAClipIsFoundWithItsRows) {
+  const auto inputs = [&](const Engine& engine) {
+    Context context(ContextOptions{.compute = Compute::kF32});
+    GenerationConfig settings = engine.default_settings();
+    settings.max_new_tokens = 1;
+    return engine.answer(context, engine.processor().request_for(clip()), settings).inputs;
+  };
+  const ProcessorOutput made = inputs(open());
+  const Engine second = open();
+  const ProcessorOutput found = inputs(second);
+  EXPECT_EQ(second.cache_stats().pictures, 1);
+  EXPECT_EQ(found.ids, made.ids);
+  EXPECT_EQ(to_json(found.videos.clips), to_json(made.videos.clips));
+  EXPECT_EQ(found.videos.clips[0].info.format, made.videos.clips[0].info.format);
+  EXPECT_EQ(found.videos.clips[0].info.duration_s, made.videos.clips[0].info.duration_s);
+}
+
 TEST_F(DiskCache, AnotherArithmeticOrCheckpointFindsNothing) {
   answer(open(), picture());
   const Engine rounding = open();

@@ -1,74 +1,16 @@
 // Many requests through one scheduler: each is answered as if it were alone, and what ends one leaves the
 // others as they are.
 
-#include "vl3/scheduler.h"
-
 #include <atomic>
 #include <chrono>
 #include <map>
 #include <random>
 #include <thread>
 
-#include "base/json.h"
-#include "support/support.h"
+#include "engine/scheduler_support.h"
 
 namespace vl3 {
 namespace {
-
-std::string media(const char* name) { return test::data_path("../../examples/media").string() + "/" + name; }
-
-Json picture() { return {{"type", "image"}, {"image", media("shapes.png")}}; }
-Json clip() { return {{"type", "video"}, {"video", media("moving.mp4")}}; }
-Json absent() { return {{"type", "image"}, {"image", media("absent.png")}}; }
-
-Json question(std::vector<Json> parts, const std::string& text) {
-  Json content = Json::array();
-  for (Json& part : parts) content.push_back(std::move(part));
-  content.push_back({{"type", "text"}, {"text", text}});
-  return Json::array({{{"role", "user"}, {"content", content}}});
-}
-
-class SchedulerTest : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    EngineOptions options;
-    options.feature_cache_bytes = int64_t{64} << 20;
-    engine_ = std::make_unique<Engine>(Engine::open(test::data_path("../../models/tiny"), options));
-  }
-  static void TearDownTestSuite() { engine_.reset(); }
-
-  static const Engine& engine() { return *engine_; }
-  static ProcessorRequest request(std::vector<Json> parts, const std::string& text) {
-    return engine_->processor().request_for(question(std::move(parts), text));
-  }
-  static RequestOptions options(int64_t new_tokens = 8) {
-    RequestOptions made;
-    made.generation = engine_->default_settings();
-    made.generation.eos_token_id.clear();
-    made.generation.do_sample = false;
-    made.generation.max_new_tokens = new_tokens;
-    return made;
-  }
-  static SchedulerOptions here() {
-    SchedulerOptions made;
-    made.processing_threads = 0;
-    return made;
-  }
-  std::vector<int64_t> alone(const ProcessorRequest& asked, const GenerationConfig& settings) {
-    return engine_->answer(context_, asked, settings).results[0].new_ids;
-  }
-  static void step_until(Scheduler& scheduler, RequestId id, RequestState state) {
-    while (scheduler.status(id).state < state) {
-      if (!scheduler.step()) scheduler.wait_for_work(0.01);
-    }
-  }
-
-  Context context_{ContextOptions{.compute = Compute::kF32}};
-
- private:
-  static std::unique_ptr<Engine> engine_;
-};
-std::unique_ptr<Engine> SchedulerTest::engine_;
 
 // Text, pictures and a clip under several settings, and what each gives alone.
 struct Known {
@@ -401,12 +343,13 @@ TEST_F(SchedulerTest, AShortQuestionPassesALongClip) {
   own.encode_patches = 1;
   own.chunk_tokens = 32;
   Scheduler scheduler(context_, other, own);
-  const RequestId text = scheduler.submit(request({}, "Who?"), options(30));
+  const RequestId text = scheduler.submit(request({}, "Who?"), options(400));
   step_until(scheduler, text, RequestState::kDecoding);
   const RequestId shows = scheduler.submit(request({clip()}, "What?"), options(2));
   int64_t units = 0;
   while (scheduler.status(shows).state < RequestState::kDecoding &&
          scheduler.status(text).state < RequestState::kDone) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the clip is decoded meanwhile
     const RequestStatus before = scheduler.status(shows), running = scheduler.status(text);
     scheduler.step();
     const RequestStatus after = scheduler.status(shows);
