@@ -14,7 +14,7 @@ void append_row_numbers(int64_t serial, int64_t rows, std::vector<int64_t>& numb
 
 }  // namespace
 
-RequestEncoder::RequestEncoder(Context& context, const ForConditionalGeneration& model,
+RequestEncoder::RequestEncoder(const Context& context, const ForConditionalGeneration& model,
                                std::unique_ptr<VisualStream> stream, FeatureCache* cache,
                                bool reuse_static_frames, const Probe* probe)
     : stream_(std::move(stream)),

@@ -28,8 +28,8 @@ class RequestEncoder {
  public:
   // cache: may be null. probe: may be null; its progress is told "encode" in patches. All of them and the
   // model outlive this. What the cache holds is found here, before anything is decoded; files are read whole
-  // for that.
-  RequestEncoder(Context& context, const ForConditionalGeneration& model,
+  // for that, which another thread than the context's may do.
+  RequestEncoder(const Context& context, const ForConditionalGeneration& model,
                  std::unique_ptr<VisualStream> stream, FeatureCache* cache, bool reuse_static_frames,
                  const Probe* probe = nullptr);
 
