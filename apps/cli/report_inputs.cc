@@ -118,8 +118,8 @@ void ReportInputs::add_request(const Json& json, const std::string& origin) {
   }
 }
 
-ComparedPrompts ReportInputs::prompts(Context& context, const Config& config) const {
-  const auto make = [this, &context, &config](int64_t index) {
+ComparedPrompts ReportInputs::prompts(Context& context) const {
+  const auto make = [this, &context](int64_t index) {
     const Prompt& prompt = prompts_[static_cast<size_t>(index)];
     if (prompt.request.conversations.empty()) {
       ForwardInput input;

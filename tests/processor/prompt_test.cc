@@ -2,6 +2,9 @@
 
 #include "processor/prompt.h"
 
+#include <algorithm>
+#include <filesystem>
+
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "support/support.h"
@@ -173,6 +176,42 @@ TEST(Processor, BytesAndFramesStandInARequest) {
   ProcessorRequest both = processor.request_for(ask({{"type", "video"}, {"video", "ab"}}));
   both.media.emplace("ab", MediaSource::frames({frames[0], frames[1]}));
   EXPECT_EQ(shown(list), shown(both));
+}
+
+// An original checkpoint has one id for both, whatever the tokenizer's own tokens for them are.
+TEST(Processor, PromptsHoldTheModelsIds) {
+  const test::TemporaryFolder folder;
+  const auto tiny = test::data_path("../../models/tiny");
+  for (const auto& entry : std::filesystem::directory_iterator(tiny)) {
+    if (entry.path().extension() != ".safetensors")
+      std::filesystem::copy_file(entry.path(), folder / entry.path().filename().string());
+  }
+  const auto ids_with = [&](const Json& config) {
+    test::write_text(folder / "config.json", config.dump());
+    const Processor processor = Processor::from_pretrained(folder.path());
+    return std::pair(processor.image_token_id(), processor.video_token_id());
+  };
+  const Processor own = Processor::from_pretrained(tiny);
+  const std::pair tokens(*own.tokenizer().token_to_id("<|image_pad|>"),
+                         *own.tokenizer().token_to_id("<|video_pad|>"));
+  EXPECT_EQ(std::pair(own.image_token_id(), own.video_token_id()), tokens);
+  EXPECT_EQ(ids_with({{"image_token_index", 500}}), std::pair(int64_t{500}, int64_t{500}));
+  EXPECT_EQ(ids_with({{"image_token_id", 7}}), std::pair(int64_t{7}, int64_t{151656}));
+  EXPECT_EQ(ids_with({{"model_type", "qwen2"}}), tokens);
+  std::filesystem::remove(folder / "config.json");
+  EXPECT_EQ(Processor::from_pretrained(folder.path()).image_token_id(), tokens.first);
+  EXPECT_THROW(ids_with({{"image_token_index", "x"}}), Error);
+  EXPECT_THROW(ids_with({{"image_token_index", -1}}), Error);
+  ids_with({{"image_token_index", 500}});
+  const Processor original = Processor::from_pretrained(folder.path());
+  const auto media = test::data_path("../../examples/media");
+  const Json content =
+      Json::array({{{"type", "video"}, {"video", (media / "moving.mp4").string()}, {"fps", 1}}});
+  const Json messages = Json::array({{{"role", "user"}, {"content", content}}});
+  ThreadPool threads(1);
+  std::vector<int64_t> expected = own.process(threads, own.request_for(messages)).ids[0];
+  std::replace(expected.begin(), expected.end(), tokens.second, int64_t{500});
+  EXPECT_EQ(original.process(threads, original.request_for(messages)).ids[0], expected);
 }
 
 TEST(Processor, MediaThatNobodyShowsOrThatAreNoPictureAreRefused) {
