@@ -82,8 +82,8 @@ class Scheduler::Impl {
   bool end_cut_off();
   void end_all();
   bool start_text();
-  bool encode_next();
-  void advance_encoding(ScheduledRequest& request);
+  bool encode_next(int64_t patches);
+  void advance_encoding(ScheduledRequest& request, int64_t patches);
   void add_jobs(ScheduledRequest& request);
   bool step_loop(bool with_prompts);
   void update(ScheduledRequest& request);

@@ -56,7 +56,8 @@ bool Scheduler::Impl::step() {
   // Where answers are running, a step has frames or chunks of prompts, not both: what they wait for is one of
   // them.
   const bool decoding = !requests_in({RequestState::kDecoding}).empty();
-  const bool encoded = (!decoding || encode_turn_) && encode_next();
+  const int64_t patches = decoding ? options_.encode_patches : VisionEncoding::kPatchesAtOnce;
+  const bool encoded = (!decoding || encode_turn_) && encode_next(patches);
   encode_turn_ = !encoded;
   busy |= encoded;
   busy |= step_loop(!(decoding && encoded));
@@ -190,14 +191,14 @@ bool Scheduler::Impl::start_text() {
         request->input.pixel_values_videos.defined())
       continue;
     any = true;
-    advance_encoding(*request);
+    advance_encoding(*request, 0);
   }
   return any;
 }
 
 // Some frames of the request of the highest priority that had the fewest until now: a picture passes a long
 // clip by.
-bool Scheduler::Impl::encode_next() {
+bool Scheduler::Impl::encode_next(int64_t patches) {
   const std::vector<Request> waiting = requests_in({RequestState::kEncoding});
   if (waiting.empty()) return false;
   const auto order = [](const Request& request) {
@@ -207,18 +208,18 @@ bool Scheduler::Impl::encode_next() {
   const Request next =
       *std::min_element(waiting.begin(), waiting.end(),
                         [&](const Request& a, const Request& b) { return order(a) < order(b); });
-  advance_encoding(*next);
+  advance_encoding(*next, patches);
   return true;
 }
 
-void Scheduler::Impl::advance_encoding(ScheduledRequest& request) {
+void Scheduler::Impl::advance_encoding(ScheduledRequest& request, int64_t patches) {
   try {
     if (request.encoding == nullptr) {
       request.generating_s = now_s();
       request.encoding = std::make_unique<RequestEncoding>(
           context_, engine_.model(), std::exchange(request.input, {}), features_, request.options.probe);
     }
-    const bool more = request.encoding->encode_next(context_, options_.encode_patches);
+    const bool more = request.encoding->encode_next(context_, patches);
     {
       const std::lock_guard lock(mutex_);
       request.status.patches = request.encoding->patches();
