@@ -295,11 +295,13 @@ void Scheduler::Impl::processed(ScheduledRequest& request) {
 // Pixels of several requests wait together only up to the limit; inline there is nobody who would let go of
 // any meanwhile.
 void Scheduler::Impl::hold_bytes(ScheduledRequest& request, int64_t bytes) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] {
+  const auto may_go_on = [&] {
     return processes_here() || held_bytes_ == 0 || held_bytes_ + bytes <= options_.max_processed_bytes ||
            stop_ || request.cancelled || request.late() || bytes == 0;
-  });
+  };
+  constexpr std::chrono::milliseconds kGlance{50};  // nobody tells that a deadline has passed
+  std::unique_lock lock(mutex_);
+  while (!may_go_on()) changed_.wait_for(lock, kGlance);
   request.held_bytes = bytes;
   held_bytes_ += bytes;
 }
