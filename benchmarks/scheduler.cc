@@ -1,7 +1,7 @@
 // What sharing steps is worth: short prompts together against one after the other, and how long a running
 // answer waits for its next token while a long prompt is prefilled.
 //
-//   benchmark_scheduler MODEL [long prompt's tokens, 10000] [chunk_tokens, 256] [seconds of each, 60]
+//   benchmark_scheduler MODEL [long prompt's tokens, 10000] [chunk_tokens, 128] [seconds of each, 60]
 
 #include "vl3/scheduler.h"
 
@@ -45,7 +45,7 @@ SchedulerOptions here(int64_t chunk_tokens) {
 double seconds_of_prompts(Context& context, const Engine& engine, int64_t count, int64_t tokens,
                           bool together) {
   const double started = now_s();
-  Scheduler scheduler(context, engine, here(256));
+  Scheduler scheduler(context, engine, here(128));
   std::vector<RequestId> ids;
   for (int64_t i = 0; i < count; ++i) {
     ids.push_back(scheduler.submit(prompt_of(tokens, i), options_for(engine, 1)));
@@ -116,7 +116,7 @@ int main(int count, char** arguments) {
     const vl3::Engine engine = vl3::Engine::open(arguments[1]);
     vl3::short_prompts(context, engine);
     vl3::long_prompt(context, engine, static_cast<int64_t>(number(2, "10000")),
-                     static_cast<int64_t>(number(3, "256")), number(4, "60"));
+                     static_cast<int64_t>(number(3, "128")), number(4, "60"));
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 1;

@@ -66,12 +66,12 @@ struct SchedulerOptions {
   // Rows of the language model in one step: first a token of every running sequence (and its draft), then
   // chunks of prompts. Tokens of running sequences are never left out.
   int64_t step_tokens = 2048;
-  // At most so many prompt rows in a step that has running sequences of other requests: what a running
-  // answer waits for between two tokens.
-  int64_t chunk_tokens = 256;
-  // Patches that are encoded between two steps of the language model, in groups of at most
-  // VisualStream::kGroupPatches; a larger frame is encoded alone.
-  int64_t encode_patches = 1024;
+  // At most so many prompt rows in a step that has running sequences: what a running answer waits for between
+  // two tokens.
+  int64_t chunk_tokens = 128;
+  // Likewise, patches that are encoded in such a step, whole frames, one at least: about as much work as a
+  // chunk. Clips are decoded in groups of frames with so many, VisualStream::kGroupPatches at most.
+  int64_t encode_patches = 512;
   // Threads on which requests are opened, planned and looked up, one request each. 0: step() does it itself.
   // Media are decoded on a thread of each request's own either way.
   int processing_threads = 1;

@@ -36,17 +36,18 @@ void InputEncoder::add_part(bool clips, Tensor pixels, const Tensor& grid_thw, c
     for (const int64_t row : kept_rows(keep, tokens)) wanted[static_cast<size_t>(row)] = 1;
   }
   patches_ += pixels.dim(0);
-  FrameEncoder encoder(model_, clips && input_.reuse_static_frames, patches_at_once_);
+  FrameEncoder encoder(model_, clips && input_.reuse_static_frames);
   parts_.push_back({std::move(encoder), clips, std::move(pixels), std::move(wanted), std::move(grids)});
 }
 
-void InputEncoder::take_group(Context& context, Part& part) {
+void InputEncoder::take_group(Context& context, Part& part, int64_t at_once) {
   const Grid& whole = part.grids[part.grid];
   Grid group{1, whole.h, whole.w, whole.merge};
-  group.t = std::clamp<int64_t>(patches_at_once_ / group.patches(), 1, whole.t - part.frame);
+  group.t = std::clamp<int64_t>(at_once / group.patches(), 1, whole.t - part.frame);
   const int64_t patches = group.patches(), tokens = group.tokens();
   const auto keep =
       std::span(part.keep).subspan(static_cast<size_t>(part.tokens), static_cast<size_t>(tokens));
+  part.encoder.set_patches_at_once(at_once);
   part.encoder.add(context, part.pixels.rows(part.patches, part.patches + patches), group, keep,
                    part.frame == 0);
   part.patches += patches;
@@ -59,11 +60,11 @@ void InputEncoder::take_group(Context& context, Part& part) {
   tell_progress(patches);
 }
 
-bool InputEncoder::encode_next(Context& context) {
+bool InputEncoder::encode_next(Context& context, int64_t at_once) {
   context.check_cancelled();
   for (Part& part : parts_) {
     if (!part.done()) {
-      take_group(context, part);
+      take_group(context, part, at_once);
       return true;
     }
     part.pixels = {};

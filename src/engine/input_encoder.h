@@ -11,16 +11,15 @@ namespace vl3 {
 // Pictures first, then clips. No cache is asked: pixels have no content key.
 class InputEncoder final : public Encoding {
  public:
-  // model and probe (which may be null) outlive this. patches_at_once: frames with so many at most, one at
-  // least, are a group.
-  InputEncoder(const ForConditionalGeneration& model, ForwardInput input, const Probe* probe,
-               int64_t patches_at_once = FrameEncoder::kPatchesAtOnce)
-      : Encoding(probe), model_(model), input_(std::move(input)), patches_at_once_(patches_at_once) {}
+  // model and probe (which may be null) outlive this.
+  InputEncoder(const ForConditionalGeneration& model, ForwardInput input, const Probe* probe)
+      : Encoding(probe), model_(model), input_(std::move(input)) {}
 
   // Throws kInvalidArgument where pixels, grids and masks do not fit together.
   void begin(Context& context) override;
   bool ready() override { return true; }
-  bool encode_next(Context& context) override;
+  // A group: frames with at_once patches, one frame at least.
+  bool encode_next(Context& context, int64_t at_once = FrameEncoder::kPatchesAtOnce) override;
   EncodedRequest finish(Context& context) override;
 
  private:
@@ -38,11 +37,10 @@ class InputEncoder final : public Encoding {
   };
   void add_part(bool clips, Tensor pixels, const Tensor& grid_thw, const Tensor& merge_sizes,
                 const Tensor& keep);
-  void take_group(Context& context, Part& part);
+  void take_group(Context& context, Part& part, int64_t at_once);
 
   const ForConditionalGeneration& model_;
   ForwardInput input_;
-  const int64_t patches_at_once_;
   std::vector<Part> parts_;
 };
 

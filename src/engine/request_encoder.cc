@@ -24,14 +24,13 @@ void Encoding::tell_progress(int64_t patches) {
 }
 
 RequestEncoder::RequestEncoder(const ForConditionalGeneration& model, std::unique_ptr<VisualStream> stream,
-                               FeatureCache* cache, bool reuse_static_frames, const Probe* probe,
-                               int64_t patches_at_once)
+                               FeatureCache* cache, bool reuse_static_frames, const Probe* probe)
     : Encoding(probe),
       stream_(std::move(stream)),
       cache_(cache),
       reuse_static_(reuse_static_frames),
-      pictures_(model, false, patches_at_once),
-      clips_(model, reuse_static_frames, patches_at_once),
+      pictures_(model, false),
+      clips_(model, reuse_static_frames),
       items_(stream_->items().size()) {
   const double started = now_s();
   for (size_t i = 0; cache_ != nullptr && i < items_.size(); ++i) items_[i].content = stream_->content_key(i);
@@ -60,7 +59,7 @@ bool RequestEncoder::ready() {
   return ready;
 }
 
-bool RequestEncoder::encode_next(Context& context) {
+bool RequestEncoder::encode_next(Context& context, int64_t at_once) {
   context.check_cancelled();
   const double asked = waits_since_.value_or(now_s());
   const std::optional<VisualGroup> group = stream_->next();
@@ -81,6 +80,7 @@ bool RequestEncoder::encode_next(Context& context) {
     encoder.drop_after(item.begin);  // its frames are picked anew
   else if (begins)
     item.begin = encoder.rows();
+  encoder.set_patches_at_once(at_once);
   encoder.add(context, group->patches, {group->t, group->h, group->w, group->merge}, group->keep, begins);
   item.end = encoder.rows();
   tell_progress(group->patches.dim(0));

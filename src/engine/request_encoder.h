@@ -35,9 +35,9 @@ class Encoding {
   virtual void begin(Context& context) = 0;
   // Whether encode_next() would not wait for a decoder.
   virtual bool ready() = 0;
-  // A group of frames, or a picture, is encoded together with what has come together by then; false: there is
-  // no more, and finish() is next. Waits for the group where it is not ready().
-  virtual bool encode_next(Context& context) = 0;
+  // Takes a group of frames, or a picture, and encodes what has come together, frames with at_once patches at
+  // a time; false: there is no more, and finish() is next. Waits for the group where it is not ready().
+  virtual bool encode_next(Context& context, int64_t at_once) = 0;
   virtual EncodedRequest finish(Context& context) = 0;
 
   // Patches that have to be encoded, known after begin(), and how many were taken.
@@ -61,15 +61,14 @@ class RequestEncoder final : public Encoding {
   // model outlive this. Where there is a cache, media get their content keys here, for which files are read
   // whole; text alone becomes ids here, and what VisualStream::finish throws is thrown.
   RequestEncoder(const ForConditionalGeneration& model, std::unique_ptr<VisualStream> stream,
-                 FeatureCache* cache, bool reuse_static_frames, const Probe* probe = nullptr,
-                 int64_t patches_at_once = FrameEncoder::kPatchesAtOnce);
+                 FeatureCache* cache, bool reuse_static_frames, const Probe* probe = nullptr);
 
   // Finds what the cache holds: nothing of that is decoded.
   void begin(Context& context) override;
   // Begins decoding where that has not begun.
   bool ready() override;
   // Throws what decoding and encoding throw.
-  bool encode_next(Context& context) override;
+  bool encode_next(Context& context, int64_t at_once = FrameEncoder::kPatchesAtOnce) override;
   // Throws what VisualStream::finish throws.
   EncodedRequest finish(Context& context) override;
 

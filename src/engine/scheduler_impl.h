@@ -82,8 +82,8 @@ class Scheduler::Impl {
   void end_all();
   bool begin_encoding();
   void begin_encoding(ScheduledRequest& request);
-  bool encode_next();
-  void encode_some(ScheduledRequest& request);
+  bool encode_next(int64_t patches);
+  void encode_some(ScheduledRequest& request, int64_t patches);
   void add_jobs(ScheduledRequest& request);
   bool step_loop(bool with_prompts);
   void update(ScheduledRequest& request);
@@ -102,7 +102,7 @@ class Scheduler::Impl {
   const Engine& engine_;
   FeatureCache* const features_;
   const SchedulerOptions options_;
-  const int64_t group_patches_;  // that are encoded together
+  const int64_t group_patches_;  // of the frames that are decoded together
   const int decoding_threads_;   // of a request
   ModelDecoder decoder_;
   GenerationLoop loop_;

@@ -123,8 +123,7 @@ RequestId Scheduler::Impl::submit(std::optional<ProcessorRequest> request, Forwa
     input.caches = nullptr;
     input.probe = nullptr;
     input.labels = Tensor();
-    made->encoding = std::make_unique<InputEncoder>(engine_.model(), std::move(input), made->options.probe,
-                                                    group_patches_);
+    made->encoding = std::make_unique<InputEncoder>(engine_.model(), std::move(input), made->options.probe);
   }
   const std::lock_guard lock(mutex_);
   const auto open = std::count_if(requests_.begin(), requests_.end(), [](const auto& entry) {
@@ -298,17 +297,13 @@ void Scheduler::Impl::process(ScheduledRequest& request) {
 // Pixels of several requests are there together only up to the limit; inline there is nobody who would let go
 // of any meanwhile.
 void Scheduler::Impl::hold_bytes(ScheduledRequest& request, int64_t bytes) {
-  const auto fits = [&] {
+  const auto may_go_on = [&] {
     return processes_here() || held_bytes_ == 0 || held_bytes_ + bytes <= options_.max_processed_bytes ||
-           stop_ || request.cancelled || request.late() || bytes == 0;
+           stop_ || request.cancelled || request.late() || context_.cancelled() || bytes == 0;
   };
+  constexpr std::chrono::milliseconds kGlance{50};  // nobody tells that a deadline has passed
   std::unique_lock lock(mutex_);
-  while (!fits()) {
-    if (request.deadline_at_s)
-      changed_.wait_for(lock, at_most_a_day(*request.deadline_at_s - now_s()));
-    else
-      changed_.wait(lock);
-  }
+  while (!may_go_on()) changed_.wait_for(lock, kGlance);
   request.held_bytes = bytes;
   held_bytes_ += bytes;
 }
@@ -346,7 +341,7 @@ void Scheduler::Impl::open_media(ScheduledRequest& request) {
       engine_.model(),
       engine_.processor().stream(std::move(*request.request), engine_.options().limits, hooks,
                                  decoding_threads_, group_patches_),
-      features_, engine_.options().reuse_static_frames, request.options.probe, group_patches_);
+      features_, engine_.options().reuse_static_frames, request.options.probe);
   request.request.reset();
   require(!hooks.cancelled(), ErrorCode::kCancelled, "[scheduler] cancelled");
 }

@@ -55,7 +55,8 @@ bool Scheduler::Impl::step() {
   // Where answers are running, a step has frames or chunks of prompts, not both: what they wait for is one of
   // them.
   const bool decoding = !requests_in({RequestState::kDecoding}).empty();
-  const bool encoded = (!decoding || encode_turn_) && encode_next();
+  const int64_t patches = decoding ? options_.encode_patches : FrameEncoder::kPatchesAtOnce;
+  const bool encoded = (!decoding || encode_turn_) && encode_next(patches);
   encode_turn_ = !encoded;
   busy |= encoded;
   busy |= step_loop(!(decoding && encoded));
@@ -201,7 +202,7 @@ void Scheduler::Impl::begin_encoding(ScheduledRequest& request) {
       request.status.patches = request.encoding->patches();
     }
     request.encoding->ready();
-    if (request.encoding->patches() == 0) encode_some(request);
+    if (request.encoding->patches() == 0) encode_some(request, 0);
   } catch (...) {
     fail(request, std::current_exception());
   }
@@ -209,7 +210,7 @@ void Scheduler::Impl::begin_encoding(ScheduledRequest& request) {
 
 // Some frames of the request of the highest priority that had the fewest until now, of those that have some
 // decoded: a picture passes a long clip by.
-bool Scheduler::Impl::encode_next() {
+bool Scheduler::Impl::encode_next(int64_t patches) {
   std::vector<Request> ready;
   for (Request& request : requests_in({RequestState::kEncoding})) {
     if (request->begun && request->encoding->ready()) ready.push_back(std::move(request));
@@ -221,21 +222,21 @@ bool Scheduler::Impl::encode_next() {
   };
   const Request next = *std::min_element(
       ready.begin(), ready.end(), [&](const Request& a, const Request& b) { return order(a) < order(b); });
-  encode_some(*next);
+  encode_some(*next, patches);
   return true;
 }
 
 // One group at least, and more while another one like the last is there and fits in.
-void Scheduler::Impl::encode_some(ScheduledRequest& request) {
+void Scheduler::Impl::encode_some(ScheduledRequest& request, int64_t patches) {
   try {
     Encoding& encoding = *request.encoding;
     const int64_t before = encoding.encoded();
     bool more = true, fits = true;
     while (more && fits) {
       const int64_t taken = encoding.encoded();
-      more = encoding.encode_next(context_);
+      more = encoding.encode_next(context_, patches);
       const int64_t last = encoding.encoded() - taken;
-      fits = last > 0 && encoding.encoded() - before + last <= options_.encode_patches && encoding.ready();
+      fits = last > 0 && encoding.encoded() - before + last <= patches && encoding.ready();
     }
     {
       const std::lock_guard lock(mutex_);

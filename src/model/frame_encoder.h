@@ -4,6 +4,7 @@
 // frames go through the network in the same groups, frames equal to an earlier one once, by the SHA-256 of
 // their pixels.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -23,10 +24,15 @@ class FrameEncoder {
   // As many patches as encode_vision takes together, which says why: the same groups give the same bits.
   static constexpr int64_t kPatchesAtOnce = 1024;
 
-  // reuse_static_frames: as in ForwardInput. patches_at_once: fewer take less time at once, and more in all.
-  FrameEncoder(const ForConditionalGeneration& model, bool reuse_static_frames,
-               int64_t patches_at_once = kPatchesAtOnce)
-      : model_(model), reuse_static_(reuse_static_frames), patches_at_once_(patches_at_once) {}
+  // reuse_static_frames: as in ForwardInput.
+  FrameEncoder(const ForConditionalGeneration& model, bool reuse_static_frames)
+      : model_(model), reuse_static_(reuse_static_frames) {}
+
+  // Frames that come from here on are encoded with so many patches together: fewer, down to one frame, take
+  // less time at once and more in all. Not above kPatchesAtOnce.
+  void set_patches_at_once(int64_t patches) {
+    patches_at_once_ = std::clamp<int64_t>(patches, 1, kPatchesAtOnce);
+  }
 
   // grid.t frames of a picture or clip, behind those that came before. pixels [grid.patches(), C·p·p] f32;
   // keep [grid.tokens()], 1 for the tokens that are read. begins: the clip's first ones. Encodes what has
@@ -63,7 +69,7 @@ class FrameEncoder {
 
   const ForConditionalGeneration& model_;
   const bool reuse_static_;
-  const int64_t patches_at_once_;
+  int64_t patches_at_once_ = kPatchesAtOnce;
   std::vector<Frame> frames_;              // the different ones
   std::map<std::string, size_t> by_hash_;  // of pixels and grid
   std::vector<Waiting> waiting_;

@@ -73,6 +73,8 @@ TEST_F(SchedulerTest, PixelsThatCameReadyAreEncodedInUnits) {
   for (const int64_t patches : {64, 1024}) {
     own.encode_patches = patches;
     Scheduler scheduler(context_, engine(), own);
+    const RequestId running = scheduler.submit(request({}, "Who?"), options(400));
+    step_until(scheduler, running, RequestState::kDecoding);
     const RequestId id = scheduler.submit(input, options());
     ForwardInput wrong = input;
     wrong.pixel_values = input.pixel_values.rows(0, input.pixel_values.dim(0) - 1);
@@ -84,6 +86,7 @@ TEST_F(SchedulerTest, PixelsThatCameReadyAreEncodedInUnits) {
       units += scheduler.status(id).patches_encoded > before ? 1 : 0;
     }
     EXPECT_GT(units, patches == 64 ? 4 : 0);
+    scheduler.cancel(running);
     scheduler.run(id);
     scheduler.run(fails);
     EXPECT_EQ(scheduler.status(fails).error, ErrorCode::kInvalidArgument);

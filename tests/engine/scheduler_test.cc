@@ -235,6 +235,7 @@ TEST_F(SchedulerTest, CancelledInEveryState) {
                                    RequestState::kDecoding, RequestState::kDone}) {
     Scheduler scheduler(context_, other, own);
     const RequestId neighbour = scheduler.submit(text, options(40));
+    step_until(scheduler, neighbour, RequestState::kDecoding);
     const RequestId id = scheduler.submit(shows, options(30));
     step_until(scheduler, id, state);
     EXPECT_EQ(scheduler.status(id).state, state);

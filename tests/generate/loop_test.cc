@@ -159,7 +159,7 @@ TEST(Schedules, EveryJobIsAnsweredAsIfItWereAlone) {
   for (int i = 0; i < 200; ++i) all.push_back(known(one, decoder, random));
   Counts counts;
   for (int i = 0; i < kSchedules && !HasFailure(); ++i)
-    run_schedule(i % 20 == 0 ? several : one, decoder, all, random, counts);
+    run_schedule(i % 200 == 0 ? several : one, decoder, all, random, counts);
   EXPECT_GT(counts.preemptions, 1000);
   EXPECT_GT(counts.cancelled, 1000);
   std::printf("%d schedules, %ld answers equal, %ld cancelled, %ld preemptions\n", kSchedules, counts.jobs,
