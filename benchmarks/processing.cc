@@ -20,9 +20,9 @@ namespace {
 
 struct File {
   std::string path;
-  std::vector<char> bytes;
+  MediaSource source;  // its bytes
 
-  std::span<const std::byte> span() const { return std::as_bytes(std::span(bytes)); }
+  std::span<const std::byte> span() const { return source.data(); }
 };
 
 double median_s(int rounds, const std::function<void()>& work) {
@@ -41,7 +41,9 @@ void measure(ThreadPool& threads, int rounds, std::span<const File> files, const
   int64_t patches = 0;
   const double seconds = median_s(rounds, [&] {
     std::vector<PictureInput> inputs;
-    for (const File& file : files) inputs.push_back(picture_input(file.span(), limits, file.path));
+    OpenMedia opened;
+    for (const File& file : files)
+      inputs.push_back(picture_input(opened.picture(file.source, limits), limits));
     patches = process_pictures(threads, {}, ResizeBackend::kTorchvision, inputs).pixel_values.dim(0);
   });
   const double decoding = median_s(rounds, [&] {
@@ -66,7 +68,8 @@ int main(int count, char** words) {
     std::vector<vl3::File> files;
     for (int i = 3; i < count; ++i) {
       std::ifstream file(words[i], std::ios::binary);
-      files.push_back({words[i], {std::istreambuf_iterator<char>(file), {}}});
+      std::string bytes{std::istreambuf_iterator<char>(file), {}};
+      files.push_back({words[i], vl3::MediaSource::bytes(std::move(bytes), words[i])});
     }
     vl3::measure(threads, rounds, files,
                  "together");  // first: it takes from the system what the others reuse

@@ -177,7 +177,7 @@ class Chat {
 
   void stats() {
     if (stats_.empty()) return tell("there is no answer yet");
-    const Savings saved = engine_.savings();
+    const CacheStats saved = engine_.cache_stats();
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     tell(

@@ -26,8 +26,8 @@ void print(const Plan& plan) {
   fmt::print("work        {:.2f} TFLOP to encode, {:.2f} TFLOP for the prompt\n", plan.encode_flops * 1e-12,
              plan.prefill_flops * 1e-12);
   fmt::print("first token after about {:.1f} s\n", plan.estimated_s);
-  const std::string complaint = plan.complaint();
-  fmt::print("{}\n", complaint.empty() ? "fits" : "does not fit: " + complaint);
+  const std::string reason = plan.rejection_reason();
+  fmt::print("{}\n", reason.empty() ? "fits" : "does not fit: " + reason);
 }
 
 }  // namespace

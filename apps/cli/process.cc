@@ -36,9 +36,10 @@ void add_process(CLI::App& app) {
     request.backend = options->backend == "pil" ? ResizeBackend::kPil : ResizeBackend::kTorchvision;
     ThreadPool threads(options->threads);
     const ProcessorOutput got = processor.process(threads, request);
+    const PaddedIds padded = pad(got, processor.tokenizer().pad_id().value_or(0), request.padding_left);
     std::vector<std::pair<std::string, Tensor>> tensors = {
-        {"input_ids", got.input_ids},
-        {"attention_mask", got.attention_mask},
+        {"input_ids", padded.input_ids},
+        {"attention_mask", padded.attention_mask},
         {"pixel_values", got.images.pixel_values},
         {"image_grid_thw", got.images.image_grid_thw},
         {"image_merge_sizes", got.images.image_merge_sizes},

@@ -17,7 +17,7 @@ namespace {
 Calibration inputs_of(Context& context, const std::string& folder, const ReportInputs& inputs,
                       Progress& progress) {
   const auto model = ForConditionalGeneration::from_pretrained(folder);
-  const ComparedPrompts prompts = inputs.prompts(context, model.config());
+  const ComparedPrompts prompts = inputs.prompts(context);
   const Compute compute = context.compute();
   context.set_compute(Compute::kF32);
   Calibration calibration = calibrate(context, model, [&] {

@@ -32,7 +32,7 @@ class ReportInputs {
   ~ReportInputs();
 
   // config: the model's, for the ids of placeholders. The result needs *this and the context.
-  ComparedPrompts prompts(Context& context, const Config& config) const;
+  ComparedPrompts prompts(Context& context) const;
 
  private:
   struct Prompt;

@@ -118,19 +118,19 @@ void ReportInputs::add_request(const Json& json, const std::string& origin) {
   }
 }
 
-ComparedPrompts ReportInputs::prompts(Context& context, const Config& config) const {
-  const auto make = [this, &context, &config](int64_t index) {
+ComparedPrompts ReportInputs::prompts(Context& context) const {
+  const auto make = [this, &context](int64_t index) {
     const Prompt& prompt = prompts_[static_cast<size_t>(index)];
     if (prompt.request.conversations.empty()) {
       ForwardInput input;
-      input.input_ids = Tensor::from<int64_t>({1, static_cast<int64_t>(prompt.ids.size())}, prompt.ids);
+      input.ids = {prompt.ids};
       return input;
     }
     ProcessHooks hooks;
     hooks.cancelled = [&context] { return context.cancelled(); };
     ProcessorOutput made = processor_->process(context.threads(), prompt.request, {}, hooks);
     context.check_cancelled();
-    return forward_input(*processor_, config, made);
+    return forward_input(made);
   };
   return {static_cast<int64_t>(prompts_.size()), make};
 }

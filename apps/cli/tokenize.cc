@@ -21,13 +21,13 @@ class Rows {
     if (view.has("text"))
       return {{"ids", tokenizer_.encode(view.string("text", ""), view.boolean("specials", true))}};
     if (view.has("ids")) {
-      std::vector<int32_t> ids;
+      std::vector<int64_t> ids;
       require(row["ids"].is_array(), ErrorCode::kFormat, "[{}] \"ids\" should be a list, not {}", origin,
               shown(row["ids"]));
       for (const Json& id : row["ids"]) {
         require(id.is_number_integer() && id >= 0 && id <= INT32_MAX, ErrorCode::kFormat, "[{}] {} is no id",
                 origin, shown(id));
-        ids.push_back(id.get<int32_t>());
+        ids.push_back(id.get<int64_t>());
       }
       return {{"text", tokenizer_.decode(ids, false)}, {"text_skip_special", tokenizer_.decode(ids, true)}};
     }

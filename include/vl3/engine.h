@@ -23,8 +23,8 @@ struct EngineOptions {
   std::filesystem::path adapter;  // folder, as vl3/adapter.h has it; empty: none
   MediaLimits limits;
   int64_t max_memory_bytes = 0;  // what a request may need beside the weights; 0: what the machine has free
-  // Kept from one request to the next, beside what a request needs: encoded pictures and clips with their
-  // pixels, and keys and values of prompts. 0: nothing.
+  // Kept from one request to the next, beside what a request needs: encoded pictures and clips, and keys and
+  // values of prompts. 0: nothing.
   int64_t feature_cache_bytes = 0, prefix_cache_bytes = 0;
   // A folder in which encoded pictures and clips are kept for later runs, up to so many bytes; empty: none.
   std::filesystem::path disk_cache;
@@ -54,18 +54,18 @@ struct VL3_API Plan {
     return needed_bytes() <= available_bytes && prompt_tokens + new_tokens <= context_tokens;
   }
   // Why not, with the numbers and what to lower; empty where it fits.
-  std::string complaint() const;
+  std::string rejection_reason() const;
   Json to_json() const;
 };
 
 struct Timings {
-  double process_s = 0;   // decoding, resizing, patches, ids
+  double process_s = 0;   // waiting for pixels (decoding, resizing, patches) and for ids
   double generate_s = 0;  // encoding, prefill and decoding
   double first_token_s = 0;
 };
 
 // What the engine's caches have saved so far.
-struct Savings {
+struct CacheStats {
   int64_t pictures = 0;       // pictures and clips that were not encoded again
   int64_t prompt_tokens = 0;  // tokens that did not go through the language model again
   int64_t bytes = 0;          // held by both caches
@@ -87,22 +87,22 @@ class VL3_API Engine {
   // Settings of generation_config.json, with the model's end tokens where that file says none.
   const GenerationConfig& default_settings() const noexcept { return settings_; }
   const EngineOptions& options() const noexcept { return options_; }
-  Savings savings() const;
+  CacheStats cache_stats() const;
 
-  // context: measures the speed of products for the estimate; may be null. opened: as Processor::plan.
+  // context: says how keys and values are kept, and (measure) how fast products are, for the estimate of
+  // time; null: the model's usual cache, and no estimate. opened: as Processor::plan.
   Plan plan(Context* context, const ProcessorRequest& request, const GenerationConfig& settings,
-            OpenClips* opened = nullptr) const;
+            OpenMedia* opened = nullptr, bool measure = true) const;
 
-  // Throws kLimitExceeded where the plan does not fit. hooks.make_text is set where it is empty. probe: may
-  // be null; its progress is told about "decode" (frames), "encode" (patches) and "prefill" (tokens).
+  // One request through a Scheduler (vl3/scheduler.h) of its own, on this thread. Throws kLimitExceeded where
+  // the plan does not fit. hooks.make_text is set where it is empty. probe: may be null; its progress is told
+  // about "decode" (frames), "encode" (patches) and "prefill" (tokens).
   Answers answer(Context& context, const ProcessorRequest& request, const GenerationConfig& settings,
                  GenerationHooks hooks = {}, const Probe* probe = nullptr) const;
 
  private:
+  friend class Scheduler;  // which uses the caches below
   Engine() = default;
-  std::vector<GenerationResult> generate(Context& context, ForwardInput& input,
-                                         const GenerationConfig& settings,
-                                         const GenerationHooks& hooks) const;
   std::shared_ptr<const ForConditionalGeneration> model_;
   std::shared_ptr<const Processor> processor_;
   GenerationConfig settings_;

@@ -163,9 +163,25 @@ class VL3_API TextStream {
   virtual std::unique_ptr<TextStream> clone() const = 0;
 };
 
+// What a constraint is asked about.
+struct ConstraintQuery {
+  int64_t prompt = 0;            // index in the batch
+  int64_t sequence = 0;          // index among the sequences of this prompt; of beams, whose order changes: 0
+  std::span<const int64_t> ids;  // prompt and answer so far
+  std::span<const int64_t> new_ids;  // the answer so far
+};
+
+// One bit per token id, bit id % 32 of word id / 32; set: allowed. All are clear when a hook gets it.
+using TokenMask = std::span<uint32_t>;
+
 struct GenerationHooks {
   // Called for every token; false cancels the sequence, whose finish_reason becomes kCancelled.
   std::function<bool(const StreamEvent&)> on_token;
+  // A constraint (structured output): which tokens may come next. False: all, whatever the mask says. Applied
+  // to the logits before everything else; where nothing is allowed the request ends with kInvalidArgument.
+  // The answer must depend on the ids alone: it is asked about drafts and beams that may come to nothing,
+  // and not always in order.
+  std::function<bool(const ConstraintQuery&, TokenMask)> allowed;
   // Needed for text and for stop_strings.
   std::function<std::unique_ptr<TextStream>()> make_text;
   // The id of a special token with this very text, which no TextStream shows; lets stop_strings name such

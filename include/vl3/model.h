@@ -39,6 +39,8 @@ struct Probe {
 // Inputs of one forward pass. Undefined tensors are absent. Integer tensors are i64, masks u8 or bool, pixels
 // f32.
 struct ForwardInput {
+  // B sequences of their own lengths; or input_ids. Results are as of rows that are padded on the right.
+  std::vector<std::vector<int64_t>> ids;
   Tensor input_ids;      // [B, T]; or inputs_embeds
   Tensor inputs_embeds;  // [B, T, H] f32, with visual rows already in place
   Tensor
@@ -128,7 +130,10 @@ class VL3_API ForConditionalGeneration {
   // Throws kInvalidArgument when the counts of placeholders and features disagree, and for shapes that do.
   ForwardOutput forward(Context& context, const ForwardInput& input) const;
 
-  KvCache new_cache(const Context& context) const;  // of the type that the context asks for
+  // How a cache keeps keys and values: as the context asks, else f32 for f32 weights and Compute::kF32, else
+  // f16. context: null asks for nothing.
+  CacheType cache_type(const Context* context) const;
+  KvCache new_cache(const Context& context) const;  // of that type
   KvCache new_cache(const Context& context, CacheType type) const;
   // Blocks for caches of this model (model/kv_pool.h), of the type that the context asks for. budget_bytes:
   // of all of them; 0: no limit. Throws kInvalidArgument for a budget that holds no block.

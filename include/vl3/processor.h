@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -14,23 +15,16 @@
 #include "vl3/image_processor.h"
 #include "vl3/json.h"
 #include "vl3/media_limits.h"
+#include "vl3/media_source.h"
+#include "vl3/open_media.h"
 #include "vl3/tokenizer.h"
 #include "vl3/video_processor.h"
 
 namespace vl3 {
 
-class MemoryFile;
-
-// A picture or clip of a conversation, in the order of the prompt.
-struct VL3_API MediaItem {
-  bool video = false;
-  std::vector<std::filesystem::path> paths;  // one; or the frames of a clip
-  VideoOptions options;                      // of a clip; of a picture its PixelOptions
-  // What data: URLs hold, which paths lead to.
-  std::vector<std::shared_ptr<const MemoryFile>> held = {};
-  std::string name() const;
-  bool operator==(const MediaItem&) const = default;
-};
+class VisualStream;
+struct MediaItem;
+struct ReadRequest;
 
 struct ProcessorRequest {
   // One list of messages per conversation: {"role", "content"}, content a string or parts {"type": "text",
@@ -39,12 +33,16 @@ struct ProcessorRequest {
   // "num_frames", "max_frames", "start_time", "end_time", … of this clip}; or these parts as other programs
   // write them (docs/tools.md). What is unknown in them is refused.
   std::vector<Json> conversations;
+  // Bytes and frames that messages show: a part that names one of these ({"type": "image", "image": "photo"})
+  // has it, not the file of that name. One that no message names is refused.
+  std::map<std::string, MediaSource> media;
   PixelOptions images;
   VideoOptions videos;
   ResizeBackend backend = ResizeBackend::kTorchvision;  // for pictures; the reference's default
   bool add_generation_prompt = true;
-  bool padding = true;  // rows of input_ids as long as the longest; otherwise all must be of one length
-  bool padding_left = true;
+  bool padding = true;        // false: conversations of different lengths are refused
+  bool padding_left = true;   // of pad()'s rows
+  bool with_prompts = false;  // ProcessorOutput::prompts is wanted
   // The reference recognises special tokens anywhere in a prompt, also where a user typed them. By default
   // text that came from messages stays text.
   bool special_tokens_in_messages = false;
@@ -57,13 +55,19 @@ struct ProcessorRequest {
 };
 
 struct ProcessorOutput {
-  std::vector<std::vector<int64_t>> ids;  // unpadded, one per conversation
-  std::vector<std::string> prompts;       // with placeholders expanded
-  Tensor input_ids, attention_mask;       // [B, T] i64
-  Tensor labels;                          // [B, T] i64, -100 where nothing is to be learned; with_labels only
-  ImageFeatures images;                   // undefined tensors where there are no pictures
-  VideoFeatures videos;                   // likewise
+  std::vector<std::vector<int64_t>> ids;     // one list per conversation, of the model's ids
+  std::vector<std::vector<int64_t>> labels;  // -100 where nothing is to be learned; with_labels only
+  std::vector<std::string> prompts;          // with placeholders expanded; with_prompts only
+  ImageFeatures images;                      // undefined tensors where there are no pictures
+  VideoFeatures videos;                      // likewise
 };
+
+// The ids as the reference's processor has them: in a rectangle.
+struct PaddedIds {
+  Tensor input_ids, attention_mask;  // [B, T] i64
+  Tensor labels;                     // [B, T] i64, -100 in cells of padding; undefined where there are none
+};
+PaddedIds pad(const ProcessorOutput& output, int64_t pad_id, bool left = true);
 
 // What a request amounts to, from headers alone.
 struct MediaPlan {
@@ -87,6 +91,8 @@ class VL3_API Processor {
   const ChatTemplate& chat_template() const noexcept { return template_; }
   const ImageProcessorFast& image_processor() const noexcept { return images_; }
   const VideoProcessor& video_processor() const noexcept { return videos_; }
+  // Under which ids prompts hold visual tokens: those that config.json gives the model (an original
+  // checkpoint has one for both), else the tokenizer's.
   int64_t image_token_id() const noexcept { return image_token_id_; }
   int64_t video_token_id() const noexcept { return video_token_id_; }
 
@@ -105,29 +111,38 @@ class VL3_API Processor {
   // disagree.
   ProcessorOutput process(ThreadPool& threads, const ProcessorRequest& request,
                           const MediaLimits& limits = {}, const ProcessHooks& hooks = {}) const;
-  // Reads headers and, of clips, packets. Clips stay in `opened` for process() where that is given.
+  // The same a group of frames at a time, while the next are decoded: vl3/visual_stream.h. Headers are read
+  // here, pixels with the first next(). hooks.cancelled may be asked by another thread. threads: that decode;
+  // 0: as many as this process may use. group_patches: of a group of frames at most, unless one frame has
+  // more; 0: VisualStream::kGroupPatches. Throws what process() throws of requests and headers.
+  std::unique_ptr<VisualStream> stream(ProcessorRequest request, const MediaLimits& limits = {},
+                                       const ProcessHooks& hooks = {}, int threads = 0,
+                                       int64_t group_patches = 0) const;
+  // Reads headers and, of clips, packets. What was opened stays in `opened` for process() and stream() where
+  // that is given.
   std::vector<MediaPlan> plan(const ProcessorRequest& request, const MediaLimits& limits = {},
-                              OpenClips* opened = nullptr) const;
+                              OpenMedia* opened = nullptr) const;
   // The prompt as text, placeholders not expanded, and its ids: no media are needed.
   std::string render(const Json& messages, bool add_generation_prompt) const;
   std::vector<int64_t> encode_text(const std::string& text, bool parse_special) const;
 
  private:
+  friend class VisualStream;
   Processor(Tokenizer tokenizer, const ChatTemplate& chat_template, const MediaTokens& tokens,
             ImageProcessorFast images, VideoProcessor videos);
   std::vector<std::pair<size_t, size_t>> answers_of(const ProcessorRequest& request,
                                                     const Json& messages) const;
-  ProcessorOutput process_named(ThreadPool& threads, const ProcessorRequest& request,
-                                const MediaLimits& limits, const ProcessHooks& hooks,
-                                std::vector<MediaItem>& all) const;
+  ReadRequest read(const ProcessorRequest& request, const MediaLimits& limits, OpenMedia& opened) const;
+  void write_prompts(const ProcessorRequest& request, const ReadRequest& read,
+                     const std::vector<int64_t>& picture_tokens, ProcessorOutput& out) const;
   MediaPlan plan_of(const ProcessorRequest& request, const MediaItem& item, const MediaLimits& limits,
-                    OpenClips& opened) const;
+                    OpenMedia& opened) const;
 
   Tokenizer tokenizer_;
   ChatTemplate template_;
   ImageProcessorFast images_;
   VideoProcessor videos_;
-  std::string image_token_, video_token_;
+  MediaTokens tokens_;
   int64_t image_token_id_ = -1, video_token_id_ = -1;
 };
 

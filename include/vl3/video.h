@@ -2,7 +2,6 @@
 // Stage 1 for clips: which frames are looked at, and their pixels, one at a time.
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "vl3/export.h"
 #include "vl3/image.h"
 #include "vl3/media_limits.h"
+#include "vl3/media_source.h"
 
 namespace vl3 {
 
@@ -48,18 +48,19 @@ class VL3_API ClipEnded : public Error {
   explicit ClipEnded(const std::string& message) : Error(ErrorCode::kFormat, message) {}
 };
 
-// A clip that is read from front to back: a file that FFmpeg's libraries decode in this process, an animated
-// WebP, or pictures that are its frames. Of a folder these are its pictures in the order of their names,
-// where numbers count as such (frame_2 before frame_10); other files are left out, which notes() say. Memory
-// is bounded by a few frames.
+// A clip that is read from front to back: a file (or its bytes) that FFmpeg's libraries decode in this
+// process, an animated WebP, pictures that are its frames, or frames that are decoded already. Of a folder
+// these are its pictures in the order of their names, where numbers count as such (frame_2 before frame_10);
+// other files are left out, which notes() say. Memory is bounded by a few frames.
 class VL3_API VideoReader {
  public:
   // Throws kNotFound, kIo, kFormat (no clip, or broken: where), kUnsupported (a container or codec that is
   // not allowed), kLimitExceeded.
-  // pictures_rate: frames per second of pictures; without it they have no rate. Files have their own.
-  static std::unique_ptr<VideoReader> open(const std::filesystem::path& path, const MediaLimits& limits = {},
+  // pictures_rate: frames per second of pictures, and of frames without times; without it they have no rate.
+  // Files have their own.
+  static std::unique_ptr<VideoReader> open(const MediaSource& source, const MediaLimits& limits = {},
                                            std::optional<double> pictures_rate = {});
-  static std::unique_ptr<VideoReader> open_pictures(std::vector<std::filesystem::path> paths,
+  static std::unique_ptr<VideoReader> open_pictures(std::vector<MediaSource> pictures,
                                                     const MediaLimits& limits = {},
                                                     std::optional<double> pictures_rate = {});
   virtual ~VideoReader() = default;

@@ -66,31 +66,14 @@ struct ClipInput {
   VideoOptions options;
 };
 
-// Clips that stay open between a look at their headers and the reading of their frames, so that their packets
-// are read once. Not for several threads at a time.
-class VL3_API OpenClips {
- public:
-  // A clip that keep() was given for these paths, or one newly opened, as open_clip.
-  std::unique_ptr<VideoReader> take(const std::vector<std::filesystem::path>& paths,
-                                    const MediaLimits& limits, const VideoOptions& options);
-  // Closes it where too many are open already.
-  void keep(const std::vector<std::filesystem::path>& paths, std::unique_ptr<VideoReader> reader,
-            const VideoOptions& options);
-
- private:
-  struct Kept {
-    std::vector<std::filesystem::path> paths;
-    bool rotate;                          // how it was opened
-    std::optional<double> pictures_rate;  // likewise
-    std::unique_ptr<VideoReader> reader;
-  };
-  std::vector<Kept> clips_;
-};
+class OpenMedia;
 
 struct ProcessHooks {
   std::function<bool()> cancelled;                           // asked once a frame
   std::function<void(int64_t done, int64_t total)> decoded;  // frames
-  OpenClips* opened = nullptr;                               // that a plan has opened
+  // Of a VisualStream: its next() need not wait any more. Told by the stream's own thread, without a lock.
+  std::function<void()> available;
+  OpenMedia* opened = nullptr;                               // that a plan has opened
 };
 
 class VL3_API VideoProcessor {

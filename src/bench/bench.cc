@@ -7,8 +7,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "generate/model_decoder.h"
+#include "model/cost.h"
 #include "model/parameters.h"
-#include "model/work.h"
 
 namespace vl3 {
 namespace {
@@ -111,7 +111,7 @@ class Bench {
                 model_.model().get_image_features(context_, input.pixels, input.grid, input.merge);
               }));
     if (repeated) return result;
-    set_gflops(result, encode_flops(model_, clip.frames, input.patches_a_frame, input.tokens), dtype);
+    set_gflops(result, encode_flops(model_, {{clip.frames, input.patches_a_frame, input.tokens}}), dtype);
     return result;
   }
 
@@ -122,10 +122,10 @@ class Bench {
     set_times(result, timed(options_.repeats, [&] {
                 ForwardInput input;
                 input.input_ids = Tensor::from<int64_t>({1, tokens}, ids);
-                vl3::prefill(context_, model_, input);
+                vl3::prefill(context_, decoder_, make_prompts(context_, model_, input)[0]);
               }));
     result.tokens_per_s = static_cast<double>(tokens) / result.seconds;
-    set_gflops(result, prefill_flops(model_, tokens), model_.weights_dtype());
+    set_gflops(result, prefill_flops(model_, {tokens}), model_.weights_dtype());
     return result;
   }
 
@@ -144,7 +144,7 @@ class Bench {
                 input.pixel_values = picture.pixels;
                 input.image_grid_thw = picture.grid;
                 input.image_merge_sizes = picture.merge;
-                vl3::prefill(context_, model_, input);
+                vl3::prefill(context_, decoder_, make_prompts(context_, model_, input)[0]);
               }));
     return result;
   }
@@ -155,11 +155,11 @@ class Bench {
     const std::vector<int64_t> ids = some_ids(model_.config(), length);
     ForwardInput input;
     input.input_ids = Tensor::from<int64_t>({1, length}, ids);
-    const std::vector<Prompt> prompts = vl3::prefill(context_, model_, input);
+    const KvCache prompt = vl3::prefill(context_, decoder_, make_prompts(context_, model_, input)[0]).cache;
     std::vector<KvCache> caches;
     for (int64_t i = 0; i < batch; ++i) {
       caches.push_back(model_.new_cache(context_));
-      caches.back() = prompts[0].cache.fork();
+      caches.back() = prompt.fork();
     }
     BenchResult result = begin("decode", model_.weights_dtype());
     result.context = length;
@@ -167,13 +167,13 @@ class Bench {
     const std::span<const int64_t> next(ids.data(), 1);
     const auto step = [&] {
       std::vector<CausalDecoder::Feed> feeds;
-      for (KvCache& cache : caches) feeds.push_back({&cache, next, false});
+      for (KvCache& cache : caches) feeds.push_back({&cache, next});
       decoder_.decode(context_, feeds);
     };
     step();  // the blocks that were shared become each sequence's own
     set_times(result, timed(static_cast<int>(options_.steps), step));
     result.tokens_per_s = static_cast<double>(batch) / result.seconds;
-    result.gbs = decode_bytes(model_, prompts[0].cache.type(), length, batch) / result.seconds * 1e-9;
+    result.gbs = decode_bytes(model_, prompt.type(), length, batch) / result.seconds * 1e-9;
     set_share(result, *result.gbs, [](const MachinePeaks& peaks) { return peaks.read_gbs; });
     return result;
   }

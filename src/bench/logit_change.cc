@@ -153,8 +153,9 @@ class Comparison {
 
   // progress counts tokens.
   void add(int64_t prompt, const ForwardInput& input, const CompareProgress& progress) {
-    require(input.input_ids.defined() && input.input_ids.numel() > 0 && input.input_ids.dim(0) == 1,
-            ErrorCode::kInvalidArgument, "[compare] prompt {} should be one sequence of ids", prompt);
+    const bool one = input.input_ids.defined() ? input.input_ids.numel() > 0 && input.input_ids.dim(0) == 1
+                                               : input.ids.size() == 1 && !input.ids[0].empty();
+    require(one, ErrorCode::kInvalidArgument, "[compare] prompt {} should be one sequence of ids", prompt);
     Reader before(context_, model_, input), after(context_, changed_, input);
     change_.cache = before.cache();
     change_.changed_cache = after.cache();

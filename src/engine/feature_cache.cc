@@ -1,143 +1,61 @@
 #include "engine/feature_cache.h"
 
 #include <algorithm>
-#include <cstring>
-#include <string_view>
-
-#include "model/vision_encoder.h"
-#include "ops/cpu/kernels/kernels.h"
-#include "ops/rows.h"
 
 namespace vl3 {
-namespace {
 
-std::string_view bytes_of(const Tensor& tensor) {
-  if (!tensor.defined()) return {};
-  return {reinterpret_cast<const char*>(tensor.raw()), tensor.bytes()};
+int64_t FeatureCache::Item::bytes() const {
+  const ClipReport& clip = visual.facts.clip;
+  const size_t per_frame = 2 * sizeof(int64_t) + sizeof(double);  // indices, counts and times
+  return static_cast<int64_t>(visual.features.bytes() + visual.facts.keep.size() +
+                              clip.frames.indices.size() * per_frame +
+                              clip.info.times_s.size() * sizeof(double));
 }
 
-}  // namespace
-
-bool FeatureCache::find(const Context& context, Item& wanted) {
-  if (find_in_memory(wanted)) return true;
-  if (store_ == nullptr) return false;
-  wanted.features = store_->find(context, wanted);
-  if (!wanted.features.defined()) return false;
-  add(wanted);
-  count_hits(1);
-  return true;
+std::optional<FeatureCache::Item> FeatureCache::find(const Context& context, const FeatureKey& key) {
+  if (key.content.empty()) return std::nullopt;
+  std::optional<Item> found = find_in_memory(key);
+  if (found || store_ == nullptr) return found;
+  VisualFeatures stored = store_->find(context, key);
+  if (!stored.features.defined()) return std::nullopt;
+  found = keep(key, std::move(stored));
+  count_hit();
+  return found;
 }
 
-bool FeatureCache::find_in_memory(Item& wanted) {
+std::optional<FeatureCache::Item> FeatureCache::find_in_memory(const FeatureKey& key) {
   const std::lock_guard lock(mutex_);
-  for (auto item = items_.begin(); item != items_.end(); ++item) {
-    if (!item->equals(wanted)) continue;
-    wanted.features = item->features;
-    wanted.serial = item->serial;
-    items_.splice(items_.begin(), items_, item);
-    ++hits_;
-    return true;
-  }
-  return false;
+  const auto found = std::find_if(items_.begin(), items_.end(), [&](const Item& i) { return i.key == key; });
+  if (found == items_.end()) return std::nullopt;
+  items_.splice(items_.begin(), items_, found);
+  ++hits_;
+  return items_.front();
 }
 
-void FeatureCache::add(Item& item) {
+FeatureCache::Item FeatureCache::add(const Context& context, FeatureKey key, VisualFeatures visual) {
+  if (store_ != nullptr && !key.content.empty()) store_->add(context, key, visual);
+  return keep(std::move(key), std::move(visual));
+}
+
+FeatureCache::Item FeatureCache::keep(FeatureKey key, VisualFeatures visual) {
   const std::lock_guard lock(mutex_);
-  item.serial = next_serial_++;
-  if (item.bytes() > max_bytes_) return;
-  item.pixels = item.pixels.clone();  // a view would hold the whole batch
-  item.features = item.features.clone();
-  if (item.keep.defined()) item.keep = item.keep.clone();
+  const auto there = std::find_if(items_.begin(), items_.end(), [&](const Item& i) { return i.key == key; });
+  if (there != items_.end() && !key.content.empty()) return *there;  // encoded twice at the same time
+  Item item{std::move(key), std::move(visual), next_serial_++};
+  if (item.key.content.empty() || item.bytes() > max_bytes_) return item;
+  item.visual.features = item.visual.features.clone();  // a view would hold the whole batch
   bytes_ += item.bytes();
   items_.push_front(item);
   while (bytes_ > max_bytes_) {
     bytes_ -= items_.back().bytes();
     items_.pop_back();
   }
+  return item;
 }
 
-void FeatureCache::encode(Context& context, const Model& model, const VisualInput& input,
-                          std::vector<Item>& items, const std::vector<size_t>& missing, const Probe* probe) {
-  std::vector<Tensor> pixels;
-  std::vector<int64_t> grid_values, merges;
-  std::vector<uint8_t> keep;
-  for (const size_t i : missing) {
-    const Item& item = items[i];
-    pixels.push_back(item.pixels);
-    grid_values.insert(grid_values.end(), {item.t, item.h, item.w});
-    merges.push_back(item.merge);
-    const std::string_view mask = bytes_of(item.keep);
-    keep.insert(keep.end(), mask.begin(), mask.end());
-  }
-  const int64_t count = static_cast<int64_t>(missing.size());
-  const bool all = missing.size() == items.size();
-  const Tensor mask =
-      input.keep.defined() ? Tensor::from<uint8_t>({static_cast<int64_t>(keep.size())}, keep) : Tensor();
-  const Tensor features = model.get_image_features(
-      context, all ? input.pixel_values : ops::concat_rows(context, pixels),
-      Tensor::from<int64_t>({count, 3}, grid_values), Tensor::from<int64_t>({count}, merges), mask, probe,
-      input.reuse_static_frames);
-  int64_t row = 0;
-  for (const size_t i : missing) {
-    Item& item = items[i];
-    const std::string_view kept = bytes_of(item.keep);
-    const int64_t rows = item.keep.defined()
-                             ? static_cast<int64_t>(kept.size()) - std::count(kept.begin(), kept.end(), '\0')
-                             : item.t * (item.h / item.merge) * (item.w / item.merge);
-    item.features = features.rows(row, row + rows);
-    row += rows;
-    if (store_ != nullptr) store_->add(context, item, item.features);
-    add(item);
-  }
-}
-
-FeatureCache::Result FeatureCache::features(Context& context, const Model& model, const VisualInput& input,
-                                            const Probe* probe) {
-  const std::vector<Grid> grids = read_grids(input.grid_thw, input.merge_sizes, input.pixel_values.dim(0));
-  std::vector<Item> items;
-  std::vector<size_t> missing;
-  std::vector<std::pair<size_t, size_t>> repeated;  // an item, and the missing one that it equals
-  int64_t patch = 0, token = 0;
-  for (const Grid& grid : grids) {
-    Item item;
-    item.pixels = input.pixel_values.rows(patch, patch + grid.patches());
-    if (input.keep.defined()) item.keep = input.keep.rows(token, token + grid.tokens());
-    item.t = grid.t, item.h = grid.h, item.w = grid.w, item.merge = grid.merge;
-    item.compute = context.compute();
-    item.path = context.kernels().name;
-    item.reuse_static_frames = input.reuse_static_frames;
-    item.hash = std::hash<std::string_view>{}(bytes_of(item.pixels));
-    patch += grid.patches();
-    token += grid.tokens();
-    const auto before =
-        std::find_if(missing.begin(), missing.end(), [&](const size_t i) { return items[i].equals(item); });
-    if (before != missing.end())
-      repeated.emplace_back(items.size(), *before);
-    else if (!find(context, item))
-      missing.push_back(items.size());
-    items.push_back(std::move(item));
-  }
-  if (!missing.empty()) encode(context, model, input, items, missing, probe);
-  for (const auto& [item, first] : repeated) {
-    items[item].features = items[first].features;
-    items[item].serial = items[first].serial;
-  }
-  count_hits(static_cast<int64_t>(repeated.size()));
-
-  Result result;
-  std::vector<Tensor> parts;
-  for (const Item& item : items) {
-    parts.push_back(item.features);
-    result.serials.push_back(item.serial);
-    result.rows.push_back(item.features.dim(0));
-  }
-  result.features = parts.size() == 1 ? parts[0] : ops::concat_rows(context, parts);
-  return result;
-}
-
-void FeatureCache::count_hits(int64_t more) {
+void FeatureCache::count_hit() {
   const std::lock_guard lock(mutex_);
-  hits_ += more;
+  ++hits_;
 }
 
 int64_t FeatureCache::hits() const {

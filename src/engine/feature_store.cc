@@ -5,13 +5,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "base/json.h"
+#include "base/sha256.h"
+#include "engine/visual_facts_json.h"
+#include "ops/cpu/kernels.h"
 #include "vl3/safetensors.h"
 
 namespace vl3 {
@@ -22,14 +24,10 @@ namespace fs = std::filesystem;
 constexpr const char* kEnding = ".safetensors";
 constexpr auto kAbandoned = std::chrono::hours(1);  // a temporary file of a process that was killed
 
-std::string_view bytes_of(const Tensor& tensor) {
-  if (!tensor.defined()) return {};
-  return {reinterpret_cast<const char*>(tensor.raw()), tensor.bytes()};
-}
-
-std::string checksum(const Tensor& tensor) {
-  const std::string_view bytes = bytes_of(tensor);
-  return fmt::format("{:08x}", libdeflate_crc32(0, bytes.data(), bytes.size()));
+// Of the rows and of what a prompt says of them.
+std::string checksum(const Tensor& features, const std::string& facts) {
+  const uint32_t rows = libdeflate_crc32(0, features.raw(), features.bytes());
+  return fmt::format("{:08x}", libdeflate_crc32(rows, facts.data(), facts.size()));
 }
 
 std::string value_of(const Metadata& metadata, std::string_view key) {
@@ -41,11 +39,8 @@ std::string value_of(const Metadata& metadata, std::string_view key) {
 
 }  // namespace
 
-bool FeatureKey::equals(const FeatureKey& other) const {
-  return hash == other.hash && t == other.t && h == other.h && w == other.w && merge == other.merge &&
-         compute == other.compute && path == other.path && reuse_static_frames == other.reuse_static_frames &&
-         keep.defined() == other.keep.defined() && bytes_of(keep) == bytes_of(other.keep) &&
-         bytes_of(pixels) == bytes_of(other.pixels);
+FeatureKey feature_key(const Context& context, std::string content, bool reuse_static_frames) {
+  return {std::move(content), context.compute(), context.kernels().name, reuse_static_frames};
 }
 
 FeatureStore::FeatureStore(fs::path folder, int64_t max_bytes, std::string model)
@@ -56,54 +51,55 @@ FeatureStore::FeatureStore(fs::path folder, int64_t max_bytes, std::string model
           folder_.string(), error ? error.message() : "there is a file of that name");
 }
 
-std::string FeatureStore::identity(const FeatureKey& input) const {
-  return Json({{"version", 1},
+std::string FeatureStore::identity(const FeatureKey& key) const {
+  return Json({{"version", 2},
                {"model", model_},
-               {"grid", {input.t, input.h, input.w}},
-               {"merge", input.merge},
-               {"all_rows", !input.keep.defined()},
-               {"compute", input.compute == Compute::kAuto ? "auto" : "f32"},
-               {"path", input.path},
-               {"reuse_static_frames", input.reuse_static_frames}})
+               {"content", key.content},
+               {"compute", key.compute == Compute::kAuto ? "auto" : "f32"},
+               {"path", key.path},
+               {"reuse_static_frames", key.reuse_static_frames}})
       .dump();
 }
 
-fs::path FeatureStore::file_of(const FeatureKey& input, const std::string& identity) const {
-  const size_t hash = std::hash<std::string>{}(fmt::format("{} {}", input.hash, identity));
-  return folder_ / fmt::format("{:016x}{}", hash, kEnding);
+fs::path FeatureStore::file_of(const std::string& identity) const {
+  constexpr size_t kDigits = 32;
+  Sha256 hash;
+  hash.add_text(identity);
+  return folder_ / (hash.hex().substr(0, kDigits) + kEnding);
 }
 
-Tensor FeatureStore::find(const Context& context, const FeatureKey& input) const {
-  const std::string wanted = identity(input);
-  const fs::path path = file_of(input, wanted);
+VisualFeatures FeatureStore::find(const Context& context, const FeatureKey& key) const {
+  const std::string wanted = identity(key);
+  const fs::path path = file_of(wanted);
   std::error_code error;
   if (!fs::exists(path, error)) return {};
   try {
     const SafetensorsFile file = SafetensorsFile::open(path);
-    if (value_of(file.metadata(), "identity") != wanted ||
-        bytes_of(file.get("pixels")) != bytes_of(input.pixels) ||
-        (input.keep.defined() && bytes_of(file.get("keep")) != bytes_of(input.keep)))
-      return {};
+    if (value_of(file.metadata(), "identity") != wanted) return {};
+    const std::string facts = value_of(file.metadata(), "facts");
     const Tensor features = file.get("features");
     require(features.dtype() == DType::kF32 && features.rank() == 2 &&
-                value_of(file.metadata(), "crc32") == checksum(features),
+                value_of(file.metadata(), "crc32") == checksum(features, facts),
             ErrorCode::kFormat, "[{}] is damaged", path.string());
+    VisualFeatures found{facts_from_json(parse_json(facts, path.string()), path.string()), features.clone()};
     fs::last_write_time(path, fs::file_time_type::clock::now(), error);
-    return features.clone();
+    return found;
   } catch (const Error& problem) {
     context.log(LogLevel::kWarning, std::string("disk cache: ") + problem.what());
     return {};
   }
 }
 
-void FeatureStore::add(const Context& context, const FeatureKey& input, const Tensor& features) const {
-  const int64_t bytes = static_cast<int64_t>(input.pixels.bytes() + features.bytes());
-  if (bytes > max_bytes_) return;
-  const std::string what = identity(input);
-  std::vector<std::pair<std::string, Tensor>> tensors = {{"pixels", input.pixels}, {"features", features}};
-  if (input.keep.defined()) tensors.emplace_back("keep", input.keep);
+void FeatureStore::add(const Context& context, const FeatureKey& key, const VisualFeatures& visual) const {
+  if (static_cast<int64_t>(visual.features.bytes()) > max_bytes_) return;
   try {
-    write_safetensors(file_of(input, what), tensors, {{"identity", what}, {"crc32", checksum(features)}});
+    // Names of files need not be UTF-8; they are only shown.
+    const std::string what = identity(key),
+                      facts =
+                          facts_to_json(visual.facts).dump(-1, ' ', false, Json::error_handler_t::replace);
+    const std::vector<std::pair<std::string, Tensor>> tensors = {{"features", visual.features}};
+    write_safetensors(file_of(what), tensors,
+                      {{"identity", what}, {"facts", facts}, {"crc32", checksum(visual.features, facts)}});
     trim();
   } catch (const std::exception& problem) {
     context.log(LogLevel::kWarning, std::string("disk cache: ") + problem.what());

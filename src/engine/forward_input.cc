@@ -1,17 +1,10 @@
-#include "vl3/forward_input.h"
+#include "engine/forward_input.h"
 
 namespace vl3 {
 
-ForwardInput forward_input(const Processor& processor, const Config& config, ProcessorOutput& inputs) {
+ForwardInput forward_input(ProcessorOutput& inputs) {
   ForwardInput forward;
-  forward.input_ids = inputs.input_ids.clone();
-  for (int64_t& id : forward.input_ids.mutable_span<int64_t>()) {
-    if (id == processor.image_token_id())
-      id = config.image_token_id;
-    else if (id == processor.video_token_id())
-      id = config.video_token_id;
-  }
-  forward.attention_mask = inputs.attention_mask;
+  forward.ids = inputs.ids;
   forward.pixel_values = std::move(inputs.images.pixel_values);
   forward.image_grid_thw = inputs.images.image_grid_thw;
   forward.image_merge_sizes = inputs.images.image_merge_sizes;

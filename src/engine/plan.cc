@@ -1,22 +1,25 @@
-// Will it fit? Sizes follow from headers and the configuration; the formulas mirror what the stages allocate.
+// Will it fit? Sizes follow from headers and the configuration; what the network costs of them model/cost.h
+// says.
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <numeric>
 
 #include "base/json.h"
 #include "base/thread_pool.h"
+#include "model/cost.h"
 #include "ops/ops.h"
 #include "vl3/engine.h"
+#include "vl3/visual_stream.h"
 
 namespace vl3 {
 namespace {
 
 constexpr int64_t kWord = sizeof(float);
-constexpr int64_t kRowsAtOnce = 2048;  // of a layer's activations: see the prefill and the vision encoder
+// A clip's prompt also says the time of every frame.
+constexpr int64_t kTokensPerFrame = 10;
 
 // What can be allocated without swapping: the system's own estimate, within the limit of the control group.
 int64_t free_memory_bytes() {
@@ -30,19 +33,6 @@ int64_t free_memory_bytes() {
   if (max_file >> limit && used_file >> used)
     available = std::min(available, std::max<int64_t>(limit - used, 0));
   return available;
-}
-
-double linear_flops(const VisionConfig& v) {
-  const double d = static_cast<double>(v.hidden_size), f = static_cast<double>(v.intermediate_size);
-  return 2 * (static_cast<double>(v.patch_width()) * d +
-              static_cast<double>(v.num_hidden_layers) * (4 * d * d + 2 * d * f));
-}
-
-double linear_flops(const TextConfig& t) {
-  const double h = static_cast<double>(t.hidden_size), f = static_cast<double>(t.intermediate_size);
-  const double q = static_cast<double>(t.num_attention_heads * t.head_dim);
-  const double kv = static_cast<double>(t.num_key_value_heads * t.head_dim);
-  return 2 * static_cast<double>(t.num_hidden_layers) * (2 * h * q + 2 * h * kv + 3 * h * f);
 }
 
 // Products per second, by a short run of the real thing.
@@ -84,9 +74,26 @@ int64_t text_tokens(const Json& messages) {
   return tokens;
 }
 
+// Pixels and patches that are there at once: of a clip the groups that wait, are made and are encoded, and a
+// frame as it is decoded and as it is resized; of pictures those that are decoded together, as patches and as
+// pixels.
+int64_t pixel_bytes(const std::vector<MediaPlan>& media, int64_t patch_words) {
+  constexpr int64_t kGroups = static_cast<int64_t>(VisualStream::kAhead) + 2;
+  int64_t patches = 0, largest = 0, pixels = 0;
+  for (const MediaPlan& m : media) {
+    const int64_t a_frame = m.patches / std::max<int64_t>(m.frames, 1);
+    const int64_t together = m.video ? kGroups * std::max(VisualStream::kGroupPatches, a_frame)
+                                     : 2 * std::max(VisualStream::kPicturePatches, a_frame);
+    patches += m.patches;
+    largest = std::max(largest, together);
+    pixels = std::max(pixels, 2 * m.height * m.width * 3);
+  }
+  return std::min(patches, largest) * patch_words * kWord + pixels;
+}
+
 }  // namespace
 
-std::string Plan::complaint() const {
+std::string Plan::rejection_reason() const {
   if (min_prompt_tokens + new_tokens > context_tokens) {
     return fmt::format(
         "the prompt has {} to {} tokens and {} new ones are wanted, but the model's context holds {}: lower "
@@ -130,63 +137,43 @@ Json Plan::to_json() const {
           {"encode_flops", encode_flops},
           {"prefill_flops", prefill_flops},
           {"estimated_s", estimated_s},
-          {"fits", complaint().empty()},
-          {"complaint", complaint()}};
+          {"fits", rejection_reason().empty()},
+          {"rejection_reason", rejection_reason()}};
 }
 
 Plan Engine::plan(Context* context, const ProcessorRequest& request, const GenerationConfig& settings,
-                  OpenClips* opened) const {
+                  OpenMedia* opened, bool measure) const {
   const Config& config = model_->config();
-  const VisionConfig& v = config.vision;
-  const TextConfig& t = config.text;
   Plan plan;
   plan.media = processor_->plan(request, options_.limits, opened);
   plan.weight_bytes = weight_bytes_;
-  plan.context_tokens = t.max_position_embeddings;
+  plan.context_tokens = config.text.max_position_embeddings;
   plan.available_bytes = options_.max_memory_bytes > 0 ? options_.max_memory_bytes : free_memory_bytes();
 
-  // A clip's prompt also says the time of every frame.
-  constexpr int64_t kTokensPerFrame = 10;
   std::vector<int64_t> prompts, shortest;  // tokens of each conversation, before and after compression
   for (const Json& messages : request.conversations) prompts.push_back(text_tokens(messages));
   shortest = prompts;
-  int64_t largest_frame = 0, visual_tokens = 0;
-  double encode_attention = 0;
+  AnswerShape shape;
   for (const MediaPlan& m : plan.media) {
-    const int64_t per_frame = m.patches / std::max<int64_t>(m.frames, 1);
     const int64_t times = m.video ? m.frames * kTokensPerFrame : 0;
     plan.patches += m.patches;
-    largest_frame = std::max(largest_frame, per_frame);
-    visual_tokens += m.tokens;
     prompts[m.conversation] += times + m.tokens;
     shortest[m.conversation] += times + m.min_tokens;
-    plan.pixel_bytes += m.patches * v.patch_width() * kWord + 2 * m.height * m.width * 3;
-    encode_attention += 4.0 * static_cast<double>(v.num_hidden_layers * v.hidden_size) *
-                        static_cast<double>(m.patches) * static_cast<double>(per_frame);
+    shape.visuals.push_back({m.frames, m.patches / std::max<int64_t>(m.frames, 1), m.tokens});
   }
   for (const int64_t tokens : prompts) plan.prompt_tokens = std::max(plan.prompt_tokens, tokens);
   for (const int64_t tokens : shortest) plan.min_prompt_tokens = std::max(plan.min_prompt_tokens, tokens);
   plan.new_tokens = settings.new_token_limit(1);
-
-  const int64_t conversations = static_cast<int64_t>(request.conversations.size());
-  const int64_t total = std::accumulate(prompts.begin(), prompts.end(), int64_t{0}),
-                sequences = std::max(settings.num_beams, settings.num_return_sequences);
-  const int64_t frame_rows = std::max<int64_t>(largest_frame, std::min<int64_t>(plan.patches, 1024));
-  const int64_t vision_rows = frame_rows * (6 * v.hidden_size + v.intermediate_size);
-  const int64_t text_rows =
-      std::min(plan.prompt_tokens, kRowsAtOnce) *
-      (4 * t.hidden_size + 4 * t.num_attention_heads * t.head_dim + 3 * t.intermediate_size);
-  plan.activation_bytes =
-      kWord * (std::max(vision_rows, text_rows) + visual_tokens * (v.hidden_size + 2 * t.hidden_size) +
-               2 * total * t.hidden_size + (conversations * sequences + 2) * t.vocab_size);
-  plan.cache_bytes = kWord * 2 * t.num_hidden_layers * t.num_key_value_heads * t.head_dim *
-                     (total + conversations * sequences * (plan.new_tokens + 64));
-  const double tokens = static_cast<double>(total);
-  plan.encode_flops = static_cast<double>(plan.patches) * linear_flops(v) + encode_attention;
-  plan.prefill_flops =
-      tokens * linear_flops(t) +
-      2.0 * tokens * tokens * static_cast<double>(t.num_hidden_layers * t.num_attention_heads * t.head_dim);
-  if (context != nullptr)
+  plan.pixel_bytes = pixel_bytes(plan.media, config.vision.patch_width());
+  shape.prompts = prompts;
+  shape.sequences = std::max(settings.num_beams, settings.num_return_sequences);
+  plan.activation_bytes = answer_activation_bytes(config, shape);
+  const CacheType type = model_->cache_type(context);
+  for (const int64_t tokens : prompts)
+    plan.cache_bytes += cache_bytes(config.text, type, tokens, plan.new_tokens, shape.sequences);
+  plan.encode_flops = encode_flops(*model_, shape.visuals);
+  plan.prefill_flops = prefill_flops(*model_, prompts);
+  if (context != nullptr && measure)
     plan.estimated_s = (plan.encode_flops + plan.prefill_flops) / measured_flops_per_s(*context);
   return plan;
 }

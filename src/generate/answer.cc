@@ -24,12 +24,14 @@ StopRules::StopRules(const GenerationConfig& settings, const GenerationHooks& ho
     add(*id);
     named.emplace_back(*id, text);
   }
-  if (settings.max_time) {
-    // Beyond some years the clock's own range would be left.
-    const std::chrono::duration<double> seconds(std::min(*settings.max_time, 1e8));
-    deadline = std::chrono::steady_clock::now() +
-               std::chrono::duration_cast<std::chrono::steady_clock::duration>(seconds);
-  }
+}
+
+void StopRules::start_clock(const GenerationConfig& settings) {
+  if (!settings.max_time) return;
+  // Beyond some years the clock's own range would be left.
+  const std::chrono::duration<double> seconds(std::min(*settings.max_time, 1e8));
+  deadline = std::chrono::steady_clock::now() +
+             std::chrono::duration_cast<std::chrono::steady_clock::duration>(seconds);
 }
 
 bool StopRules::is_stop_token(int64_t id) const {

@@ -22,6 +22,8 @@ struct StopRules {
   bool is_stop_token(int64_t id) const;
   // The stop string that this token spells, or empty.
   std::string name_of(int64_t id) const;
+  // max_time runs from here on.
+  void start_clock(const GenerationConfig& settings);
   // Whether an answer of this many tokens has to end, or time is up.
   bool no_more(int64_t new_tokens) const;
 

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "generate/constraint.h"
 #include "generate/sampler.h"
 
 namespace vl3 {
@@ -16,90 +17,142 @@ constexpr float kNever = -1.0e9f;  // the reference's score of what must not be 
 
 }  // namespace
 
-BeamTask::BeamTask(TaskSetup setup, Prompt prompt)
+BeamTask::BeamTask(TaskSetup setup, const Prompt& prompt)
     : setup_(std::move(setup)),
-      rules_(setup_.settings, setup_.hooks, prompt.cache.length()),
+      rules_(setup_.settings, setup_.hooks, prompt.length()),
       chain_(setup_.settings, rules_.tokens, setup_.vocab_size),
-      prompt_ids_(std::move(prompt.ids)),
+      prompt_ids_(prompt.ids),
+      prompt_tokens_(prompt.length()),
+      adapter_(prompt.adapter),
       num_beams_(static_cast<size_t>(setup_.settings.num_beams)),
       finished_(num_beams_) {
   for (size_t i = 0; i < num_beams_; ++i) {
     Beam beam;
-    beam.cache = i + 1 < num_beams_ ? prompt.cache.fork() : std::move(prompt.cache);
     // All begin with the same prompt: only the first one's continuations count in the first step.
     beam.score = i == 0 ? 0.0f : kNever;
     if (setup_.hooks.make_text) beam.answer.text = std::make_unique<AnswerText>(setup_.hooks, rules_);
     beams_.push_back(std::move(beam));
     finished_[i].score = kNever;
   }
-  step({prompt.last_logits.data(), setup_.vocab_size}, true);
 }
 
-void BeamTask::collect(std::vector<CausalDecoder::Feed>& feeds) {
+void BeamTask::begin(KvCache prompt) {
+  for (size_t i = 0; i + 1 < num_beams_; ++i) beams_[i].cache = prompt.fork();
+  beams_.back().cache = std::move(prompt);
+  if (!begun_) rules_.start_clock(setup_.settings);
+}
+
+// Beams step together: those that are whole again after drop_caches wait for the others.
+void BeamTask::collect(std::vector<CausalDecoder::Feed>& feeds, int64_t& catch_up_rows) {
+  has_rows_ = false;
   if (done_) return;
-  for (Beam& beam : beams_) feeds.push_back({&beam.cache, beam.last, false});
-}
-
-void BeamTask::consume(const LogitRows& logits) {
-  ++steps_;
-  step(logits, false);
-}
-
-// same_row: all beams share row 0 (the prompt's).
-void BeamTask::step(const LogitRows& logits, bool same_row) {
-  std::vector<Candidate> found = candidates(accumulate(logits, same_row));
-  const bool dead_end = std::all_of(found.begin(), found.end(), [](const Candidate& c) { return c.ends; });
-  update_finished(found, logits, same_row);
-  update_running(found, logits, same_row);
-  update_hope();
-  const bool full = setup_.settings.early_stopping == EarlyStopping::kTrue && all_complete();
-  done_ = !hope_ || full || dead_end;
-}
-
-// Summed scores of every continuation of every beam, [beams · vocab].
-std::vector<float> BeamTask::accumulate(const LogitRows& logits, bool same_row) const {
-  const auto vocab = static_cast<size_t>(setup_.vocab_size);
-  std::vector<float> scores(num_beams_ * vocab);
-  for (size_t b = 0; b < num_beams_; ++b) {
-    const Scores row(scores.data() + b * vocab, vocab);
-    const auto source = logits.row(same_row ? 0 : static_cast<int64_t>(b));
-    most_likely(source);  // refuses rows that hold no numbers
-    std::copy(source.begin(), source.end(), row.begin());
-    log_softmax(row);
-    std::vector<int64_t> history = prompt_ids_;
-    history.insert(history.end(), beams_[b].answer.new_ids.begin(), beams_[b].answer.new_ids.end());
-    chain_.apply(history, static_cast<int64_t>(prompt_ids_.size()), row);
-    for (float& score : row) score += beams_[b].score;
+  bool whole = true;
+  for (Beam& beam : beams_) {
+    beam.feed.clear();
+    const std::vector<int64_t>& answer = beam.answer.new_ids;
+    const int64_t missing = static_cast<int64_t>(answer.size()) - 1 - held(beam);
+    if (missing <= 0) continue;
+    whole = false;
+    const int64_t rows = std::min(catch_up_rows, missing);
+    if (rows <= 0) continue;
+    catch_up_rows -= rows;
+    beam.feed.assign(answer.begin() + held(beam), answer.begin() + held(beam) + rows);
+    feeds.push_back({&beam.cache, beam.feed, {}, CausalDecoder::Want::kNone, adapter_});
   }
-  return scores;
+  if (!whole) return;
+  has_rows_ = true;
+  for (Beam& beam : beams_) {
+    beam.feed = {beam.answer.new_ids.back()};
+    feeds.push_back({&beam.cache, beam.feed, {}, CausalDecoder::Want::kLast, adapter_});
+  }
+}
+
+std::vector<int64_t> BeamTask::history(const Beam& beam) const {
+  std::vector<int64_t> ids = prompt_ids_;
+  ids.insert(ids.end(), beam.answer.new_ids.begin(), beam.answer.new_ids.end());
+  return ids;
+}
+
+void BeamTask::choose(const LogitRows& logits, std::vector<ChoiceWork>& work) {
+  first_step_ = !std::exchange(begun_, true);
+  if (first_step_) has_rows_ = true;
+  if (!has_rows_) return;
+  steps_ += first_step_ ? 0 : 1;
+  logits_ = logits;
+  masks_.assign(num_beams_, {});
+  for (size_t b = 0; b < num_beams_ && setup_.hooks.allowed; ++b) {
+    const std::vector<int64_t> ids = history(beams_[b]);
+    const auto answer = std::span(ids).subspan(prompt_ids_.size());
+    masks_[b] = allowed_tokens(setup_.hooks, {setup_.prompt, 0, ids, answer}, setup_.vocab_size);
+  }
+  scores_.resize(num_beams_ * static_cast<size_t>(setup_.vocab_size));
+  failures_.assign(num_beams_, nullptr);
+  for (size_t b = 0; b < num_beams_; ++b) {
+    work.push_back([this, b](std::vector<float>&) {
+      try {
+        accumulate(b);
+      } catch (...) {
+        failures_[b] = std::current_exception();
+      }
+    });
+  }
+}
+
+void BeamTask::accept() {
+  if (!has_rows_) return;
+  for (const std::exception_ptr& failure : failures_) {
+    if (failure) std::rethrow_exception(failure);
+  }
+  std::vector<Candidate> found = candidates();
+  const bool dead_end = std::all_of(found.begin(), found.end(), [](const Candidate& c) { return c.ends; });
+  update_finished(found);
+  update_running(found);
+  update_can_improve();
+  const bool full = setup_.settings.early_stopping == EarlyStopping::kTrue && all_complete();
+  done_ = !can_improve_ || full || dead_end;
+  logits_ = {};
+  has_rows_ = false;
+}
+
+// Summed scores of every continuation of a beam.
+void BeamTask::accumulate(size_t beam) {
+  const auto vocab = static_cast<size_t>(setup_.vocab_size);
+  const Scores row(scores_.data() + beam * vocab, vocab);
+  const auto source = logits_.row(row_of(beam));
+  most_likely(source);  // refuses rows that hold no numbers
+  std::copy(source.begin(), source.end(), row.begin());
+  log_softmax(row);
+  ban_disallowed(masks_[beam], row);
+  chain_.apply(history(beams_[beam]), static_cast<int64_t>(prompt_ids_.size()), row);
+  for (float& score : row) score += beams_[beam].score;
 }
 
 // Enough of them that num_beams can go on even if all others end. Drawn without replacement where asked for:
 // the largest of score + Gumbel noise are such a draw, in its order.
-std::vector<int64_t> BeamTask::best_continuations(const std::vector<float>& scores) const {
+std::vector<int64_t> BeamTask::best_continuations() const {
   const auto count =
       std::max<int64_t>(2, 1 + static_cast<int64_t>(rules_.tokens.size())) * static_cast<int64_t>(num_beams_);
-  if (!setup_.settings.samples()) return top_indices(scores, count);
-  std::vector<float> noisy(scores.size());
+  if (!setup_.settings.samples()) return top_indices(scores_, count);
+  std::vector<float> noisy(scores_.size());
   const auto drawn_step = static_cast<uint32_t>(beams_[0].answer.new_ids.size());
-  for (size_t i = 0; i < scores.size(); ++i) {
-    noisy[i] = scores[i];
-    if (std::isinf(scores[i])) continue;
+  for (size_t i = 0; i < scores_.size(); ++i) {
+    noisy[i] = scores_[i];
+    if (std::isinf(scores_[i])) continue;
     const double noise = -std::log(-std::log(uniform(setup_.seed, 0, drawn_step, static_cast<uint32_t>(i))));
-    noisy[i] = static_cast<float>(scores[i] + noise);
+    noisy[i] = static_cast<float>(scores_[i] + noise);
   }
   return top_indices(noisy, count);
 }
 
-std::vector<BeamTask::Candidate> BeamTask::candidates(const std::vector<float>& scores) const {
+std::vector<BeamTask::Candidate> BeamTask::candidates() const {
   const auto length = static_cast<int64_t>(beams_[0].answer.new_ids.size()) + 1;
   const bool no_more = rules_.no_more(length);
   std::vector<Candidate> found;
-  for (const int64_t index : best_continuations(scores)) {
+  for (const int64_t index : best_continuations()) {
     Candidate candidate;
     candidate.parent = static_cast<size_t>(index / setup_.vocab_size);
     candidate.token = index % setup_.vocab_size;
-    candidate.score = scores[static_cast<size_t>(index)];
+    candidate.score = scores_[static_cast<size_t>(index)];
     candidate.ends = no_more || rules_.is_stop_token(candidate.token);
     const auto& text = beams_[candidate.parent].answer.text;
     if (text) {
@@ -112,13 +165,12 @@ std::vector<BeamTask::Candidate> BeamTask::candidates(const std::vector<float>& 
   return found;
 }
 
-BeamTask::Answer BeamTask::extended(const Candidate& candidate, const LogitRows& logits,
-                                    bool same_row) const {
+BeamTask::Answer BeamTask::extended(const Candidate& candidate) const {
   const Answer& parent = beams_[candidate.parent].answer;
   Answer answer{parent.new_ids, parent.logprobs, nullptr};
   answer.new_ids.push_back(candidate.token);
   if (setup_.settings.logprobs) {
-    const auto row = logits.row(same_row ? 0 : static_cast<int64_t>(candidate.parent));
+    const auto row = logits_.row(row_of(candidate.parent));
     answer.logprobs.push_back(token_logprob(row, candidate.token, *setup_.settings.logprobs));
   }
   if (candidate.text) answer.text = std::make_unique<AnswerText>(candidate.text->clone());
@@ -135,7 +187,7 @@ bool BeamTask::all_complete() const {
 
 // The best num_beams of the answers finished before and the candidates that end now. Only the first num_beams
 // candidates may finish; the others are there in case the first ones all end.
-void BeamTask::update_finished(std::vector<Candidate>& found, const LogitRows& logits, bool same_row) {
+void BeamTask::update_finished(std::vector<Candidate>& found) {
   const float divisor = length_divisor(static_cast<int64_t>(beams_[0].answer.new_ids.size()) + 1);
   const bool closed = setup_.settings.early_stopping == EarlyStopping::kTrue && all_complete();
   std::vector<float> scores;
@@ -143,7 +195,7 @@ void BeamTask::update_finished(std::vector<Candidate>& found, const LogitRows& l
   for (size_t i = 0; i < found.size(); ++i) {
     float score = found[i].score / divisor;
     if (closed) score += kNever;
-    if (!hope_) score += kNever;
+    if (!can_improve_) score += kNever;
     if (!found[i].ends || i >= num_beams_) score += kNever;
     scores.push_back(score);
   }
@@ -159,7 +211,7 @@ void BeamTask::update_finished(std::vector<Candidate>& found, const LogitRows& l
     fresh.score = scores[index];
     fresh.complete = candidate.ends && index - num_beams_ < num_beams_;
     if (fresh.complete) {
-      fresh.answer = extended(candidate, logits, same_row);
+      fresh.answer = extended(candidate);
       const bool stopped = rules_.is_stop_token(candidate.token) ||
                            (candidate.text && candidate.text->stop_string() != nullptr);
       fresh.reason = stopped ? FinishReason::kStop : FinishReason::kLength;
@@ -170,7 +222,7 @@ void BeamTask::update_finished(std::vector<Candidate>& found, const LogitRows& l
 }
 
 // The best candidates that do not end. A parent's cache goes to its last child and is forked for the others.
-void BeamTask::update_running(std::vector<Candidate>& found, const LogitRows& logits, bool same_row) {
+void BeamTask::update_running(std::vector<Candidate>& found) {
   std::vector<float> scores;
   for (const Candidate& candidate : found)
     scores.push_back(candidate.score + (candidate.ends ? kNever : 0.0f));
@@ -183,8 +235,7 @@ void BeamTask::update_running(std::vector<Candidate>& found, const LogitRows& lo
     Beam& parent = beams_[candidate.parent];
     Beam beam;
     beam.cache = --children[candidate.parent] == 0 ? std::move(parent.cache) : parent.cache.fork();
-    beam.last = {candidate.token};
-    beam.answer = extended(candidate, logits, same_row);
+    beam.answer = extended(candidate);
     beam.score = scores[static_cast<size_t>(place)];
     next.push_back(std::move(beam));
   }
@@ -192,7 +243,7 @@ void BeamTask::update_running(std::vector<Candidate>& found, const LogitRows& lo
 }
 
 // Whether the best running beam could still come before the worst finished answer.
-void BeamTask::update_hope() {
+void BeamTask::update_can_improve() {
   const GenerationConfig& settings = setup_.settings;
   const bool longest = settings.early_stopping == EarlyStopping::kNever && settings.length_penalty > 0.0;
   const int64_t length = longest ? rules_.limit : static_cast<int64_t>(beams_[0].answer.new_ids.size());
@@ -201,7 +252,29 @@ void BeamTask::update_hope() {
   for (const Finished& entry : finished_) worst = std::min(worst, entry.score);
   const bool better = std::any_of(finished_.begin(), finished_.end(),
                                   [&](const Finished& f) { return best > (f.complete ? worst : kNever); });
-  hope_ = hope_ && better;
+  can_improve_ = can_improve_ && better;
+}
+
+void BeamTask::drop_caches() {
+  for (Beam& beam : beams_) beam.cache = KvCache();
+}
+
+// As SampleTask counts: what beams have in common behind the prompt is counted for each.
+int64_t BeamTask::blocks_after_step() const {
+  const int64_t shared = prompt_tokens_ / KvCache::kBlockTokens;
+  int64_t blocks = shared;
+  for (const Beam& beam : beams_)
+    blocks += blocks_of(prompt_tokens_ + static_cast<int64_t>(beam.answer.new_ids.size())) - shared;
+  return blocks;
+}
+
+int64_t BeamTask::most_blocks() const {
+  const int64_t shared = prompt_tokens_ / KvCache::kBlockTokens;
+  return shared + (blocks_of(prompt_tokens_ + rules_.limit) - shared) * static_cast<int64_t>(num_beams_);
+}
+
+int64_t BeamTask::new_tokens() const {
+  return static_cast<int64_t>(beams_[0].answer.new_ids.size()) * setup_.settings.num_return_sequences;
 }
 
 void BeamTask::cancel() {

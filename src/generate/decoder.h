@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "generate/logits.h"
 #include "model/kv_cache.h"
 #include "vl3/context.h"
 #include "vl3/tensor.h"
@@ -16,23 +17,35 @@ class CausalDecoder {
  public:
   virtual ~CausalDecoder() = default;
   virtual int64_t vocab_size() const = 0;
+  virtual KvCache new_cache(const Context& context) const = 0;
 
-  // ids follow what cache holds; the cache grows by them. Every cache appears once in a step.
+  enum class Want : uint8_t { kNone, kLast, kAll };  // the rows that get logits
+  // Rows that follow what cache holds, which grows by them: ids, or embeddings. Every cache appears once in a
+  // step.
   struct Feed {
     KvCache* cache = nullptr;
-    std::span<const int64_t> ids;  // at least one
-    bool all_rows = false;         // logits at every id, not only at the last one
+    std::span<const int64_t> ids;  // at least one, unless there are embeds
+    Tensor embeds;                 // [n, H] f32; undefined: ids are fed
+    Want want = Want::kLast;
+    int64_t adapter = -1;  // which of the model's adapters acts on these rows; -1: none
+
+    int64_t rows() const { return embeds.defined() ? embeds.dim(0) : static_cast<int64_t>(ids.size()); }
+    int64_t logit_rows() const { return want == Want::kAll ? rows() : want == Want::kLast ? 1 : 0; }
   };
-  // One step for several sequences at once, ragged. Returns f32 [rows, vocab_size()], the rows of the feeds
-  // one behind the other. A row must not depend on which other feeds share the step.
-  virtual Tensor decode(Context& context, std::span<const Feed> feeds) = 0;
+  // One step for several sequences at once, ragged; the rows of logits of the feeds lie one behind the other.
+  // A row must not depend on which other feeds share the step. Where it throws, caches are as long as before.
+  virtual Logits decode(Context& context, std::span<const Feed> feeds) = 0;
 };
 
-// A sequence whose prompt has been through the model.
+// What is to be answered.
 struct Prompt {
   std::vector<int64_t> ids;  // as the processors of logits see them, placeholders included
-  KvCache cache;
-  std::vector<float> last_logits;  // [vocab]
+  Tensor embeds;             // [T, H], visual rows in place; undefined: ids are fed
+  // Content at each position, as the prefix cache has it (prefix_cache.h); empty: neither looked up nor kept.
+  std::vector<int64_t> cache_key;
+  int64_t adapter = -1;
+
+  int64_t length() const { return embeds.defined() ? embeds.dim(0) : static_cast<int64_t>(ids.size()); }
 };
 
 }  // namespace vl3

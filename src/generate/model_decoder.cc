@@ -4,95 +4,125 @@
 
 #include "base/check.h"
 #include "generate/generate.h"
+#include "generate/loop.h"
 #include "model/forward.h"
 #include "ops/ops.h"
 
 namespace vl3 {
 namespace {
 
-// Long prompts go through the layers in pieces, so that the widest activation stays this many rows.
-constexpr int64_t kPrefillTokens = 2048;
-
 // What stands at each row of the packed batch; placeholders take the rows of features in order.
-Signature signature_of(const Config& config, const PackedBatch& packed, const PrefixReuse& reuse) {
-  Signature signature = packed.ids;
+std::vector<int64_t> cache_keys(const Config& config, const PackedBatch& packed, const VisualKeys& visual) {
+  std::vector<int64_t> keys = packed.ids;
   size_t image = 0, video = 0;
-  for (int64_t& id : signature) {
-    if (id == config.image_token_id && image < reuse.image_rows.size())
-      id = reuse.image_rows[image++];
-    else if (id == config.video_token_id && video < reuse.video_rows.size())
-      id = reuse.video_rows[video++];
+  for (int64_t& id : keys) {
+    if (id == config.image_token_id && image < visual.image_rows.size())
+      id = visual.image_rows[image++];
+    else if (id == config.video_token_id && video < visual.video_rows.size())
+      id = visual.video_rows[video++];
   }
-  return signature;
+  return keys;
 }
 
-// A sequence [begin, end) of the batch on top of what its cache holds; the last token's logits.
-void run_prompt(Context& context, const ForConditionalGeneration& model, const ForwardInput& input,
-                const Tensor& embeds, int64_t begin, int64_t end, Prompt& prompt) {
-  const TextWeights& text = model.weights().text;
-  Tensor hidden;
-  for (int64_t from = begin + prompt.cache.length(); from < end; from += kPrefillTokens) {
-    const int64_t to = std::min(from + kPrefillTokens, end);
-    PackedSequences piece;
-    for (int64_t i = from; i < to; ++i) piece.positions.push_back(i - begin);
-    piece.cu_seqlens_q = piece.cu_seqlens_k = {0, to - from};
-    piece.caches = {&prompt.cache};
-    hidden = run_language_model(context, text, model.config().text, embeds.rows(from, to), piece, nullptr);
-    if (input.probe != nullptr && input.probe->progress) input.probe->progress("prefill", to, embeds.dim(0));
+// The rows of all feeds, one below the other: ids of neighbours are looked up together.
+Tensor embed(Context& context, const TextWeights& text, std::span<const CausalDecoder::Feed> feeds) {
+  std::vector<Tensor> parts;
+  std::vector<int64_t> ids;
+  const auto flush = [&] {
+    if (!ids.empty()) parts.push_back(ops::embedding(context, text.embed_tokens, ids));
+    ids.clear();
+  };
+  for (const CausalDecoder::Feed& feed : feeds) {
+    if (!feed.embeds.defined()) {
+      ids.insert(ids.end(), feed.ids.begin(), feed.ids.end());
+      continue;
+    }
+    flush();
+    parts.push_back(feed.embeds);
   }
-  const Tensor logits = run_head(context, text, hidden.rows(hidden.dim(0) - 1, hidden.dim(0)));
-  prompt.last_logits.assign(logits.data<float>(), logits.data<float>() + logits.numel());
+  flush();
+  return parts.size() == 1 ? parts[0] : ops::concat_rows(context, parts);
+}
+
+bool has_visual_input(const ForwardInput& input) {
+  return input.pixel_values.defined() || input.pixel_values_videos.defined() ||
+         input.image_features.defined() || input.video_features.defined();
 }
 
 }  // namespace
 
-Tensor ModelDecoder::decode(Context& context, std::span<const Feed> feeds) {
+Logits ModelDecoder::decode(Context& context, std::span<const Feed> feeds) {
   PackedSequences sequences;
   sequences.cu_seqlens_q = {0};
-  std::vector<int64_t> ids, kept;
+  std::vector<int64_t> kept;  // rows that get logits
+  int64_t rows = 0;
   for (const Feed& feed : feeds) {
-    require(feed.cache != nullptr && !feed.ids.empty(), ErrorCode::kInvalidArgument,
-            "[decode] a feed needs a cache and at least one id");
-    for (size_t i = 0; i < feed.ids.size(); ++i) {
-      sequences.positions.push_back(feed.cache->length() + static_cast<int64_t>(i));
-      ids.push_back(feed.ids[i]);
-      if (feed.all_rows || i + 1 == feed.ids.size()) kept.push_back(static_cast<int64_t>(ids.size()) - 1);
+    const int64_t count = feed.rows();
+    require(feed.cache != nullptr && count > 0, ErrorCode::kInvalidArgument,
+            "[decode] a feed needs a cache and at least one row");
+    for (int64_t i = 0; i < count; ++i) {
+      sequences.positions.push_back(feed.cache->length() + i);
+      if (feed.want == Want::kAll || (feed.want == Want::kLast && i + 1 == count)) kept.push_back(rows + i);
     }
-    sequences.cu_seqlens_q.push_back(static_cast<int64_t>(ids.size()));
+    rows += count;
+    sequences.cu_seqlens_q.push_back(rows);
     sequences.caches.push_back(feed.cache);
   }
   sequences.cu_seqlens_k = sequences.cu_seqlens_q;
   const TextWeights& text = model_.weights().text;
-  const Tensor embeds = ops::embedding(context, text.embed_tokens, ids);
-  const Tensor hidden = run_language_model(context, text, model_.config().text, embeds, sequences, nullptr);
-  const bool all = kept.size() == ids.size();
-  return run_head(context, text, all ? hidden : ops::gather_rows(context, hidden, kept));
+  const Tensor hidden = run_language_model(context, text, model_.config().text, embed(context, text, feeds),
+                                           sequences, nullptr);
+  if (kept.empty()) return {};
+  const bool all = static_cast<int64_t>(kept.size()) == rows;
+  return Logits(run_head(context, text, all ? hidden : ops::gather_rows(context, hidden, kept)));
 }
 
-std::vector<Prompt> prefill(Context& context, const ForConditionalGeneration& model,
-                            const ForwardInput& input, const PrefixReuse* reuse) {
-  const EmbeddedBatch batch = embed_batch(context, model.model(), model.weights(), input);
+std::vector<Prompt> make_prompts(Context& context, const ForConditionalGeneration& model,
+                                 const ForwardInput& input, const VisualKeys* keys) {
+  // Text alone is fed as ids, chunk by chunk.
+  const bool has_ids = input.input_ids.defined() || !input.ids.empty();
+  const bool plain = has_ids && !input.inputs_embeds.defined() && !has_visual_input(input);
+  EmbeddedBatch batch;
+  if (plain)
+    batch.packed = pack(input);
+  else
+    batch = embed_batch(context, model.model(), model.weights(), input);
   const PackedBatch& packed = batch.packed;
-  Signature signature;
-  if (reuse != nullptr && !packed.ids.empty()) signature = signature_of(model.config(), packed, *reuse);
+  std::vector<int64_t> all_keys;
+  if (keys != nullptr && !packed.ids.empty()) all_keys = cache_keys(model.config(), packed, *keys);
   std::vector<Prompt> prompts;
   for (int64_t b = 0; b < packed.batch; ++b) {
     const int64_t begin = packed.sequences.cu_seqlens_q[static_cast<size_t>(b)];
     const int64_t end = packed.sequences.cu_seqlens_q[static_cast<size_t>(b) + 1];
     require(end > begin, ErrorCode::kInvalidArgument, "[generate] sequence {} of the batch has no tokens", b);
-    Prompt prompt{{}, model.new_cache(context), {}};
-    if (!packed.ids.empty()) prompt.ids.assign(packed.ids.begin() + begin, packed.ids.begin() + end);
-    Signature own;
-    if (!signature.empty()) {
-      own.assign(signature.begin() + begin, signature.begin() + end);
-      KvCache held = reuse->cache.find(own, prompt.cache.type(), context.compute());
-      if (held.length() > 0) prompt.cache = std::move(held);
-    }
-    run_prompt(context, model, input, batch.embeds, begin, end, prompt);
-    if (!own.empty()) reuse->cache.add(own, prompt.cache, context.compute());
+    Prompt prompt;
+    const auto rows_of = [&](const std::vector<int64_t>& all) {
+      return std::vector<int64_t>(all.begin() + begin, all.begin() + end);
+    };
+    if (!packed.ids.empty()) prompt.ids = rows_of(packed.ids);
+    if (!all_keys.empty()) prompt.cache_key = rows_of(all_keys);
+    if (!plain) prompt.embeds = batch.embeds.rows(begin, end);
     prompts.push_back(std::move(prompt));
   }
   return prompts;
+}
+
+Prefilled prefill(Context& context, CausalDecoder& decoder, const Prompt& prompt) {
+  const int64_t chunk = LoopOptions().step_tokens;
+  Prefilled result{decoder.new_cache(context), {}};
+  for (int64_t from = 0; from < prompt.length(); from += chunk) {
+    const int64_t to = std::min(from + chunk, prompt.length());
+    CausalDecoder::Feed feed;
+    feed.cache = &result.cache;
+    if (prompt.embeds.defined())
+      feed.embeds = prompt.embeds.rows(from, to);
+    else
+      feed.ids = std::span<const int64_t>(prompt.ids)
+                     .subspan(static_cast<size_t>(from), static_cast<size_t>(to - from));
+    feed.want = to == prompt.length() ? CausalDecoder::Want::kLast : CausalDecoder::Want::kNone;
+    result.last = decoder.decode(context, {&feed, 1});
+  }
+  return result;
 }
 
 std::vector<GenerationResult> ForConditionalGeneration::generate(Context& context, const ForwardInput& input,
@@ -100,7 +130,7 @@ std::vector<GenerationResult> ForConditionalGeneration::generate(Context& contex
                                                                  const GenerationHooks& hooks) const {
   settings.validate();
   ModelDecoder decoder(*this);
-  return vl3::generate(context, decoder, prefill(context, *this, input), settings, hooks);
+  return vl3::generate(context, decoder, make_prompts(context, *this, input), settings, hooks, input.probe);
 }
 
 }  // namespace vl3

@@ -1,10 +1,9 @@
 #pragma once
-// The network as generation sees it: decoding steps, and the prefill that turns a batch into prompts.
+// The network as generation sees it: steps of several sequences, and the prompts of a batch.
 
 #include <vector>
 
 #include "generate/decoder.h"
-#include "generate/prefix_cache.h"
 #include "vl3/model.h"
 
 namespace vl3 {
@@ -13,23 +12,30 @@ class ModelDecoder final : public CausalDecoder {
  public:
   explicit ModelDecoder(const ForConditionalGeneration& model) : model_(model) {}  // which must outlive this
   int64_t vocab_size() const override { return model_.config().text.vocab_size; }
-  Tensor decode(Context& context, std::span<const Feed> feeds) override;
+  KvCache new_cache(const Context& context) const override { return model_.new_cache(context); }
+  Logits decode(Context& context, std::span<const Feed> feeds) override;
 
  private:
   const ForConditionalGeneration& model_;
 };
 
-// Prompts that need not go through the model again.
-struct PrefixReuse {
-  PrefixCache& cache;
-  // For each row of the batch's image_features and video_features, a negative number that stands for what it
-  // shows: equal numbers, equal rows.
+// What stands for visual tokens in the keys of the prefix cache: for each row of the batch's image_features
+// and video_features a negative number, equal for equal rows.
+struct VisualKeys {
   std::vector<int64_t> image_rows, video_rows;
 };
 
-// Runs every sequence of the batch through the model, some thousand tokens at a time, and keeps the logits of
-// its last token. reuse: may be null. Throws kInvalidArgument for a sequence without tokens.
-std::vector<Prompt> prefill(Context& context, const ForConditionalGeneration& model,
-                            const ForwardInput& input, const PrefixReuse* reuse = nullptr);
+// The prompts of a batch: pixels are encoded, where there are any, and visual rows are put in place. keys:
+// for Prompt::cache_key; null: prompts are neither looked up nor kept. Throws kInvalidArgument for a sequence
+// without tokens.
+std::vector<Prompt> make_prompts(Context& context, const ForConditionalGeneration& model,
+                                 const ForwardInput& input, const VisualKeys* keys = nullptr);
+
+// A prompt that has been through the model, chunk by chunk; for benchmarks and comparisons.
+struct Prefilled {
+  KvCache cache;
+  Logits last;  // [1, vocabulary]
+};
+Prefilled prefill(Context& context, CausalDecoder& decoder, const Prompt& prompt);
 
 }  // namespace vl3

@@ -119,6 +119,22 @@ ProcessorChain::ProcessorChain(const GenerationConfig& settings, Ids stop_ids, i
     min_tokens_to_keep_ = std::max<int64_t>(1, static_cast<int64_t>(stop_ids.size())) + 1;
 }
 
+bool ProcessorChain::too_short(int64_t length, int64_t prompt_length) const {
+  return settings_.min_new_tokens ? length - prompt_length < *settings_.min_new_tokens
+                                  : length < settings_.min_length;
+}
+
+bool ProcessorChain::bends(int64_t length, int64_t prompt_length) const {
+  const GenerationConfig& s = settings_;
+  const bool warps = s.temperature != 1.0 || s.top_k > 0 || s.top_p < 1.0 || s.min_p || s.typical_p < 1.0 ||
+                     s.epsilon_cutoff > 0.0 || s.eta_cutoff > 0.0;
+  return !biases_.empty() || !s.logit_bias.empty() || s.repetition_penalty != 1.0 ||
+         s.presence_penalty != 0.0 || s.frequency_penalty != 0.0 || s.no_repeat_ngram_size > 0 ||
+         !bans_.empty() || (too_short(length, prompt_length) && !stop_ids_.empty()) ||
+         !s.suppress_tokens.empty() || (length == prompt_length && !s.begin_suppress_tokens.empty()) ||
+         (s.samples() && warps) || s.renormalize_logits;
+}
+
 void ProcessorChain::apply(Ids history, int64_t prompt_length, Scores scores) const {
   const auto length = static_cast<int64_t>(history.size());
   const int64_t new_tokens = length - prompt_length;
@@ -136,9 +152,7 @@ void ProcessorChain::apply(Ids history, int64_t prompt_length, Scores scores) co
   if (settings_.no_repeat_ngram_size > 0)
     ban_repeated_ngrams(history, settings_.no_repeat_ngram_size, scores);
   if (!bans_.empty()) add_sequence_bias(history, bans_, scores);
-  const bool too_short =
-      settings_.min_new_tokens ? new_tokens < *settings_.min_new_tokens : length < settings_.min_length;
-  if (too_short) ban_tokens(stop_ids_, scores);
+  if (too_short(length, prompt_length)) ban_tokens(stop_ids_, scores);
   ban_tokens(settings_.suppress_tokens, scores);
   if (new_tokens == 0) ban_tokens(settings_.begin_suppress_tokens, scores);
   if (settings_.samples()) warp(scores);

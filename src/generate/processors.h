@@ -58,10 +58,14 @@ class ProcessorChain {
   // stop_ids: everything that ends an answer. Throws kInvalidArgument for ids beyond the vocabulary.
   ProcessorChain(const GenerationConfig& settings, Ids stop_ids, int64_t vocab_size);
 
+  // Whether apply can change scores behind a history of this length; false: the logits may be used as they
+  // are.
+  bool bends(int64_t length, int64_t prompt_length) const;
   // history: prompt and answer so far.
   void apply(Ids history, int64_t prompt_length, Scores scores) const;
 
  private:
+  bool too_short(int64_t length, int64_t prompt_length) const;
   void warp(Scores scores) const;
 
   GenerationConfig settings_;

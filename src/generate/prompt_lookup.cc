@@ -17,7 +17,7 @@ std::vector<int64_t> propose_tokens(std::span<const int64_t> history, int64_t ma
   return {};
 }
 
-std::vector<int64_t> LookupGovernor::propose(std::span<const int64_t> history, int64_t room) {
+std::vector<int64_t> DraftLength::propose(std::span<const int64_t> history, int64_t room) {
   if (rest_ > 0) {
     --rest_;
     return {};
@@ -27,7 +27,7 @@ std::vector<int64_t> LookupGovernor::propose(std::span<const int64_t> history, i
   return propose_tokens(history, max_ngram_size_, count);
 }
 
-void LookupGovernor::report(int64_t drafted, int64_t accepted) {
+void DraftLength::report(int64_t drafted, int64_t accepted) {
   drafted_ += drafted;
   accepted_ += accepted;
   trial_drafted_ += drafted;

@@ -12,10 +12,11 @@ namespace vl3 {
 // ≤ max_ngram_size that has one. Empty where there is none.
 std::vector<int64_t> propose_tokens(std::span<const int64_t> history, int64_t max_ngram_size, int64_t count);
 
-// How much to propose, by what came of it: nothing for a while when hardly anything is accepted.
-class LookupGovernor {
+// The adaptive draft length: how much to propose, by what came of it; nothing for a while when hardly
+// anything is accepted.
+class DraftLength {
  public:
-  LookupGovernor(int64_t max_tokens, int64_t max_ngram_size)
+  DraftLength(int64_t max_tokens, int64_t max_ngram_size)
       : max_tokens_(max_tokens), max_ngram_size_(max_ngram_size) {}
 
   // At most room ids; counts as one step.

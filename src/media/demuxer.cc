@@ -28,8 +28,8 @@ std::string av_words(int error) {
   return text;
 }
 
-Demuxer::Demuxer(const std::filesystem::path& path, const MediaLimits& limits)
-    : path_(path), limits_(limits), source_(path) {
+Demuxer::Demuxer(const MediaSource& source, const MediaLimits& limits)
+    : name_(source.name()), limits_(limits), source_(source) {
   open();
 }
 

@@ -5,7 +5,6 @@ extern "C" {
 #include <libavformat/avformat.h>
 }
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -22,7 +21,7 @@ std::string av_words(int error);
 class Demuxer {
  public:
   // Throws kNotFound, kIo, and what open_clip_stream throws.
-  Demuxer(const std::filesystem::path& path, const MediaLimits& limits);
+  Demuxer(const MediaSource& source, const MediaLimits& limits);
 
   const AVStream& stream() const noexcept { return *stream_; }
   std::string format() const;  // "mov,mp4,…/h264"
@@ -52,9 +51,9 @@ class Demuxer {
  private:
   void open();
   bool jump(const PacketIndex::Place& place);
-  std::string name() const { return path_.string(); }
+  const std::string& name() const noexcept { return name_; }
 
-  std::filesystem::path path_;
+  std::string name_;
   MediaLimits limits_;
   FileSource source_;
   std::unique_ptr<AVFormatContext, CloseContainer> container_;

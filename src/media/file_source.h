@@ -1,8 +1,9 @@
 #pragma once
-// A file as FFmpeg reads it: no protocol, no name, just bytes.
+// A file, or bytes in memory, as FFmpeg reads them: no protocol, no name, just bytes.
 
 #include <cstdint>
-#include <filesystem>
+
+#include "vl3/media_source.h"
 
 struct AVIOContext;
 
@@ -10,8 +11,8 @@ namespace vl3 {
 
 class FileSource {
  public:
-  // Throws kNotFound, kIo, kOutOfMemory.
-  explicit FileSource(const std::filesystem::path& path);
+  // Throws kNotFound, kIo, kOutOfMemory; kInternal for frames.
+  explicit FileSource(const MediaSource& source);
   ~FileSource();
   FileSource(const FileSource&) = delete;
   FileSource& operator=(const FileSource&) = delete;
@@ -25,7 +26,11 @@ class FileSource {
   static int read(void* self, uint8_t* target, int bytes);
   static int64_t seek(void* self, int64_t offset, int whence);
 
-  int fd_;
+  void close() noexcept;
+
+  MediaSource source_;
+  int fd_ = -1;     // of a file
+  int64_t at_ = 0;  // in bytes
   int64_t size_ = 0;
   AVIOContext* io_ = nullptr;
 };

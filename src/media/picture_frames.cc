@@ -2,25 +2,27 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <fstream>
 
 #include "base/check.h"
+#include "media/source_bytes.h"
 
 namespace vl3 {
 namespace {
 
 class PictureFrames final : public VideoReader {
  public:
-  PictureFrames(std::vector<std::filesystem::path> paths, const MediaLimits& limits,
-                std::optional<double> rate, std::vector<std::string> notes)
-      : paths_(std::move(paths)), limits_(limits) {
-    require(!paths_.empty(), ErrorCode::kInvalidArgument, "[clip] no pictures were given as frames");
-    require(static_cast<int64_t>(paths_.size()) <= limits.max_frames, ErrorCode::kLimitExceeded,
-            "[clip] {} pictures are more than max_frames, {}", paths_.size(), limits.max_frames);
-    const ImageInfo first = probe_image(paths_[0], limits_, false);
+  PictureFrames(std::vector<MediaSource> pictures, const MediaLimits& limits, std::optional<double> rate,
+                std::vector<std::string> notes)
+      : pictures_(std::move(pictures)), limits_(limits) {
+    require(!pictures_.empty(), ErrorCode::kInvalidArgument, "[clip] no pictures were given as frames");
+    require(static_cast<int64_t>(pictures_.size()) <= limits.max_frames, ErrorCode::kLimitExceeded,
+            "[clip] {} pictures are more than max_frames, {}", pictures_.size(), limits.max_frames);
+    const Size first = size_of(pictures_[0]);
     info_.height = first.height;
     info_.width = first.width;
-    info_.total_frames = static_cast<int64_t>(paths_.size());
+    info_.total_frames = static_cast<int64_t>(pictures_.size());
     info_.format = "pictures";
     info_.fps = rate;
     if (rate) info_.duration_s = static_cast<double>(info_.total_frames) / *rate;
@@ -36,18 +38,91 @@ class PictureFrames final : public VideoReader {
       require(!cancelled || !cancelled(), ErrorCode::kCancelled, "[clip] cancelled");
       require(indices[i] >= 0 && indices[i] < info_.total_frames, ErrorCode::kInvalidArgument,
               "[clip] frame {} of {}", indices[i], info_.total_frames);
-      const std::filesystem::path& path = paths_[static_cast<size_t>(indices[i])];
-      const Image image = read_image(path, limits_, false);
+      const MediaSource& picture = pictures_[static_cast<size_t>(indices[i])];
+      const bool decoded = picture.kind() == MediaSource::Kind::kFrames;
+      const Image read = decoded ? Image() : read_one(picture);
+      const Image& image = decoded ? picture.pictures()[0] : read;
       require(image.height == info_.height && image.width == info_.width, ErrorCode::kFormat,
-              "[{}] has {} x {} pixels; the clip's first frame has {} x {}", path.string(), image.width,
+              "[{}] has {} x {} pixels; the clip's first frame has {} x {}", picture.name(), image.width,
               image.height, info_.width, info_.height);
       sink(i, image);
     }
   }
 
  private:
-  std::vector<std::filesystem::path> paths_;
+  struct Size {
+    int64_t height, width;
+  };
+  Size size_of(const MediaSource& picture) const {
+    if (picture.kind() == MediaSource::Kind::kFrames) {
+      require(picture.pictures().size() == 1, ErrorCode::kInvalidArgument,
+              "[{}] is one of several pictures that are a clip and has {} frames", picture.name(),
+              picture.pictures().size());
+      return {picture.pictures()[0].height, picture.pictures()[0].width};
+    }
+    const ImageInfo info = probe_image(bytes_of(picture, limits_).bytes, limits_, picture.name(), false);
+    return {info.height, info.width};
+  }
+  Image read_one(const MediaSource& picture) const {
+    return decode_image(bytes_of(picture, limits_).bytes, limits_, picture.name(), false);
+  }
+
+  std::vector<MediaSource> pictures_;
   MediaLimits limits_;
+};
+
+class DecodedFrames final : public VideoReader {
+ public:
+  DecodedFrames(MediaSource source, const MediaLimits& limits, std::optional<double> rate)
+      : source_(std::move(source)) {
+    const std::vector<Image>& frames = source_.pictures();
+    info_.height = frames[0].height;
+    info_.width = frames[0].width;
+    require(info_.height <= limits.max_pixels / info_.width, ErrorCode::kLimitExceeded,
+            "[{}] frames of {} x {} pixels are above max_pixels, {}", source_.name(), info_.width,
+            info_.height, limits.max_pixels);
+    info_.total_frames = static_cast<int64_t>(frames.size());
+    require(info_.total_frames <= limits.max_frames, ErrorCode::kLimitExceeded,
+            "[{}] {} frames are more than max_frames, {}", source_.name(), info_.total_frames,
+            limits.max_frames);
+    info_.format = source_.times_s().empty() ? "pictures" : "frames";
+    tell_times(rate);
+    require(info_.duration_s <= limits.max_duration_s, ErrorCode::kLimitExceeded,
+            "[{}] {:.1f} s are more than max_duration_s, {:.1f}", source_.name(), info_.duration_s,
+            limits.max_duration_s);
+  }
+
+  void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
+            const std::function<bool()>& cancelled) override {
+    for (size_t i = 0; i < indices.size(); ++i) {
+      require(!cancelled || !cancelled(), ErrorCode::kCancelled, "[{}] cancelled", source_.name());
+      require(indices[i] >= 0 && indices[i] < info_.total_frames, ErrorCode::kInvalidArgument,
+              "[{}] frame {} of {}", source_.name(), indices[i], info_.total_frames);
+      sink(i, source_.pictures()[static_cast<size_t>(indices[i])]);
+    }
+  }
+
+ private:
+  void tell_times(std::optional<double> rate) {
+    constexpr double kSameTime_s = 0.001;
+    const std::vector<double>& times = source_.times_s();
+    const double count = static_cast<double>(info_.total_frames);
+    if (times.empty()) {
+      info_.fps = rate;
+      if (rate) info_.duration_s = count / *rate;
+      return;
+    }
+    const double span_s = times.back() - times.front();
+    // The last frame is shown as long as the others are on average.
+    if (span_s > 0) info_.fps = (count - 1) / span_s;
+    info_.duration_s = times.back() + (span_s > 0 ? 1 / *info_.fps : 0);
+    bool even = span_s > 0 && times.front() == 0;
+    for (size_t i = 0; i < times.size() && even; ++i)
+      even = std::abs(times[i] - static_cast<double>(i) / *info_.fps) <= kSameTime_s;
+    if (!even) info_.times_s = times;
+  }
+
+  MediaSource source_;
 };
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -106,8 +181,7 @@ bool in_natural_order(std::string_view a, std::string_view b) {
   return a.size() != b.size() ? a.size() < b.size() : a < b;
 }
 
-std::unique_ptr<VideoReader> open_folder(const std::filesystem::path& folder, const MediaLimits& limits,
-                                         std::optional<double> pictures_rate) {
+FolderPictures folder_pictures(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> pictures;
   std::vector<std::string> others;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
@@ -125,6 +199,12 @@ std::unique_ptr<VideoReader> open_folder(const std::filesystem::path& folder, co
   std::sort(pictures.begin(), pictures.end(), [](const auto& a, const auto& b) {
     return in_natural_order(a.filename().string(), b.filename().string());
   });
+  return {{pictures.begin(), pictures.end()}, std::move(others)};
+}
+
+std::unique_ptr<VideoReader> open_folder(const std::filesystem::path& folder, const MediaLimits& limits,
+                                         std::optional<double> pictures_rate) {
+  auto [pictures, others] = folder_pictures(folder);
   std::vector<std::string> notes;
   if (!others.empty()) {
     notes.push_back(fmt::format("[{}] files that are no pictures are left out of the {} frames: {}",
@@ -133,10 +213,16 @@ std::unique_ptr<VideoReader> open_folder(const std::filesystem::path& folder, co
   return std::make_unique<PictureFrames>(std::move(pictures), limits, pictures_rate, std::move(notes));
 }
 
-std::unique_ptr<VideoReader> VideoReader::open_pictures(std::vector<std::filesystem::path> paths,
+std::unique_ptr<VideoReader> open_frames(const MediaSource& source, const MediaLimits& limits,
+                                         std::optional<double> pictures_rate) {
+  return std::make_unique<DecodedFrames>(source, limits, pictures_rate);
+}
+
+std::unique_ptr<VideoReader> VideoReader::open_pictures(std::vector<MediaSource> pictures,
                                                         const MediaLimits& limits,
                                                         std::optional<double> pictures_rate) {
-  return std::make_unique<PictureFrames>(std::move(paths), limits, pictures_rate, std::vector<std::string>());
+  return std::make_unique<PictureFrames>(std::move(pictures), limits, pictures_rate,
+                                         std::vector<std::string>());
 }
 
 }  // namespace vl3

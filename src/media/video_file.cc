@@ -29,11 +29,10 @@ void VideoFile::describe() {
   if (info_.height <= 0 || info_.width <= 0)
     broken("says its frames have {} x {} pixels", info_.width, info_.height);
   require(info_.height <= limits_.max_pixels / info_.width, ErrorCode::kLimitExceeded,
-          "[{}] frames of {} x {} pixels are above max_pixels, {}", path_.string(), info_.width, info_.height,
+          "[{}] frames of {} x {} pixels are above max_pixels, {}", name_, info_.width, info_.height,
           limits_.max_pixels);
   require(stream.nb_frames <= limits_.max_frames, ErrorCode::kLimitExceeded,
-          "[{}] {} frames are more than max_frames, {}", path_.string(), stream.nb_frames,
-          limits_.max_frames);
+          "[{}] {} frames are more than max_frames, {}", name_, stream.nb_frames, limits_.max_frames);
 }
 
 // A long clip whose container lists its frames is opened without reading them all: true where the list can be
@@ -89,7 +88,7 @@ void VideoFile::index_packets(int64_t most) {
     av_packet_unref(packet_.get());
   }
   require(index_.packets() <= limits_.max_frames, ErrorCode::kLimitExceeded,
-          "[{}] more packets than max_frames, {}", path_.string(), limits_.max_frames);
+          "[{}] more packets than max_frames, {}", name_, limits_.max_frames);
   index_.finish(demuxer_.rules());
   lost_packets_ = std::max<int64_t>(0, demuxer_.listed_packets() - index_.packets());
   cut_off_ = lost_packets_ > 0 || next == Demuxer::Next::kBroken;
@@ -124,8 +123,7 @@ void VideoFile::count() {
   info_.total_frames = indexed_ ? index_.frames() + lost_packets_ : static_cast<int64_t>(listed_.size());
   if (info_.total_frames == 0) broken("has no frames{}", cut_words_);
   require(info_.total_frames <= limits_.max_frames, ErrorCode::kLimitExceeded,
-          "[{}] {} frames are more than max_frames, {}", path_.string(), info_.total_frames,
-          limits_.max_frames);
+          "[{}] {} frames are more than max_frames, {}", name_, info_.total_frames, limits_.max_frames);
 }
 
 void VideoFile::tell_times() {
@@ -144,7 +142,7 @@ void VideoFile::tell_times() {
   while (!info_.times_s.empty() && static_cast<int64_t>(info_.times_s.size()) < info_.total_frames)
     info_.times_s.push_back(info_.times_s.back() + 1 / *info_.fps);  // those that were cut off
   require(info_.duration_s <= limits_.max_duration_s, ErrorCode::kLimitExceeded,
-          "[{}] {:.1f} s are more than max_duration_s, {:.1f}", path_.string(), info_.duration_s,
+          "[{}] {:.1f} s are more than max_duration_s, {:.1f}", name_, info_.duration_s,
           limits_.max_duration_s);
 }
 
@@ -173,15 +171,17 @@ void VideoFile::end_early() {
   const double end_s = time_of(there - 1);
   tell_times();
   const std::string words = fmt::format("[{}] ends after {} frames ({:.2f} s), where {} were expected{}",
-                                        path_.string(), there, end_s, said, cut_words_);
+                                        name_, there, end_s, said, cut_words_);
   throw ClipEnded(words);
 }
 
-std::unique_ptr<VideoReader> VideoReader::open(const fs::path& path, const MediaLimits& limits,
+std::unique_ptr<VideoReader> VideoReader::open(const MediaSource& source, const MediaLimits& limits,
                                                std::optional<double> pictures_rate) {
-  if (fs::is_directory(path)) return open_folder(path, limits, pictures_rate);
-  if (is_animated_webp(path)) return open_animated_webp(path, limits);
-  return std::make_unique<VideoFile>(path, limits);
+  if (source.kind() == MediaSource::Kind::kFrames) return open_frames(source, limits, pictures_rate);
+  if (source.kind() == MediaSource::Kind::kFile && fs::is_directory(source.path()))
+    return open_folder(source.path(), limits, pictures_rate);
+  if (is_animated_webp(source)) return open_animated_webp(source, limits);
+  return std::make_unique<VideoFile>(source, limits);
 }
 
 }  // namespace vl3

@@ -35,8 +35,8 @@ class VideoFile final : public VideoReader {
   using Sink = std::function<void(size_t, const Image&)>;
   using Cancelled = std::function<bool()>;
 
-  VideoFile(const std::filesystem::path& path, const MediaLimits& limits)
-      : path_(path), limits_(limits), demuxer_(path, limits) {
+  VideoFile(const MediaSource& source, const MediaLimits& limits)
+      : name_(source.name()), limits_(limits), demuxer_(source, limits) {
     describe();
     if (!trust_list()) {
       index_packets(limits_.max_frames);
@@ -53,10 +53,10 @@ class VideoFile final : public VideoReader {
  private:
   template <class... Args>
   [[noreturn]] void broken(fmt::format_string<Args...> format, Args&&... args) const {
-    fail(ErrorCode::kFormat, "[{}] {}", path_.string(), fmt::format(format, std::forward<Args>(args)...));
+    fail(ErrorCode::kFormat, "[{}] {}", name_, fmt::format(format, std::forward<Args>(args)...));
   }
   void check(const Cancelled& cancelled) const {
-    require(!cancelled || !cancelled(), ErrorCode::kCancelled, "[{}] cancelled", path_.string());
+    require(!cancelled || !cancelled(), ErrorCode::kCancelled, "[{}] cancelled", name_);
   }
   double time_of(int64_t frame) const;
   int64_t number_of(int64_t packet) const;
@@ -91,7 +91,7 @@ class VideoFile final : public VideoReader {
   bool place_frame();
   void tell_concealed();
 
-  std::filesystem::path path_;
+  std::string name_;
   MediaLimits limits_;
   Demuxer demuxer_;
   PacketIndex index_;

@@ -23,7 +23,7 @@ std::string_view name_or(const char* name) { return name != nullptr ? name : "un
 // --- decoding
 
 void VideoFile::open_decoder() {
-  decoder_ = std::make_unique<FrameDecoder>(demuxer_.stream(), limits_, path_.string(), info_.format);
+  decoder_ = std::make_unique<FrameDecoder>(demuxer_.stream(), limits_, name_, info_.format);
   if (packet_waits_) av_packet_unref(packet_.get());
   packet_waits_ = ended_ = strayed_ = false;
   here_ = -1;
@@ -124,7 +124,7 @@ bool VideoFile::next_frame() {
 void VideoFile::convert(const AVFrame& frame, int64_t number) {
   const int height = frame.height, width = frame.width;
   require(height > 0 && width > 0 && height <= limits_.max_pixels / width, ErrorCode::kLimitExceeded,
-          "[{}] frame {} has {} x {} pixels, above max_pixels, {}", path_.string(), number, width, height,
+          "[{}] frame {} has {} x {} pixels, above max_pixels, {}", name_, number, width, height,
           limits_.max_pixels);
   const AVCodecParameters& said = *demuxer_.stream().codecpar;
   if (height != said.height || width != said.width) {
@@ -132,8 +132,8 @@ void VideoFile::convert(const AVFrame& frame, int64_t number) {
            said.height);
   }
   require(converter_(frame, image_), ErrorCode::kUnsupported,
-          "[{}] frame {}: colours of pixel format {} and matrix {} cannot be converted", path_.string(),
-          number, name_or(av_get_pix_fmt_name(static_cast<AVPixelFormat>(frame.format))),
+          "[{}] frame {}: colours of pixel format {} and matrix {} cannot be converted", name_, number,
+          name_or(av_get_pix_fmt_name(static_cast<AVPixelFormat>(frame.format))),
           name_or(av_color_space_name(frame.colorspace)));
   if (info_.upright) turn(info_.turn, image_);
 }
@@ -233,25 +233,24 @@ void VideoFile::read_from_start(std::span<const int64_t> indices, size_t i, cons
 
 void VideoFile::tell_concealed() {
   if (concealed_ == 0) return;
-  notes_.push_back(
-      fmt::format("[{}] {} of the frames looked at {} broken and concealed, the first of them frame {} "
-                  "({:.2f} s)",
-                  path_.string(), concealed_, concealed_ == 1 ? "is" : "are", first_concealed_,
-                  time_of(first_concealed_)));
+  notes_.push_back(fmt::format(
+      "[{}] {} of the frames looked at {} broken and concealed, the first of them frame {} "
+      "({:.2f} s)",
+      name_, concealed_, concealed_ == 1 ? "is" : "are", first_concealed_, time_of(first_concealed_)));
 }
 
 void VideoFile::read(std::span<const int64_t> indices, const Sink& sink, const Cancelled& cancelled) {
   require(std::is_sorted(indices.begin(), indices.end()) && (indices.empty() || indices[0] >= 0),
-          ErrorCode::kInvalidArgument, "[{}] frames are read in ascending order", path_.string());
+          ErrorCode::kInvalidArgument, "[{}] frames are read in ascending order", name_);
   frames_decoded_ = 0;
   concealed_ = 0;
   notes_.clear();
   if (indices.empty()) return;
   require(indices.back() < info_.total_frames, ErrorCode::kInvalidArgument,
-          "[{}] frame {} was asked for; there are {}", path_.string(), indices.back(), info_.total_frames);
+          "[{}] frame {} was asked for; there are {}", name_, indices.back(), info_.total_frames);
   complete_index();
   if (indices.back() >= info_.total_frames) {
-    throw ClipEnded(fmt::format("[{}] has {} frames, where its list of them says {}", path_.string(),
+    throw ClipEnded(fmt::format("[{}] has {} frames, where its list of them says {}", name_,
                                 info_.total_frames, listed_.size()));
   }
   const size_t served = leaps_pay(indices) ? read_by_leaps(indices, sink, cancelled) : 0;

@@ -3,13 +3,11 @@
 #include <webp/demux.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 
 #include "base/check.h"
-#include "base/file.h"
+#include "media/source_bytes.h"
 #include "vl3/image.h"
 
 namespace vl3 {
@@ -23,10 +21,9 @@ using Decoder =
 
 class AnimatedWebp final : public VideoReader {
  public:
-  AnimatedWebp(const std::filesystem::path& path, const MediaLimits& limits)
-      : name_(path.string()),
-        bytes_(read_file(path, static_cast<uint64_t>(std::max<int64_t>(limits.max_file_bytes, 0)))) {
-    const ImageInfo info = probe_image(std::as_bytes(std::span(bytes_)), limits, name_, false);
+  AnimatedWebp(const MediaSource& source, const MediaLimits& limits)
+      : name_(source.name()), bytes_(bytes_of(source, limits)) {
+    const ImageInfo info = probe_image(bytes_.bytes, limits, name_, false);
     require(info.frames <= limits.max_frames, ErrorCode::kLimitExceeded,
             "[{}] {} frames are more than max_frames, {}", name_, info.frames, limits.max_frames);
     info_.height = info.height;
@@ -67,7 +64,9 @@ class AnimatedWebp final : public VideoReader {
   }
 
  private:
-  WebPData whole() const { return {reinterpret_cast<const uint8_t*>(bytes_.data()), bytes_.size()}; }
+  WebPData whole() const {
+    return {reinterpret_cast<const uint8_t*>(bytes_.bytes.data()), bytes_.bytes.size()};
+  }
 
   void tell_times() {
     const WebPData data = whole();
@@ -107,27 +106,24 @@ class AnimatedWebp final : public VideoReader {
     for (size_t i = 0; i < image_.rgb.size() / 3; ++i) std::memcpy(&image_.rgb[3 * i], rgba + 4 * i, 3);
   }
 
-  std::string name_, bytes_;
+  std::string name_;
+  SourceBytes bytes_;
   Decoder decoder_;
   Image image_;
 };
 
 }  // namespace
 
-bool is_animated_webp(const std::filesystem::path& path) {
+bool is_animated_webp(const MediaSource& source) {
   constexpr size_t kFlags = 20;
   constexpr uint8_t kAnimation = 0x02;
-  std::array<char, kFlags + 1> head{};
-  std::ifstream file(path, std::ios::binary);
-  file.read(head.data(), head.size());
-  const std::string_view bytes(head.data(), static_cast<size_t>(file.gcount()));
-  return bytes.size() > kFlags && bytes.starts_with("RIFF") && bytes.substr(8, 8) == "WEBPVP8X" &&
+  const std::string bytes = part_of(source, 0, kFlags + 1);
+  return bytes.size() > kFlags && bytes.starts_with("RIFF") && bytes.compare(8, 8, "WEBPVP8X") == 0 &&
          (static_cast<uint8_t>(bytes[kFlags]) & kAnimation) != 0;
 }
 
-std::unique_ptr<VideoReader> open_animated_webp(const std::filesystem::path& path,
-                                                const MediaLimits& limits) {
-  return std::make_unique<AnimatedWebp>(path, limits);
+std::unique_ptr<VideoReader> open_animated_webp(const MediaSource& source, const MediaLimits& limits) {
+  return std::make_unique<AnimatedWebp>(source, limits);
 }
 
 }  // namespace vl3

@@ -196,23 +196,24 @@ int64_t ForConditionalGeneration::weight_bytes() const {
   return bytes;
 }
 
+CacheType ForConditionalGeneration::cache_type(const Context* context) const {
+  if (context != nullptr && context->cache()) return *context->cache();
+  const bool exact =
+      (context != nullptr && context->compute() == Compute::kF32) || weights_dtype() == DType::kF32;
+  return exact ? CacheType::kF32 : CacheType::kF16;
+}
+
 namespace {
 
 KvShape cache_shape(const TextWeights& weights, const TextConfig& text) {
   return {text.num_hidden_layers, num_kv_heads(weights, text), text.head_dim};
 }
 
-// The type that the context asks for, of caches of weights of this type.
-CacheType cache_type(const Context& context, DType weights) {
-  const bool exact = context.compute() == Compute::kF32 || weights == DType::kF32;
-  return context.cache().value_or(exact ? CacheType::kF32 : CacheType::kF16);
-}
-
 }  // namespace
 
 std::shared_ptr<KvPool> ForConditionalGeneration::new_pool(const Context& context,
                                                            int64_t budget_bytes) const {
-  return KvPool::create(cache_shape(weights().text, config().text), cache_type(context, weights_dtype()),
+  return KvPool::create(cache_shape(weights().text, config().text), cache_type(&context),
                         {.budget_bytes = budget_bytes});
 }
 
@@ -228,7 +229,7 @@ KvCache ForConditionalGeneration::new_cache(const Context& context, std::shared_
 }
 
 KvCache ForConditionalGeneration::new_cache(const Context& context) const {
-  return new_cache(context, cache_type(context, weights_dtype()));
+  return new_cache(context, cache_type(&context));
 }
 
 KvCache ForConditionalGeneration::new_cache(const Context& context, CacheType type) const {

@@ -39,10 +39,46 @@ int64_t past_length(const ForwardInput& input, int64_t sequence) {
 
 }  // namespace
 
+namespace {
+
+// Lists of ids: nothing of a rectangle is there to be looked at.
+PackedBatch pack_ragged(const ForwardInput& input) {
+  require(
+      !input.input_ids.defined() && !input.inputs_embeds.defined() && !input.attention_mask.defined() &&
+          !input.position_ids.defined() && !input.labels.defined(),
+      ErrorCode::kInvalidArgument,
+      "[forward] with ids there are no input_ids, inputs_embeds, attention_mask, position_ids and labels");
+  PackedBatch packed;
+  packed.batch = static_cast<int64_t>(input.ids.size());
+  require(input.caches == nullptr || input.caches->size() == input.ids.size(), ErrorCode::kInvalidArgument,
+          "[forward] {} caches for {} sequences", input.caches == nullptr ? 0 : input.caches->size(),
+          input.ids.size());
+  for (const auto& ids : input.ids)
+    packed.columns = std::max(packed.columns, static_cast<int64_t>(ids.size()));
+  PackedSequences& sequences = packed.sequences;
+  sequences.cu_seqlens_q = sequences.cu_seqlens_k = {0};
+  for (int64_t b = 0; b < packed.batch; ++b) {
+    const auto& ids = input.ids[static_cast<size_t>(b)];
+    const int64_t past = past_length(input, b);
+    for (int64_t t = 0; t < static_cast<int64_t>(ids.size()); ++t) {
+      packed.cells.push_back(b * packed.columns + t);
+      sequences.positions.push_back(past + t);
+    }
+    packed.ids.insert(packed.ids.end(), ids.begin(), ids.end());
+    sequences.cu_seqlens_q.push_back(packed.rows());
+    sequences.cu_seqlens_k.push_back(packed.rows());
+    if (input.caches != nullptr) sequences.caches.push_back(&(*input.caches)[static_cast<size_t>(b)]);
+  }
+  return packed;
+}
+
+}  // namespace
+
 PackedBatch pack(const ForwardInput& input) {
+  if (!input.ids.empty()) return pack_ragged(input);
   const bool has_ids = input.input_ids.defined();
   require(has_ids != input.inputs_embeds.defined(), ErrorCode::kInvalidArgument,
-          "[forward] give input_ids or inputs_embeds, one of the two");
+          "[forward] give ids, input_ids or inputs_embeds, one of them");
   const Tensor& main = has_ids ? input.input_ids : input.inputs_embeds;
   require(main.rank() == (has_ids ? 2 : 3), ErrorCode::kInvalidArgument, "[forward] {} is {}",
           has_ids ? "input_ids" : "inputs_embeds", to_string(main.shape()));

@@ -1,6 +1,6 @@
 #pragma once
-// Padded in, ragged inside: which cells of a padded [B, T] batch are computed, and how results go back to
-// their places.
+// Ragged inside, whether sequences come as lists or padded: which cells of a padded [B, T] batch are
+// computed, and how results go back to their places.
 
 #include <cstdint>
 #include <span>

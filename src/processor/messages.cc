@@ -6,8 +6,8 @@
 
 #include "base/data_url.h"
 #include "base/json.h"
-#include "base/memory_file.h"
 #include "base/near_names.h"
+#include "base/sha256.h"
 
 namespace vl3 {
 namespace {
@@ -99,6 +99,24 @@ std::string path_of_url(std::string_view url) {
   return percent_decoded(url);
 }
 
+// What a data: URL holds, or bare base64. where: "[messages[0].content[1]]".
+std::vector<MediaSource> parts_of(const std::string& text, const MediaLimits& limits,
+                                  const std::string& where) {
+  DataUrl data;
+  if (is_data_url(text))
+    data = parse_data_url(text, limits.max_file_bytes, limits.max_frames, where);
+  else
+    data.parts.push_back(from_base64(text, limits.max_file_bytes, where));
+  std::vector<MediaSource> parts;
+  for (std::string& part : data.parts) {
+    require(!part.empty(), ErrorCode::kInvalidArgument, "{} has no data", where);
+    const std::string_view place = std::string_view(where).substr(1, where.size() - 2);
+    std::string name = fmt::format("{}: data:{} ({} bytes)", place, data.media_type, part.size());
+    parts.push_back(MediaSource::bytes(std::move(part), std::move(name)));
+  }
+  return parts;
+}
+
 }  // namespace
 
 bool template_reads(const ChatTemplate& chat_template, std::string_view name) {
@@ -183,8 +201,8 @@ MediaItem MessageReader::picture(const Source& source, Json rest, const std::str
     add_text(source.value->get_ref<const std::string&>(), is_base64_key(source.key), where, item);
   else
     add_source(*source.value, where, &rest, item);
-  require(item.paths.size() == 1, ErrorCode::kInvalidArgument, "{} is a picture and has the data of {}",
-          where, item.paths.size());
+  require(item.sources.size() == 1, ErrorCode::kInvalidArgument, "{} is a picture and has the data of {}",
+          where, item.sources.size());
   Json areas = Json::object();
   for (const auto& [key, value] : rest.items()) {
     if (says_nothing(value)) continue;
@@ -214,7 +232,7 @@ MediaItem MessageReader::picture(const Source& source, Json rest, const std::str
 }
 
 MediaItem MessageReader::clip(const Source& source, Json rest, const std::string& where) {
-  MediaItem item{true, {}, request_.videos, {}};
+  MediaItem item{true, {}, request_.videos};
   if (source.value->is_array()) {
     for (const Json& frame : *source.value) {
       if (frame.is_string())
@@ -268,35 +286,43 @@ void MessageReader::add_source(const Json& value, const std::string& where, Json
   if (found.empty()) no_path();
 }
 
-// A path, file:// URL or data: URL, or the bare base64 of one.
+// A name of request.media, a path, file:// URL or data: URL, or the bare base64 of one.
 void MessageReader::add_text(const std::string& text, bool base64, const std::string& where,
                              MediaItem& item) {
-  const bool is_url = is_data_url(text);
-  if (!base64 && !is_url) {
+  if (const auto given = request_.media.find(text); !base64 && given != request_.media.end()) {
+    shown_.insert(text);
+    item.sources.push_back(given->second);
+    return;
+  }
+  if (!base64 && !is_data_url(text)) {
     require(text.starts_with("file://") || text.find("://") == std::string::npos, ErrorCode::kUnsupported,
             "{} is an address; only files and data: URLs can be read: {}", where, shown(text));
     require(text.find('\0') == std::string::npos, ErrorCode::kInvalidArgument,
             "{} should be the path of a file, not {}", where, shown(text));
-    item.paths.emplace_back(text.starts_with("file://") ? path_of_url(text) : text);
+    item.sources.emplace_back(std::filesystem::path(text.starts_with("file://") ? path_of_url(text) : text));
     return;
   }
-  auto& files = held_[text];
-  if (files.empty()) {
-    DataUrl data;
-    if (is_url)
-      data = parse_data_url(text, limits_.max_file_bytes, limits_.max_frames, where);
-    else
-      data.parts.push_back(from_base64(text, limits_.max_file_bytes, where));
-    for (const std::string& part : data.parts) {
-      require(!part.empty(), ErrorCode::kInvalidArgument, "{} has no data", where);
-      files.push_back(
-          MemoryFile::make(part, fmt::format("{} data:{} ({} bytes)", where, data.media_type, part.size())));
-    }
+  Sha256 hash;
+  hash.add_text(text);
+  std::string key = hash.hex();
+  const std::vector<MediaSource>* parts = opened_.find_text(key);
+  if (parts == nullptr) {
+    opened_.keep_text(key, parts_of(text, limits_, where));
+    parts = opened_.find_text(key);
   }
-  for (const auto& file : files) {
-    item.paths.push_back(file->path());
-    item.held.push_back(file);
+  item.sources.insert(item.sources.end(), parts->begin(), parts->end());
+}
+
+void MessageReader::check_all_shown() const {
+  for (const auto& [name, source] : request_.media) {
+    require(shown_.contains(name), ErrorCode::kInvalidArgument,
+            "[request.media] \"{}\" is given and no message shows it", name);
   }
+}
+
+std::string MediaItem::name() const {
+  return sources.size() == 1 ? sources[0].name()
+                             : fmt::format("{} (and {} more)", sources[0].name(), sources.size() - 1);
 }
 
 }  // namespace vl3

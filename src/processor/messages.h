@@ -1,8 +1,7 @@
 #pragma once
 // Messages as people write them, in one form. docs/tools.md lists what is taken.
 
-#include <map>
-#include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,8 +11,17 @@
 
 namespace vl3 {
 
-// Reads the messages of a request. What the same data: URL holds in several of them is held once; the request
-// and the limits outlive the reader.
+// A picture or clip of a conversation, in the order of the prompt.
+struct MediaItem {
+  bool video = false;
+  std::vector<MediaSource> sources;  // one; or the frames of a clip
+  VideoOptions options;              // of a clip; of a picture its PixelOptions
+  std::string name() const;
+  bool operator==(const MediaItem&) const = default;
+};
+
+// Reads the messages of a request. What the same data: URL holds in several of them is held once, in
+// `opened`; the request, the limits and `opened` outlive the reader.
 class MessageReader {
  public:
   struct Conversation {
@@ -25,13 +33,16 @@ class MessageReader {
   };
 
   // template_: whose variables decide what a message may have beside role and content.
-  MessageReader(const ProcessorRequest& request, const MediaLimits& limits, const ChatTemplate& chat_template)
-      : request_(request), limits_(limits), template_(chat_template) {}
+  MessageReader(const ProcessorRequest& request, const MediaLimits& limits, const ChatTemplate& chat_template,
+                OpenMedia& opened)
+      : request_(request), limits_(limits), template_(chat_template), opened_(opened) {}
 
   // Throws kInvalidArgument, naming message, part and key, for what is unknown, given twice or of a wrong
   // type: nothing is passed over but what is null or empty. kUnsupported for addresses; what data: URLs
   // throw.
   Conversation read(const Json& messages);
+  // Throws kInvalidArgument, naming it, for an entry of request.media that no conversation named.
+  void check_all_shown() const;
 
  private:
   // A source as a part names it, with what stands beside it there.
@@ -50,7 +61,8 @@ class MessageReader {
   const ProcessorRequest& request_;
   const MediaLimits& limits_;
   const ChatTemplate& template_;
-  std::map<std::string_view, std::vector<std::shared_ptr<const MemoryFile>>> held_;  // by URL
+  OpenMedia& opened_;
+  std::set<std::string> shown_;  // names of request.media
 };
 
 // Whether a template's text has this name as a word: a variable or key that it does not name, it cannot read.

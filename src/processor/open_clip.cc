@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <array>
-#include <fstream>
 #include <span>
 #include <string_view>
 
+#include "media/source_bytes.h"
 #include "media/webp_clip.h"
 #include "vl3/video_processor.h"
 
@@ -20,32 +19,29 @@ uint32_t load_be32(const char* bytes) {
 }
 
 // Whether a PNG says, before its pixels, that it has more than one frame.
-bool is_animated_png(std::ifstream& file) {
-  constexpr std::streamoff kSignature = 8;
+bool is_animated_png(const MediaSource& source) {
+  constexpr uint64_t kSignature = 8, kAround = 12;  // length, type and checksum of a chunk
   constexpr int kMostChunks = 4096;
-  file.clear();
-  file.seekg(kSignature);
+  uint64_t at = kSignature;
   for (int i = 0; i < kMostChunks; ++i) {
-    std::array<char, 12> chunk{};  // length, type, the first four bytes
-    if (!file.read(chunk.data(), chunk.size())) return false;
+    const std::string chunk = part_of(source, at, 12);  // length, type, the first four bytes
+    if (chunk.size() < 12) return false;
     const std::string_view type(chunk.data() + 4, 4);
     if (type == "acTL") return load_be32(chunk.data() + 8) > 1;
     if (type == "IDAT") return false;
-    file.seekg(std::streamoff{load_be32(chunk.data())}, std::ios::cur);  // the rest of it and the checksum
+    at += kAround + load_be32(chunk.data());
   }
   return false;
 }
 
 // A GIF may be animated: that is for the decoder of clips to say.
-bool is_still_picture(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::array<char, 64> head{};
-  file.read(head.data(), head.size());
-  const auto bytes = std::as_bytes(std::span(head.data(), static_cast<size_t>(file.gcount())));
+bool is_still_picture(const MediaSource& source) {
+  constexpr size_t kSniffed = 64;
+  const std::string head = part_of(source, 0, kSniffed);
   ImageFormat format{};
-  if (!sniff_image(bytes, &format) || format == ImageFormat::kGif) return false;
-  if (format == ImageFormat::kPng) return !is_animated_png(file);
-  return format != ImageFormat::kWebp || !is_animated_webp(path);
+  if (!sniff_image(std::as_bytes(std::span(head)), &format) || format == ImageFormat::kGif) return false;
+  if (format == ImageFormat::kPng) return !is_animated_png(source);
+  return format != ImageFormat::kWebp || !is_animated_webp(source);
 }
 
 std::string words_of(const ClipTurn& turn) {
@@ -58,11 +54,11 @@ std::string words_of(const ClipTurn& turn) {
 
 }  // namespace
 
-std::unique_ptr<VideoReader> open_clip(const std::vector<std::filesystem::path>& paths,
-                                       const MediaLimits& limits, const VideoOptions& options) {
-  if (paths.size() > 1 || is_still_picture(paths[0]))
-    return VideoReader::open_pictures(paths, limits, options.pictures_rate);
-  auto reader = VideoReader::open(paths[0], limits, options.pictures_rate);
+std::unique_ptr<VideoReader> open_clip(const std::vector<MediaSource>& sources, const MediaLimits& limits,
+                                       const VideoOptions& options) {
+  if (sources.size() > 1 || is_still_picture(sources[0]))
+    return VideoReader::open_pictures(sources, limits, options.pictures_rate);
+  auto reader = VideoReader::open(sources[0], limits, options.pictures_rate);
   if (options.rotate) reader->turn_upright();
   return reader;
 }
@@ -85,26 +81,6 @@ std::vector<std::string> clip_notes(const std::string& name, const VideoReader& 
         fmt::format("[{}] has a rate of its own: pictures_rate is for clips that are pictures", name));
   }
   return notes;
-}
-
-std::unique_ptr<VideoReader> OpenClips::take(const std::vector<std::filesystem::path>& paths,
-                                             const MediaLimits& limits, const VideoOptions& options) {
-  for (auto clip = clips_.begin(); clip != clips_.end(); ++clip) {
-    if (clip->paths != paths || clip->rotate != options.rotate ||
-        clip->pictures_rate != options.pictures_rate)
-      continue;
-    std::unique_ptr<VideoReader> reader = std::move(clip->reader);
-    clips_.erase(clip);
-    return reader;
-  }
-  return open_clip(paths, limits, options);
-}
-
-void OpenClips::keep(const std::vector<std::filesystem::path>& paths, std::unique_ptr<VideoReader> reader,
-                     const VideoOptions& options) {
-  constexpr size_t kMost = 16;  // each holds a file and its index
-  if (clips_.size() < kMost)
-    clips_.push_back({paths, options.rotate, options.pictures_rate, std::move(reader)});
 }
 
 }  // namespace vl3

@@ -66,4 +66,21 @@ float mean_absolute_difference(const float* a, const float* b, int64_t n) {
   return total / static_cast<float>(n);
 }
 
+std::vector<uint8_t> kept_tokens(ThreadPool& threads, const Tensor& before, const Tensor& now, int64_t tokens,
+                                 double threshold, int64_t min_tokens) {
+  constexpr int64_t kTokensAtOnce = 32;
+  const int64_t words = now.numel() / tokens;
+  const float *was = before.data<float>(), *is = now.data<float>();
+  std::vector<uint8_t> keep(static_cast<size_t>(tokens));
+  threads.parallel_for(tokens, kTokensAtOnce, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float difference = mean_absolute_difference(is + i * words, was + i * words, words) * 255.0f;
+      keep[static_cast<size_t>(i)] = difference > static_cast<float>(threshold) ? 1 : 0;
+    }
+  });
+  if (std::count(keep.begin(), keep.end(), uint8_t{1}) < min_tokens)
+    std::fill_n(keep.begin(), std::min(min_tokens, tokens), uint8_t{1});
+  return keep;
+}
+
 }  // namespace vl3

@@ -2,6 +2,10 @@
 // How much a visual token differs from the one before it.
 
 #include <cstdint>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "vl3/tensor.h"
 
 namespace vl3 {
 
@@ -9,5 +13,10 @@ namespace vl3 {
 // f32, their sum in f32 in that framework's order (eight lanes, four of them in turn, added up level by
 // level), so that a mean on the very edge of a threshold falls on the same side.
 float mean_absolute_difference(const float* a, const float* b, int64_t n);
+
+// Which tokens of a frame to keep, 1 or 0 each: compression_mask's rule for one frame and the one before it,
+// of as many patches [P, words] in merge-block order.
+std::vector<uint8_t> kept_tokens(ThreadPool& threads, const Tensor& before, const Tensor& now, int64_t tokens,
+                                 double threshold = 0.1, int64_t min_tokens = 1);
 
 }  // namespace vl3

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "media/source_bytes.h"
 #include "processor/patches.h"
 
 namespace vl3 {
@@ -142,24 +143,16 @@ class Work {
 
 PictureInput picture_input(const Image& picture) { return {"picture", size_of(picture), &picture}; }
 
-PictureInput picture_input(std::span<const std::byte> bytes, const MediaLimits& limits,
-                           std::string_view name) {
-  const ImageInfo info = probe_image(bytes, limits, name);
-  return {std::string(name),
-          {info.height, info.width},
-          nullptr,
-          [=, &limits, name = std::string(name)](Image* picture, const RowsReady& ready) {
-            decode_image(bytes, limits, name, true, picture, ready);
-          }};
-}
-
-PictureInput picture_input(const std::filesystem::path& path, const MediaLimits& limits) {
-  const ImageInfo info = probe_image(path, limits);
-  return {path.string(),
-          {info.height, info.width},
-          nullptr,
-          [=, &limits](Image* picture, const RowsReady& ready) {
-            read_image(path, limits, true, picture, ready);
+PictureInput picture_input(const OpenPicture& picture, const MediaLimits& limits) {
+  const MediaSource source = picture.source;
+  const Size size{picture.height, picture.width};
+  if (source.kind() == MediaSource::Kind::kFrames)
+    return {source.name(), size, &source.pictures()[0], [source](Image*, const RowsReady&) {}};
+  return {source.name(), size, nullptr,
+          [source, limits, held = picture.bytes](Image* image, const RowsReady& ready) {
+            const SourceBytes read =
+                held ? SourceBytes{source, held, std::as_bytes(std::span(*held))} : bytes_of(source, limits);
+            decode_image(read.bytes, limits, source.name(), true, image, ready);
           }};
 }
 

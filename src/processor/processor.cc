@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/json.h"
-#include "base/memory_file.h"
 #include "base/model_folder.h"
 #include "base/thread_pool.h"
 #include "processor/config_files.h"
@@ -11,51 +10,13 @@
 #include "processor/open_clip.h"
 #include "processor/process_pictures.h"
 #include "processor/prompt.h"
+#include "processor/read_request.h"
 #include "text/media_tokens.h"
 
 namespace vl3 {
 namespace {
 
-// Ids of several conversations in one rectangle.
-void pad(const ProcessorRequest& request, int64_t pad_id, const std::vector<std::vector<int64_t>>& labels,
-         ProcessorOutput& out) {
-  const int64_t rows = static_cast<int64_t>(out.ids.size());
-  size_t longest = 0;
-  for (const auto& ids : out.ids) longest = std::max(longest, ids.size());
-  const int64_t columns = static_cast<int64_t>(longest);
-  out.input_ids = Tensor::empty({rows, columns}, DType::kI64);
-  out.attention_mask = Tensor::zeros({rows, columns}, DType::kI64);
-  std::fill_n(out.input_ids.mutable_data<int64_t>(), out.input_ids.numel(), pad_id);
-  if (request.with_labels) {
-    out.labels = Tensor::empty({rows, columns}, DType::kI64);
-    std::fill_n(out.labels.mutable_data<int64_t>(), out.labels.numel(), int64_t{-100});
-  }
-  for (int64_t row = 0; row < rows; ++row) {
-    const auto& ids = out.ids[static_cast<size_t>(row)];
-    require(request.padding || ids.size() == longest, ErrorCode::kInvalidArgument,
-            "[processor] padding is off, and conversations have {} and {} tokens", ids.size(), longest);
-    const int64_t offset =
-        row * columns + (request.padding_left ? columns - static_cast<int64_t>(ids.size()) : 0);
-    std::copy(ids.begin(), ids.end(), out.input_ids.mutable_data<int64_t>() + offset);
-    std::fill_n(out.attention_mask.mutable_data<int64_t>() + offset, ids.size(), int64_t{1});
-    if (request.with_labels) {
-      const auto& of_row = labels[static_cast<size_t>(row)];
-      std::copy(of_row.begin(), of_row.end(), out.labels.mutable_data<int64_t>() + offset);
-    }
-  }
-}
-
-// Media of a request: each different one once, and which of them every place shows.
-struct DistinctMedia {
-  std::vector<MediaItem> items;
-  std::vector<size_t> shown;
-
-  void add(const MediaItem& item) {
-    const auto found = std::find(items.begin(), items.end(), item);
-    shown.push_back(static_cast<size_t>(found - items.begin()));
-    if (found == items.end()) items.push_back(item);
-  }
-};
+constexpr int64_t kNoLabel = -100;
 
 // Runs of rows of a tensor, one behind the other. counts: rows of each run.
 Tensor repeat_rows(const Tensor& tensor, const std::vector<int64_t>& counts,
@@ -99,36 +60,28 @@ void check_template_arguments(const ProcessorRequest& request, const ChatTemplat
   }
 }
 
-// The message with the path of a file in memory, "[path]" or in other words, as the file's name.
-std::string with_name(std::string message, const MemoryFile& file) {
-  const std::string path = file.path().string();
-  for (size_t at = message.find(path); at != std::string::npos; at = message.find(path, at)) {
-    const size_t end = at + path.size();
-    const bool longer = end < message.size() && message[end] >= '0' && message[end] <= '9';
-    const bool bracketed = at > 0 && message[at - 1] == '[' && end < message.size() && message[end] == ']';
-    if (longer)
-      at = end;
-    else
-      message.replace(bracketed ? at - 1 : at, path.size() + (bracketed ? 2 : 0), file.name());
-  }
-  return message;
-}
-
-// Errors of media that are not in files name them as their messages do.
-template <class Body>
-auto with_names(const std::vector<MediaItem>& items, const Body& body) {
-  try {
-    return body();
-  } catch (const Error& error) {
-    std::string message = error.what();
-    for (const MediaItem& item : items) {
-      for (const auto& file : item.held) message = with_name(std::move(message), *file);
-    }
-    throw Error(error.code(), message);
-  }
-}
-
 }  // namespace
+
+PaddedIds pad(const ProcessorOutput& output, int64_t pad_id, bool left) {
+  const int64_t rows = static_cast<int64_t>(output.ids.size());
+  size_t longest = 0;
+  for (const auto& ids : output.ids) longest = std::max(longest, ids.size());
+  const int64_t columns = static_cast<int64_t>(longest);
+  const auto filled = [&](int64_t value) {
+    return Tensor::from<int64_t>({rows, columns}, std::vector<int64_t>(output.ids.size() * longest, value));
+  };
+  PaddedIds padded{filled(pad_id), filled(0), output.labels.empty() ? Tensor() : filled(kNoLabel)};
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto& ids = output.ids[static_cast<size_t>(row)];
+    const int64_t at = row * columns + (left ? columns - static_cast<int64_t>(ids.size()) : 0);
+    std::copy(ids.begin(), ids.end(), padded.input_ids.data<int64_t>() + at);
+    std::fill_n(padded.attention_mask.data<int64_t>() + at, ids.size(), int64_t{1});
+    if (!padded.labels.defined()) continue;
+    const auto& labels = output.labels[static_cast<size_t>(row)];
+    std::copy(labels.begin(), labels.end(), padded.labels.data<int64_t>() + at);
+  }
+  return padded;
+}
 
 Processor::Processor(Tokenizer tokenizer, const ChatTemplate& chat_template, const MediaTokens& tokens,
                      ImageProcessorFast images, VideoProcessor videos)
@@ -136,23 +89,26 @@ Processor::Processor(Tokenizer tokenizer, const ChatTemplate& chat_template, con
       template_(chat_template.with_text_contents(tokens)),
       images_(std::move(images)),
       videos_(std::move(videos)),
-      image_token_(tokens.image),
-      video_token_(tokens.video) {
+      tokens_(tokens) {
   const auto id = [&](const std::string& token) {
     const auto found = tokenizer_.token_to_id(token);
     require(found.has_value(), ErrorCode::kFormat, "[tokenizer] has no token \"{}\"", token);
     return *found;
   };
-  image_token_id_ = id(image_token_);
-  video_token_id_ = id(video_token_);
+  image_token_id_ = id(tokens_.image);
+  video_token_id_ = id(tokens_.video);
 }
 
 Processor Processor::from_pretrained(const std::filesystem::path& given) {
   const std::filesystem::path folder = model_folder(given);
   Tokenizer tokenizer = Tokenizer::from_pretrained(folder);
   const MediaTokens tokens = find_media_tokens(folder, tokenizer);
-  return Processor(std::move(tokenizer), ChatTemplate::from_pretrained(folder), tokens,
-                   ImageProcessorFast::from_pretrained(folder), VideoProcessor::from_pretrained(folder));
+  Processor processor(std::move(tokenizer), ChatTemplate::from_pretrained(folder), tokens,
+                      ImageProcessorFast::from_pretrained(folder), VideoProcessor::from_pretrained(folder));
+  const MediaTokenIds ids = read_media_token_ids(folder);
+  processor.image_token_id_ = ids.image.value_or(processor.image_token_id_);
+  processor.video_token_id_ = ids.video.value_or(processor.video_token_id_);
+  return processor;
 }
 
 std::string Processor::render(const Json& messages, bool add_generation_prompt) const {
@@ -160,39 +116,38 @@ std::string Processor::render(const Json& messages, bool add_generation_prompt) 
 }
 
 std::vector<int64_t> Processor::encode_text(const std::string& text, bool parse_special) const {
-  const std::vector<int32_t> ids = tokenizer_.encode(text, parse_special);
-  return {ids.begin(), ids.end()};
+  return tokenizer_.encode(text, parse_special);
+}
+
+ReadRequest Processor::read(const ProcessorRequest& request, const MediaLimits& limits,
+                            OpenMedia& opened) const {
+  check_template_arguments(request, template_);
+  ReadRequest read;
+  MessageReader reader(request, limits, template_, opened);
+  for (const Json& messages : request.conversations) {
+    MessageReader::Conversation conversation = reader.read(messages);
+    read.conversations.push_back({std::move(conversation.messages), {}});
+    for (const MediaItem& item : conversation.media) {
+      (item.video ? read.clips : read.pictures).add(item);
+      read.conversations.back().is_video.push_back(item.video);
+    }
+  }
+  reader.check_all_shown();
+  return read;
 }
 
 ProcessorOutput Processor::process(ThreadPool& threads, const ProcessorRequest& request,
                                    const MediaLimits& limits, const ProcessHooks& hooks) const {
-  std::vector<MediaItem> all;
-  return with_names(all, [&] { return process_named(threads, request, limits, hooks, all); });
-}
-
-// all: media of the request, as soon as they are known.
-ProcessorOutput Processor::process_named(ThreadPool& threads, const ProcessorRequest& request,
-                                         const MediaLimits& limits, const ProcessHooks& hooks,
-                                         std::vector<MediaItem>& all) const {
   require(!request.conversations.empty(), ErrorCode::kInvalidArgument, "[processor] no conversations");
-  check_template_arguments(request, template_);
+  OpenMedia own;
+  OpenMedia& opened = hooks.opened != nullptr ? *hooks.opened : own;
+  const ReadRequest media = read(request, limits, opened);
+  const DistinctMedia &pictures = media.pictures, &clips = media.clips;
   ProcessorOutput out;
-  DistinctMedia pictures, clips;
-  std::vector<Json> conversations;
-  std::vector<std::pair<size_t, size_t>> counts;  // of each conversation: pictures, clips
-  MessageReader reader(request, limits, template_);
-  for (const Json& messages : request.conversations) {
-    const size_t pictures_before = pictures.shown.size(), clips_before = clips.shown.size();
-    MessageReader::Conversation read = reader.read(messages);
-    for (const MediaItem& item : read.media) (item.video ? clips : pictures).add(item);
-    all.insert(all.end(), read.media.begin(), read.media.end());
-    counts.emplace_back(pictures.shown.size() - pictures_before, clips.shown.size() - clips_before);
-    conversations.push_back(std::move(read.messages));
-  }
   if (!pictures.items.empty()) {
     std::vector<PictureInput> inputs;
     for (const MediaItem& item : pictures.items) {
-      inputs.push_back(picture_input(item.paths[0], limits));
+      inputs.push_back(picture_input(opened.picture(item.sources[0], limits), limits));
       inputs.back().shortest_edge = item.options.shortest_edge;
       inputs.back().longest_edge = item.options.longest_edge;
     }
@@ -201,12 +156,11 @@ ProcessorOutput Processor::process_named(ThreadPool& threads, const ProcessorReq
       show(pictures.shown, out.images.pixel_values, out.images.image_grid_thw, out.images.image_merge_sizes);
   }
   if (!clips.items.empty()) {
-    std::vector<std::unique_ptr<VideoReader>> readers;
+    std::vector<OpenClip> readers;
     std::vector<ClipInput> inputs;
     for (const MediaItem& item : clips.items) {
-      readers.push_back(hooks.opened != nullptr ? hooks.opened->take(item.paths, limits, item.options)
-                                                : open_clip(item.paths, limits, item.options));
-      inputs.push_back({item.name(), readers.back().get(), item.options});
+      readers.push_back(opened.take(item.sources, limits, item.options));
+      inputs.push_back({item.name(), readers.back().reader.get(), item.options});
     }
     out.videos = videos_.preprocess(threads, inputs, hooks);
     if (clips.items.size() < clips.shown.size()) {
@@ -217,35 +171,45 @@ ProcessorOutput Processor::process_named(ThreadPool& threads, const ProcessorReq
       out.videos.clips = std::move(reports);
     }
   }
-
-  std::vector<std::vector<int64_t>> labels;
-  size_t picture = 0, clip = 0;
-  for (size_t c = 0; c < request.conversations.size(); ++c) {
-    Placeholders placeholders{image_token_, video_token_, {}, {}};
-    for (size_t i = 0; i < counts[c].first; ++i, ++picture) {
-      const int64_t* grid = out.images.image_grid_thw.data<int64_t>() + 3 * picture;
-      const int64_t tokens =
-          grid[0] * grid[1] * grid[2] / (request.images.merge_size * request.images.merge_size);
-      std::string text;
-      for (int64_t n = 0; n < tokens; ++n) text += image_token_;
-      placeholders.images.push_back(std::move(text));
-    }
-    for (size_t i = 0; i < counts[c].second; ++i, ++clip) {
-      const ClipReport& report = out.videos.clips[clip];
-      placeholders.videos.push_back(clip_text(report.frames.timestamps, report.kept, video_token_));
-    }
-    const auto pieces =
-        template_.render_pieces(conversations[c], request.add_generation_prompt, request.template_arguments);
-    const auto answers =
-        request.with_labels ? answers_of(request, conversations[c]) : std::vector<TextRange>();
-    ExpandedPrompt prompt =
-        expand_prompt(tokenizer_, pieces, placeholders, request.special_tokens_in_messages, answers);
-    out.ids.push_back(std::move(prompt.ids));
-    labels.push_back(std::move(prompt.labels));
-    out.prompts.push_back(std::move(prompt.text));
+  const int64_t merge = request.images.merge_size * request.images.merge_size;
+  std::vector<int64_t> picture_tokens;
+  for (size_t i = 0; i < pictures.shown.size(); ++i) {
+    const int64_t* grid = out.images.image_grid_thw.data<int64_t>() + 3 * i;
+    picture_tokens.push_back(grid[0] * grid[1] * grid[2] / merge);
   }
-  pad(request, tokenizer_.pad_id().value_or(0), labels, out);
+  write_prompts(request, media, picture_tokens, out);
   return out;
+}
+
+// out.videos.clips are there; ids, labels and prompts come from here. picture_tokens: of every place.
+void Processor::write_prompts(const ProcessorRequest& request, const ReadRequest& read,
+                              const std::vector<int64_t>& picture_tokens, ProcessorOutput& out) const {
+  size_t picture = 0, clip = 0;
+  for (const auto& [messages, is_video] : read.conversations) {
+    Placeholders placeholders{tokens_, image_token_id_, video_token_id_, {}, {}, is_video};
+    for (const bool video : is_video) {
+      if (video) {
+        const ClipReport& report = out.videos.clips[clip++];
+        placeholders.videos.push_back(clip_runs(report.frames.timestamps, report.kept));
+      } else {
+        placeholders.images.push_back({{"", picture_tokens[picture++]}});
+      }
+    }
+    const PromptOptions options{
+        request.special_tokens_in_messages, request.with_prompts,
+        request.with_labels ? answers_of(request, messages) : std::vector<TextRange>()};
+    ExpandedPrompt prompt = expand_prompt(
+        tokenizer_,
+        template_.render_pieces(messages, request.add_generation_prompt, request.template_arguments),
+        placeholders, options);
+    require(request.padding || out.ids.empty() || prompt.ids.size() == out.ids[0].size(),
+            ErrorCode::kInvalidArgument,
+            "[processor] padding is off, and conversations have {} and {} tokens",
+            out.ids.empty() ? 0 : out.ids[0].size(), prompt.ids.size());
+    out.ids.push_back(std::move(prompt.ids));
+    if (request.with_labels) out.labels.push_back(std::move(prompt.labels));
+    if (request.with_prompts) out.prompts.push_back(std::move(prompt.text));
+  }
 }
 
 // Where the text of answers lies in the rendered prompt: behind what asks for it, up to and with the token
@@ -274,52 +238,50 @@ std::vector<TextRange> Processor::answers_of(const ProcessorRequest& request, co
 }
 
 MediaPlan Processor::plan_of(const ProcessorRequest& request, const MediaItem& item,
-                             const MediaLimits& limits, OpenClips& opened) const {
+                             const MediaLimits& limits, OpenMedia& opened) const {
   MediaPlan plan{item.name(), item.video};
   if (item.video) {
-    std::unique_ptr<VideoReader> reader = opened.take(item.paths, limits, item.options);
-    plan.notes = clip_notes(item.name(), *reader, item.options);
-    plan.frames = static_cast<int64_t>(sample_frames(reader->info(), item.options).indices.size());
-    plan.height = reader->info().height;
-    plan.width = reader->info().width;
-    opened.keep(item.paths, std::move(reader), item.options);
+    OpenClip clip = opened.take(item.sources, limits, item.options);
+    const VideoInfo& info = clip.reader->info();
+    plan.notes = clip_notes(item.name(), *clip.reader, item.options);
+    plan.frames = static_cast<int64_t>(sample_frames(info, item.options).indices.size());
+    plan.height = info.height;
+    plan.width = info.width;
+    opened.keep(std::move(clip), item.options);
     plan.patches =
         VideoProcessor::get_num_of_video_patches(item.options, plan.frames, plan.height, plan.width);
     plan.tokens = plan.patches / (item.options.merge_size * item.options.merge_size);
     const int64_t per_frame = plan.tokens / plan.frames;
     plan.min_tokens = item.options.use_token_compression ? per_frame + plan.frames - 1 : plan.tokens;
   } else {
-    const ImageInfo info = probe_image(item.paths[0], limits);
-    plan.height = info.height;
-    plan.width = info.width;
+    const OpenPicture& picture = opened.picture(item.sources[0], limits);
+    plan.height = picture.height;
+    plan.width = picture.width;
     plan.patches =
-        ImageProcessor(item.options, request.backend).get_number_of_image_patches(info.height, info.width);
+        ImageProcessor(item.options, request.backend).get_number_of_image_patches(plan.height, plan.width);
     plan.tokens = plan.min_tokens = plan.patches / (request.images.merge_size * request.images.merge_size);
   }
   return plan;
 }
 
 std::vector<MediaPlan> Processor::plan(const ProcessorRequest& request, const MediaLimits& limits,
-                                       OpenClips* opened) const {
-  OpenClips own;
+                                       OpenMedia* opened) const {
+  OpenMedia own;
   if (opened == nullptr) opened = &own;
-  check_template_arguments(request, template_);
-  DistinctMedia media;
-  std::vector<MediaPlan> distinct, plans;
-  std::vector<MediaItem> all;
-  MessageReader reader(request, limits, template_);
-  return with_names(all, [&] {
-    for (size_t c = 0; c < request.conversations.size(); ++c) {
-      all = reader.read(request.conversations[c]).media;
-      for (const MediaItem& item : all) {
-        media.add(item);
-        if (distinct.size() < media.items.size()) distinct.push_back(plan_of(request, item, limits, *opened));
-        plans.push_back(distinct[media.shown.back()]);
-        plans.back().conversation = c;
-      }
+  const ReadRequest media = read(request, limits, *opened);
+  std::vector<MediaPlan> pictures, clips, plans;
+  size_t picture = 0, clip = 0;
+  for (size_t c = 0; c < media.conversations.size(); ++c) {
+    for (const bool video : media.conversations[c].is_video) {
+      const DistinctMedia& kind = video ? media.clips : media.pictures;
+      std::vector<MediaPlan>& distinct = video ? clips : pictures;
+      const size_t item = kind.shown[video ? clip++ : picture++];
+      if (item == distinct.size()) distinct.push_back(plan_of(request, kind.items[item], limits, *opened));
+      plans.push_back(distinct[item]);
+      plans.back().conversation = c;
     }
-    return plans;
-  });
+  }
+  return plans;
 }
 
 }  // namespace vl3

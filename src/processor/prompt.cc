@@ -12,45 +12,12 @@ namespace {
 
 constexpr int64_t kNoLabel = -100;
 
-// Replaces both kinds of placeholders in text, from where the counters stand.
-std::string replaced(const std::string& text, const Placeholders& p, size_t& image, size_t& video) {
-  std::string result;
-  for (size_t at = 0; at < text.size();) {
-    const size_t i = text.find(p.image_token, at), v = text.find(p.video_token, at);
-    if (i == std::string::npos && v == std::string::npos) return result + text.substr(at);
-    const bool is_video = v < i;
-    const size_t found = is_video ? v : i;
-    result.append(text, at, found - at);
-    const auto& list = is_video ? p.videos : p.images;
-    size_t& next = is_video ? video : image;
-    if (next < list.size()) result += list[next];
-    ++next;  // one too many is counted, and reported by the caller
-    at = found + (is_video ? p.video_token : p.image_token).size();
-  }
-  return result;
-}
-
 // As Python's format(t, ".1f"): the exact value, rounded, halves to even.
 std::string one_decimal(double value) {
   std::array<char, 400> text{};  // the largest double has 309 digits
   const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, 1);
   return {text.data(), end.ptr};
 }
-
-}  // namespace
-
-std::string clip_text(const std::vector<double>& timestamps, const std::vector<int64_t>& kept,
-                      const std::string& video_token) {
-  std::string text;
-  for (size_t i = 0; i < timestamps.size(); ++i) {
-    if (i > 0) text += ",";
-    text += "Time " + one_decimal(timestamps[i]) + "s:";
-    for (int64_t n = 0; n < kept[i]; ++n) text += video_token;
-  }
-  return text;
-}
-
-namespace {
 
 // The pieces cut where answers begin and end; each with whether it is part of one.
 struct CutPiece {
@@ -78,43 +45,133 @@ std::vector<CutPiece> cut(const std::vector<ChatTemplate::Piece>& pieces,
   return result;
 }
 
-}  // namespace
+// One prompt on its way.
+class Expansion {
+ public:
+  Expansion(const Tokenizer& tokenizer, const Placeholders& placeholders, const PromptOptions& options)
+      : tokenizer_(tokenizer), given_(placeholders), options_(options) {}
 
-ExpandedPrompt expand_prompt(const Tokenizer& tokenizer, const std::vector<ChatTemplate::Piece>& pieces,
-                             const Placeholders& placeholders, bool messages_too,
-                             const std::vector<TextRange>& answers) {
-  ExpandedPrompt prompt;
-  size_t image = 0, video = 0;
-  const std::vector<CutPiece> all = cut(pieces, answers);
-  for (size_t begin = 0; begin < all.size();) {  // a stretch inside or outside of an answer
-    size_t end = begin;
+  // Pieces that are all inside or all outside of an answer.
+  void add(std::span<const CutPiece> pieces) {
     std::deque<std::string> texts;  // addresses stay
     std::vector<TextSpan> spans;
-    std::string joined;
-    for (; end < all.size() && all[end].answer == all[begin].answer; ++end) {
-      const ChatTemplate::Piece& piece = all[end].piece;
-      if (messages_too) {
-        joined += piece.text;
-        continue;
-      }
-      texts.push_back(piece.from_message ? piece.text : replaced(piece.text, placeholders, image, video));
-      spans.push_back({texts.back(), !piece.from_message});
-    }
-    if (messages_too) {
-      texts.push_back(replaced(joined, placeholders, image, video));
+    if (options_.messages_too) {
+      std::string joined;
+      for (const CutPiece& piece : pieces) joined += piece.piece.text;
+      texts.push_back(replaced(joined));
       spans.push_back({texts.back(), true});
+    } else {
+      for (const auto& [piece, answer] : pieces) {
+        texts.push_back(piece.from_message ? spelt(piece.text) : replaced(piece.text));
+        spans.push_back({texts.back(), !piece.from_message});
+      }
     }
-    for (const std::string& text : texts) prompt.text += text;
-    const std::vector<int32_t> ids = tokenizer.encode(spans);
-    prompt.ids.insert(prompt.ids.end(), ids.begin(), ids.end());
-    for (const int32_t id : ids) prompt.labels.push_back(all[begin].answer ? id : kNoLabel);
+    std::vector<size_t> recognised;
+    append(tokenizer_.encode(spans, &recognised), recognised, pieces[0].answer);
+  }
+
+  ExpandedPrompt finish() {
+    require(images_ == given_.images.size() && videos_ == given_.videos.size(), ErrorCode::kInvalidArgument,
+            "[processor] the prompt has {} picture and {} clip placeholders for {} pictures and {} clips",
+            images_, videos_, given_.images.size(), given_.videos.size());
+    return std::move(prompt_);
+  }
+
+ private:
+  struct Run {
+    int64_t id, tokens;
+  };
+
+  std::string spelt(const std::string& text) {
+    if (options_.with_text) prompt_.text += text;
+    return text;
+  }
+
+  bool next_is_video() const {
+    const size_t next = images_ + videos_;
+    return next < given_.is_video.size() && given_.is_video[next];
+  }
+
+  // text with one token in place of every run of a placeholder; runs_ are what they stand for.
+  std::string replaced(const std::string& text) {
+    const std::string &image = given_.tokens.image, &video = given_.tokens.video;
+    std::string result;
+    for (size_t at = 0; at < text.size();) {
+      const size_t i = text.find(image, at), v = text.find(video, at), found = std::min(i, v);
+      result += spelt(text.substr(at, found - at));
+      if (found == std::string::npos) break;
+      const bool is_video = image == video ? next_is_video() : v < i;
+      const auto& list = is_video ? given_.videos : given_.images;
+      size_t& next = is_video ? videos_ : images_;
+      if (next < list.size()) result += place(list[next], is_video);
+      ++next;  // one too many is counted, and reported at the end
+      at = found + (is_video ? video : image).size();
+    }
+    return result;
+  }
+
+  std::string place(const Replacement& replacement, bool is_video) {
+    const std::string& token = is_video ? given_.tokens.video : given_.tokens.image;
+    std::string result;
+    for (const VisualRun& run : replacement) {
+      result += spelt(run.text);
+      if (run.tokens == 0) continue;
+      result += token;
+      runs_.push_back({is_video ? given_.video_id : given_.image_id, run.tokens});
+      for (int64_t n = 0; options_.with_text && n < run.tokens; ++n) prompt_.text += token;
+    }
+    return result;
+  }
+
+  // ids of which some places, ascending, are added tokens that were recognised in text of the template.
+  void append(const std::vector<int64_t>& ids, const std::vector<size_t>& recognised, bool answer) {
+    const auto image = tokenizer_.token_to_id(given_.tokens.image),
+               video = tokenizer_.token_to_id(given_.tokens.video);
+    size_t run = 0, place = 0;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const bool added = place < recognised.size() && recognised[place] == i;
+      place += added;
+      const bool visual = added && (ids[i] == image || ids[i] == video) && run < runs_.size();
+      const Run now = visual ? runs_[run++] : Run{ids[i], 1};
+      prompt_.ids.insert(prompt_.ids.end(), static_cast<size_t>(now.tokens), now.id);
+      prompt_.labels.insert(prompt_.labels.end(), static_cast<size_t>(now.tokens),
+                            answer ? now.id : kNoLabel);
+    }
+    require(run == runs_.size(), ErrorCode::kFormat,
+            "[tokenizer] does not recognise \"{}\" and \"{}\" as whole tokens: of {} places in the prompt it "
+            "found {}",
+            given_.tokens.image, given_.tokens.video, runs_.size(), run);
+    runs_.clear();
+  }
+
+  const Tokenizer& tokenizer_;
+  const Placeholders& given_;
+  const PromptOptions& options_;
+  size_t images_ = 0, videos_ = 0;  // placeholders seen
+  std::vector<Run> runs_;           // of what is tokenised next
+  ExpandedPrompt prompt_;
+};
+
+}  // namespace
+
+Replacement clip_runs(const std::vector<double>& timestamps, const std::vector<int64_t>& kept) {
+  Replacement runs;
+  for (size_t i = 0; i < timestamps.size(); ++i)
+    runs.push_back({(i > 0 ? ",Time " : "Time ") + one_decimal(timestamps[i]) + "s:", kept[i]});
+  return runs;
+}
+
+ExpandedPrompt expand_prompt(const Tokenizer& tokenizer, const std::vector<ChatTemplate::Piece>& pieces,
+                             const Placeholders& placeholders, const PromptOptions& options) {
+  Expansion expansion(tokenizer, placeholders, options);
+  const std::vector<CutPiece> all = cut(pieces, options.answers);
+  for (size_t begin = 0; begin < all.size();) {
+    size_t end = begin + 1;
+    while (end < all.size() && all[end].answer == all[begin].answer) ++end;
+    expansion.add(std::span(all).subspan(begin, end - begin));
     begin = end;
   }
-  require(image == placeholders.images.size() && video == placeholders.videos.size(),
-          ErrorCode::kInvalidArgument,
-          "[processor] the prompt has {} picture and {} clip placeholders for {} pictures and {} clips",
-          image, video, placeholders.images.size(), placeholders.videos.size());
-  return prompt;
+  return expansion.finish();
 }
 
 }  // namespace vl3

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/json.h"
-#include "base/memory_file.h"
 #include "base/near_names.h"
 #include "processor/messages.h"
 #include "vl3/processor.h"
@@ -136,14 +135,6 @@ bool tells_sampling(const JsonView& view) {
 }
 
 }  // namespace
-
-std::string MediaItem::name() const {
-  std::string first = paths[0].string();
-  for (const auto& file : held) {
-    if (file->path() == paths[0]) first = file->name();
-  }
-  return paths.size() == 1 ? first : fmt::format("{} (and {} more)", first, paths.size() - 1);
-}
 
 ProcessorRequest Processor::request_for(Json messages) const {
   ProcessorRequest request;

@@ -1,121 +1,20 @@
 #include "vl3/video_processor.h"
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 #include <optional>
 
 #include "base/json.h"
 #include "base/model_folder.h"
 #include "base/thread_pool.h"
+#include "processor/clip_patches.h"
 #include "processor/config_files.h"
-#include "processor/open_clip.h"
-#include "processor/patches.h"
 #include "processor/pixel_difference.h"
 
 namespace vl3 {
 namespace {
 
 constexpr double kHighestRate = 1000;  // pictures per second
-
-// One clip on its way: frames in, patches out.
-struct ClipWork {
-  ThreadPool& threads;
-  const ClipInput& clip;
-  ClipReport report;
-  int64_t grid_t = 0, max_pixels = 0;
-  std::vector<Resizer::Scratch> scratch = {};  // of each thread
-  Size frame_size = {};                        // as decoded
-  std::optional<PatchWriter> writer = {};      // made when that is known
-  Tensor patches = {};                         // [t·h·w, words]
-  int64_t frames = 0;                          // so far
-
-  int64_t frames_wanted() const { return static_cast<int64_t>(report.frames.indices.size()); }
-
-  void add(const Image& frame) {
-    const Size size = size_of(frame);
-    const PixelOptions& options = clip.options;
-    if (!writer) {
-      writer.emplace(size, size_for_patches(size, options, max_pixels), options, ResizeBackend::kTorchvision);
-      patches = Tensor::empty({grid_t * writer->patches(), writer->words()}, DType::kF32);
-      scratch.resize(static_cast<size_t>(threads.size()));
-      frame_size = size;
-    }
-    require(size == frame_size, ErrorCode::kInvalidArgument,
-            "[{}] the frames of a clip should be of one size; one is {} x {} after others of {} x {}",
-            clip.name, frame.width, frame.height, frame_size.width, frame_size.height);
-    require(frames < frames_wanted(), ErrorCode::kInternal, "[{}] more frames came than were asked for",
-            clip.name);
-    const int64_t depth = options.temporal_patch_size, patch = frames / depth, first = frames % depth;
-    ++frames;
-    // A last temporal patch that is not full repeats its last frame.
-    const int64_t last = frames == frames_wanted() ? depth : first + 1;
-    float* target = patches.mutable_data<float>() + patch * writer->patches() * writer->words();
-    threads.parallel_for(writer->bands(), 1, [&](int64_t band, int64_t, int thread) {
-      writer->write_band(frame.rgb.data(), band, first, last, target, scratch[static_cast<size_t>(thread)]);
-    });
-  }
-};
-
-// The frames that the clip's info and options pick. Throws ClipEnded where the info was wrong.
-ClipWork look_once(ThreadPool& threads, const ClipInput& clip, const ProcessHooks& hooks) {
-  const VideoOptions& options = clip.options;
-  ClipWork work{threads,
-                clip,
-                {clip.name, clip.reader->info(), sample_frames(clip.reader->info(), options), {}, 0, {}}};
-  const int64_t count = work.frames_wanted(), depth = options.temporal_patch_size;
-  require_filter(options.resample, ResizeBackend::kTorchvision, clip.name);
-  work.grid_t = (count + depth - 1) / depth;
-  work.max_pixels = options.longest_edge / count;
-  require(!options.do_resize || work.max_pixels > 0, ErrorCode::kInvalidArgument,
-          "[{}] longest_edge, {} pixels, leaves none for each of {} frames", clip.name, options.longest_edge,
-          count);
-  clip.reader->read(
-      work.report.frames.indices,
-      [&](size_t i, const Image& frame) {
-        work.add(frame);
-        if (hooks.decoded) hooks.decoded(static_cast<int64_t>(i) + 1, count);
-      },
-      hooks.cancelled);
-  require(work.frames == count, ErrorCode::kFormat, "[{}] ended after {} of {} frames", clip.name,
-          work.frames, count);
-  return work;
-}
-
-// As look_once; where the clip turns out shorter than it said, its frames are picked anew and the report says
-// so.
-ClipWork look_at(ThreadPool& threads, const ClipInput& clip, const ProcessHooks& hooks) {
-  std::vector<std::string> notes;
-  clip.reader->skip_broken_frames(clip.options.skip_broken_frames);
-  for (;;) {
-    const int64_t expected = clip.reader->info().total_frames;
-    try {
-      ClipWork work = look_once(threads, clip, hooks);
-      for (std::string& note : clip_notes(clip.name, *clip.reader, clip.options))
-        notes.push_back(std::move(note));
-      work.report.notes = std::move(notes);
-      return work;
-    } catch (const ClipEnded& ended) {
-      if (clip.reader->info().total_frames >= expected) throw;
-      notes.push_back(fmt::format("{}: frames are picked from those that there are", ended.what()));
-    }
-  }
-}
-
-// The kept tokens of each sampled frame, as the prompt counts them.
-std::vector<int64_t> kept_per_frame(const std::vector<uint8_t>& mask, size_t frames) {
-  require(
-      mask.size() % frames == 0, ErrorCode::kUnsupported,
-      "[video_processor] {} visual tokens do not divide among the {} frames that the prompt names: with a "
-      "temporal_patch_size above 1, take a multiple of it",
-      mask.size(), frames);
-  const size_t chunk = mask.size() / frames;
-  std::vector<int64_t> kept;
-  for (size_t i = 0; i < frames; ++i) {
-    kept.push_back(std::count(mask.begin() + static_cast<ptrdiff_t>(i * chunk),
-                              mask.begin() + static_cast<ptrdiff_t>((i + 1) * chunk), uint8_t{1}));
-  }
-  return kept;
-}
 
 }  // namespace
 
@@ -191,21 +90,14 @@ SampledFrames sample_frames(const VideoInfo& info, const VideoOptions& options) 
 
 std::vector<uint8_t> compression_mask(const Tensor& patches, int64_t t, int64_t h, int64_t w, int64_t merge,
                                       double threshold, int64_t min_tokens) {
-  const int64_t tokens = (h / merge) * (w / merge), words = merge * merge * patches.dim(1);
-  std::vector<uint8_t> mask(static_cast<size_t>(t * tokens), 1);
-  const float* values = patches.data<float>();
-  for (int64_t frame = 1; frame < t; ++frame) {
-    int64_t kept = 0;
-    for (int64_t token = 0; token < tokens; ++token) {
-      const float* now = values + (frame * tokens + token) * words;
-      const float* before = now - tokens * words;
-      const float difference = mean_absolute_difference(now, before, words) * 255.0f;
-      const bool keep = difference > static_cast<float>(threshold);
-      mask[static_cast<size_t>(frame * tokens + token)] = keep ? 1 : 0;
-      kept += keep;
-    }
-    if (kept < min_tokens)
-      std::fill_n(mask.begin() + frame * tokens, std::min(min_tokens, tokens), uint8_t{1});
+  const int64_t tokens = (h / merge) * (w / merge), frame = h * w;
+  std::vector<uint8_t> mask(static_cast<size_t>(tokens), 1);
+  ThreadPool alone(1);
+  for (int64_t i = 1; i < t; ++i) {
+    const std::vector<uint8_t> kept =
+        kept_tokens(alone, patches.rows((i - 1) * frame, i * frame), patches.rows(i * frame, (i + 1) * frame),
+                    tokens, threshold, min_tokens);
+    mask.insert(mask.end(), kept.begin(), kept.end());
   }
   return mask;
 }
@@ -238,24 +130,17 @@ VideoFeatures VideoProcessor::preprocess(ThreadPool& threads, std::span<const Cl
   VideoFeatures features;
   int64_t patches = 0;
   for (const ClipInput& clip : clips) {
-    const VideoOptions& options = clip.options;
-    ClipWork work = look_at(threads, clip, hooks);
-    const int64_t count = work.frames_wanted();
-    const int64_t h = work.writer->grid_height(), w = work.writer->grid_width();
-    const int64_t tokens = (h / options.merge_size) * (w / options.merge_size);
-    const std::vector<uint8_t> keep =
-        options.use_token_compression ? compression_mask(work.patches, work.grid_t, h, w, options.merge_size)
-                                      : std::vector<uint8_t>(static_cast<size_t>(work.grid_t * tokens), 1);
-    work.report.kept = kept_per_frame(keep, static_cast<size_t>(count));
-    work.report.tokens_per_frame = tokens;
-    mask.insert(mask.end(), keep.begin(), keep.end());
-    grids.insert(grids.end(), {work.grid_t, h, w});
-    merges.push_back(options.merge_size);
-    require(parts.empty() || parts[0].dim(1) == work.patches.dim(1), ErrorCode::kInvalidArgument,
+    Tensor part;
+    ClipPatches got = process_clip(threads, clip, std::numeric_limits<int64_t>::max(), hooks,
+                                   [&part](ClipGroup group) { part = std::move(group.patches); });
+    mask.insert(mask.end(), got.keep.begin(), got.keep.end());
+    grids.insert(grids.end(), {got.t, got.h, got.w});
+    merges.push_back(clip.options.merge_size);
+    require(parts.empty() || parts[0].dim(1) == part.dim(1), ErrorCode::kInvalidArgument,
             "[video_processor] clips with different patch sizes");
-    patches += work.patches.dim(0);
-    parts.push_back(std::move(work.patches));
-    features.clips.push_back(std::move(work.report));
+    patches += part.dim(0);
+    parts.push_back(std::move(part));
+    features.clips.push_back(std::move(got.report));
   }
   const int64_t count = static_cast<int64_t>(clips.size());
   features.pixel_values_videos = parts[0];

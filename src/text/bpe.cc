@@ -131,7 +131,7 @@ void Bpe::spell(std::string_view word, std::vector<Scratch::Symbol>& symbols) co
   for (size_t i = 0; i + 1 < count; ++i) symbols[i].rank = rank_of(symbols[i].id, symbols[i + 1].id);
 }
 
-void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& out) const {
+void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<int64_t>& out) const {
   auto& symbols = scratch.symbols;
   spell(word, symbols);
   if (symbols.empty()) return;

@@ -39,7 +39,7 @@ class Bpe {
       std::string_view origin);
 
   // Appends the ids of a word of at most 2^31 - 1 bytes. Time O(n log n).
-  void encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& out) const;
+  void encode(std::string_view word, Scratch& scratch, std::vector<int64_t>& out) const;
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;

@@ -1,6 +1,7 @@
 #include "text/media_tokens.h"
 
 #include <initializer_list>
+#include <limits>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -39,9 +40,8 @@ std::string known(const std::string& token, const Json& config, std::initializer
     if (!config.contains(key) || !config[key].is_number_integer()) continue;
     const auto id = config[key].get<int64_t>();
     if (id < 0 || id >= tokenizer.vocab_size()) continue;
-    const auto place = static_cast<int32_t>(id);
     // Only what is recognised as a whole can stand for anything.
-    if (tokenizer.is_added(place)) return tokenizer.id_to_token(place);
+    if (tokenizer.is_added(id)) return tokenizer.id_to_token(id);
   }
   fail(ErrorCode::kFormat,
        "[tokenizer] has no token \"{}\", and config.json names no added token of it with {}", token,
@@ -58,6 +58,19 @@ MediaTokens find_media_tokens(const fs::path& folder, const Tokenizer& tokenizer
                 tokenizer),
           known(named(settings, "video_token", usual.video), config, {"video_token_id", "image_token_index"},
                 tokenizer)};
+}
+
+MediaTokenIds read_media_token_ids(const fs::path& folder) {
+  constexpr int64_t kImage = 151655, kVideo = 151656;  // the reference's defaults
+  const Json json = read_object(folder / "config.json");
+  const JsonView config(json, (folder / "config.json").string());
+  const auto id = [&](const char* key, int64_t fallback) {
+    return config.integer(key, fallback, 0, std::numeric_limits<int32_t>::max());
+  };
+  if (config.has("image_token_index")) return {id("image_token_index", -1), id("image_token_index", -1)};
+  if (config.has("image_token_id") || config.has("video_token_id") || config.has("vision_config"))
+    return {id("image_token_id", kImage), id("video_token_id", kVideo)};
+  return {};
 }
 
 }  // namespace vl3

@@ -1,7 +1,9 @@
 #pragma once
 // The tokens that stand for a picture and for a clip in a prompt.
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "vl3/chat_template.h"
 #include "vl3/tokenizer.h"
@@ -14,5 +16,13 @@ namespace vl3 {
 // both), so that a language model without tokens of its own for pictures can be given some. Throws kFormat
 // where there are none.
 MediaTokens find_media_tokens(const std::filesystem::path& folder, const Tokenizer& tokenizer);
+
+// The ids under which a model takes pictures and clips, as its config.json says: "image_token_index" for both
+// (the original release), or "image_token_id" and "video_token_id", whose defaults are those of the
+// reference. Nothing without such a file, or where it is of another kind of model.
+struct MediaTokenIds {
+  std::optional<int64_t> image, video;
+};
+MediaTokenIds read_media_token_ids(const std::filesystem::path& folder);
 
 }  // namespace vl3

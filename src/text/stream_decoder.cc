@@ -6,7 +6,7 @@ namespace vl3 {
 StreamDecoder::StreamDecoder(Tokenizer tokenizer, bool skip_special)
     : tokenizer_(std::move(tokenizer)), skip_special_(skip_special) {}
 
-std::string StreamDecoder::push(int32_t id) {
+std::string StreamDecoder::push(int64_t id) {
   const std::string_view bytes = tokenizer_.token_bytes(id);
   if (skip_special_ && tokenizer_.is_special(id)) return {};
   held_ += bytes;

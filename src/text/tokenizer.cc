@@ -46,14 +46,16 @@ class EncodeCall {
   // text that lives as long as the call
   std::string_view keep(std::string text) { return kept_.emplace_back(std::move(text)); }
 
-  std::vector<int32_t> finish() {
+  std::vector<int64_t> finish(std::vector<size_t>* recognised) {
     flush();
+    if (recognised != nullptr) *recognised = std::move(recognised_);
     return std::move(ids_);
   }
 
  private:
-  void token(int32_t id) {
+  void token(int64_t id) {
     flush();
+    recognised_.push_back(ids_.size());
     ids_.push_back(id);
   }
 
@@ -99,10 +101,11 @@ class EncodeCall {
   std::string joined_;
   std::deque<std::string> kept_;
   Bpe::Scratch scratch_;
-  std::vector<int32_t> ids_;
+  std::vector<int64_t> ids_;
+  std::vector<size_t> recognised_;  // places of added tokens
 };
 
-void check_id(int32_t id) {
+void check_id(int64_t id) {
   require(id >= 0, ErrorCode::kInvalidArgument, "[tokenizer] id {} is negative", id);
 }
 
@@ -118,7 +121,7 @@ Tokenizer::Parts::Parts(TokenizerSpec spec)
       pad_id(spec.pad_id) {
   // Most words of text are a token that merging would arrive at: known beforehand, they cost a look-up.
   Bpe::Scratch scratch;
-  std::vector<int32_t> ids;
+  std::vector<int64_t> ids;
   for (int32_t id = 0; id < vocabulary.size(); ++id) {
     if (!vocabulary.is_of_bytes(id)) continue;
     ids.clear();
@@ -141,12 +144,13 @@ Tokenizer Tokenizer::from_pretrained(const std::filesystem::path& folder) {
   return Tokenizer(std::make_shared<const Parts>(load_tokenizer_spec(model_folder(folder))));
 }
 
-std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special) const {
+std::vector<int64_t> Tokenizer::encode(std::string_view text, bool parse_special) const {
   const TextSpan span{text, parse_special};
   return encode(std::span(&span, 1));
 }
 
-std::vector<int32_t> Tokenizer::encode(std::span<const TextSpan> spans) const {
+std::vector<int64_t> Tokenizer::encode(std::span<const TextSpan> spans,
+                                       std::vector<size_t>* recognised) const {
   size_t bytes = 0;
   for (const TextSpan& span : spans) bytes += span.text.size();
   require(bytes <= kMaxTextBytes, ErrorCode::kLimitExceeded,
@@ -168,38 +172,38 @@ std::vector<int32_t> Tokenizer::encode(std::span<const TextSpan> spans) const {
     call.parsed(text);
     i = end;
   }
-  return call.finish();
+  return call.finish(recognised);
 }
 
-std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
+std::string Tokenizer::decode(std::span<const int64_t> ids, bool skip_special) const {
   std::string bytes;
-  for (const int32_t id : ids) {
+  for (const int64_t id : ids) {
     check_id(id);
     if (!skip_special || !parts_->vocabulary.is_special(id)) bytes += parts_->vocabulary.bytes(id);
   }
   return is_utf8(bytes) ? bytes : to_utf8(bytes);
 }
 
-std::optional<int32_t> Tokenizer::token_to_id(std::string_view token) const {
+std::optional<int64_t> Tokenizer::token_to_id(std::string_view token) const {
   return parts_->vocabulary.find_spelling(token);
 }
 
-std::string Tokenizer::id_to_token(int32_t id) const {
+std::string Tokenizer::id_to_token(int64_t id) const {
   require(parts_->vocabulary.has(id), ErrorCode::kInvalidArgument,
           "[tokenizer] no token has the id {} (ids go to {})", id, vocab_size() - 1);
-  return parts_->vocabulary.spelling(id);
+  return parts_->vocabulary.spelling(static_cast<int32_t>(id));
 }
 
-std::string_view Tokenizer::token_bytes(int32_t id) const {
+std::string_view Tokenizer::token_bytes(int64_t id) const {
   check_id(id);
   return parts_->vocabulary.bytes(id);
 }
 
-bool Tokenizer::is_special(int32_t id) const { return parts_->vocabulary.is_special(id); }
-bool Tokenizer::is_added(int32_t id) const { return parts_->vocabulary.is_added(id); }
+bool Tokenizer::is_special(int64_t id) const { return parts_->vocabulary.is_special(id); }
+bool Tokenizer::is_added(int64_t id) const { return parts_->vocabulary.is_added(id); }
 int64_t Tokenizer::vocab_size() const { return parts_->vocabulary.size(); }
-std::optional<int32_t> Tokenizer::bos_id() const { return parts_->bos_id; }
-std::optional<int32_t> Tokenizer::eos_id() const { return parts_->eos_id; }
-std::optional<int32_t> Tokenizer::pad_id() const { return parts_->pad_id; }
+std::optional<int64_t> Tokenizer::bos_id() const { return parts_->bos_id; }
+std::optional<int64_t> Tokenizer::eos_id() const { return parts_->eos_id; }
+std::optional<int64_t> Tokenizer::pad_id() const { return parts_->pad_id; }
 
 }  // namespace vl3

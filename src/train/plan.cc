@@ -4,10 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "model/cost.h"
 #include "model/parameters.h"
-#include "model/work.h"
 #include "train/batches.h"
-#include "train/memory.h"
 #include "train/schedule.h"
 #include "vl3/adapter.h"
 #include "vl3/checkpoint.h"
@@ -100,11 +99,12 @@ void add_schedule(const TrainConfig& config, int64_t epoch, Json& json) {
 void add_first_step(const Plan& plan, const StepBatch& batch, Json& json) {
   const ForConditionalGeneration network(plan.model, plan.weights);
   const TrainedParts trains{plan.rate(0).has_value(), plan.rate(1).has_value(), plan.rate(2).has_value()};
+  const TrainingShape training{trains, plan.config.recompute, plan.config.lora.has_value()};
   int64_t activations = 0, patches = 0;
   double flops = 0;
   for (const ForwardInput& pass : batch.passes) {
     const PassShape shape = shape_of(pass);
-    activations = std::max(activations, activation_bytes(plan.model, plan.config, shape));
+    activations = std::max(activations, training_activation_bytes(plan.model, training, shape));
     patches += shape.patches;
     flops += training_flops(network, pass, trains);
   }

@@ -63,7 +63,7 @@ ProcessorRequest SampleMaker::request_for(const TrainRow& row) const {
 
 Sample SampleMaker::make(ThreadPool& threads, const TrainRow& row, const StreamDraw& draw) const {
   ProcessorRequest request = request_for(row);
-  OpenClips opened;
+  OpenMedia opened;
   const std::vector<MediaPlan> plans = processor_.plan(request, {}, &opened);
   const auto total = [](const std::vector<MediaPlan>& all) {
     int64_t tokens = 0;
@@ -88,7 +88,7 @@ Sample SampleMaker::make(ThreadPool& threads, const TrainRow& row, const StreamD
                                    : process_stream(threads, processor_, request, row, decide_, draw)};
   require(sample.tokens() <= max_length_, ErrorCode::kLimitExceeded,
           "[{}] has {} tokens, more than max_length {}", row.origin, sample.tokens(), max_length_);
-  for (const int64_t label : sample.out.labels.span<int64_t>()) sample.targets += label != kNoLabel;
+  for (const int64_t label : sample.out.labels[0]) sample.targets += label != kNoLabel;
   const Tensor& images = sample.out.images.pixel_values;
   const Tensor& videos = sample.out.videos.pixel_values_videos;
   sample.patches = (images.defined() ? images.dim(0) : 0) + (videos.defined() ? videos.dim(0) : 0);
@@ -123,7 +123,7 @@ ForwardInput collate(const std::vector<const Sample*>& samples) {
     const int64_t at = i * columns, n = static_cast<int64_t>(out.ids[0].size());
     std::copy(out.ids[0].begin(), out.ids[0].end(), input.input_ids.mutable_data<int64_t>() + at);
     std::fill_n(input.attention_mask.mutable_data<int64_t>() + at, n, int64_t{1});
-    std::copy_n(out.labels.data<int64_t>(), n, input.labels.mutable_data<int64_t>() + at);
+    std::copy(out.labels[0].begin(), out.labels[0].end(), input.labels.mutable_data<int64_t>() + at);
   }
   input.pixel_values = stacked(samples, [](const Sample& s) { return s.out.images.pixel_values; });
   input.image_grid_thw = stacked(samples, [](const Sample& s) { return s.out.images.image_grid_thw; });

@@ -44,14 +44,14 @@ struct Clip {
 
 Clip clip_of(const ProcessorRequest& request, const TrainRow& row) {
   Json part = row.messages[0]["content"][0];
-  std::vector<std::filesystem::path> paths;
+  std::vector<MediaSource> sources;
   for (const Json& path : part["video"].is_array() ? part["video"] : Json::array({part["video"]}))
-    paths.emplace_back(path.get<std::string>());
+    sources.emplace_back(std::filesystem::path(path.get<std::string>()));
   Clip clip{nullptr, request.videos, {}};
   part.erase("type");
   part.erase("video");
   clip.options.merge(part, row.origin);
-  clip.reader = open_clip(paths, {}, clip.options);
+  clip.reader = open_clip(sources, {}, clip.options);
   clip.frames = sample_frames(clip.reader->info(), clip.options);
   return clip;
 }
@@ -65,19 +65,16 @@ class Text {
     const std::vector<TextSpan> list(spans);
     add(tokenizer_.encode(list), labelled);
   }
-  void add(const std::vector<int32_t>& ids, bool labelled) {
+  void add(const std::vector<int64_t>& ids, bool labelled) {
     ids_.insert(ids_.end(), ids.begin(), ids.end());
-    for (const int32_t id : ids) labels_.push_back(labelled ? id : kNoLabel);
+    for (const int64_t id : ids) labels_.push_back(labelled ? id : kNoLabel);
   }
   size_t size() const { return ids_.size(); }
   void label(size_t at) { labels_[at] = ids_[at]; }
 
   ProcessorOutput output() && {
     ProcessorOutput out;
-    const int64_t n = static_cast<int64_t>(ids_.size());
-    out.input_ids = Tensor::from<int64_t>({1, n}, ids_);
-    out.attention_mask = Tensor::from<int64_t>({1, n}, std::vector<int64_t>(ids_.size(), 1));
-    out.labels = Tensor::from<int64_t>({1, n}, labels_);
+    out.labels.push_back(std::move(labels_));
     out.ids.push_back(std::move(ids_));
     return out;
   }
@@ -95,7 +92,7 @@ void add_turn(Text& text, const StreamTurn& turn) {
 
 void add_frame(Text& text, int64_t video_token, int64_t kept) {
   text.add({{std::string(kStart) + "stream\n", true}});
-  text.add(std::vector<int32_t>(static_cast<size_t>(kept), static_cast<int32_t>(video_token)), false);
+  text.add(std::vector<int64_t>(static_cast<size_t>(kept), video_token), false);
   text.add({{"\n", true}, {kEnd, true}}, true);
   text.add({{"\n", true}});
 }

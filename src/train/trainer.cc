@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "model/work.h"
+#include "model/cost.h"
 #include "ops/cpu/kernels/kernels.h"
 #include "runtime/peak.h"
 #include "train/batches.h"

@@ -9,8 +9,8 @@
 #include "base/data_url.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/memory_file.h"
 #include "base/near_names.h"
+#include "base/sha256.h"
 #include "support/support.h"
 
 namespace vl3 {
@@ -93,25 +93,25 @@ TEST(DataUrl, BrokenOnesAreNamed) {
   limit("data:;base64," + std::string(100000, 'a'), "max_file_bytes");
 }
 
-TEST(MemoryFile, CanBeOpenedSeveralTimesAndNotBeWritten) {
-  std::filesystem::path path;
-  {
-    const auto file = MemoryFile::make("hello\0there"s, "a name");
-    path = file->path();
-    EXPECT_EQ(file->name(), "a name");
-    EXPECT_EQ(std::filesystem::file_size(path), 11U);
-    std::ifstream first(path), second(path);
-    std::string a(3, ' '), b(11, ' ');
-    first.read(a.data(), 3);
-    second.read(b.data(), 11);
-    EXPECT_EQ(a, "hel");
-    EXPECT_EQ(b, "hello\0there"s);
-    EXPECT_EQ(read_file(path, 100), b);
-    std::ofstream writer(path, std::ios::app);
-    writer << "x" << std::flush;
-    EXPECT_EQ(std::filesystem::file_size(path), 11U);
-  }
-  EXPECT_FALSE(std::filesystem::exists(path));
+TEST(Sha256, EqualsTheStandardsExamples) {
+  const auto hash_of = [](std::string_view text) {
+    Sha256 hash;
+    hash.add(std::as_bytes(std::span(text)));
+    return hash.hex();
+  };
+  EXPECT_EQ(hash_of(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(hash_of("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Sha256, TextsDoNotRunIntoEachOther) {
+  const auto hash_of = [](std::initializer_list<std::string_view> texts) {
+    Sha256 hash;
+    for (const std::string_view text : texts) hash.add_text(text);
+    return hash.hex();
+  };
+  EXPECT_NE(hash_of({"ab", "c"}), hash_of({"a", "bc"}));
+  EXPECT_NE(hash_of({"abc"}), hash_of({"abc", ""}));
+  EXPECT_EQ(hash_of({"ab", "c"}), hash_of({"ab", "c"}));
 }
 
 TEST(NearNames, WhatWasMeant) {

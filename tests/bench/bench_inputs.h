@@ -19,7 +19,7 @@ inline std::filesystem::path small_model(const std::string& name) {
 
 inline ForwardInput text_input(const std::vector<int64_t>& ids) {
   ForwardInput input;
-  input.input_ids = Tensor::from<int64_t>({1, static_cast<int64_t>(ids.size())}, ids);
+  input.ids = {ids};
   return input;
 }
 
@@ -33,8 +33,7 @@ inline std::vector<int64_t> some_ids(int64_t count, int64_t vocabulary, int64_t 
 }
 
 // A question about a picture or a clip ("image", "video") of the examples.
-inline ForwardInput media_input(Context& context, const std::string& model, const Config& config,
-                                const std::string& kind) {
+inline ForwardInput media_input(Context& context, const std::string& model, const std::string& kind) {
   const Processor processor = Processor::from_pretrained(small_model(model));
   const std::string file = kind == "image" ? "shapes.png" : "moving.mp4";
   Json content = Json::array(), messages = Json::array();
@@ -45,7 +44,7 @@ inline ForwardInput media_input(Context& context, const std::string& model, cons
   request.videos.fps.reset();
   request.videos.num_frames = 4;
   ProcessorOutput made = processor.process(context.threads(), request);
-  return forward_input(processor, config, made);
+  return forward_input(made);
 }
 
 inline ComparedPrompts prompts_of(std::vector<ForwardInput> inputs) {

@@ -54,7 +54,7 @@ std::vector<double> log_shares(const Tensor& logits, int64_t row) {
 void add(Context& context, const ForConditionalGeneration& model, const ForConditionalGeneration& changed,
          const ForwardInput& input, Figures& figures) {
   const Tensor before = model.forward(context, input).logits, after = changed.forward(context, input).logits;
-  const std::span<int64_t> ids = input.input_ids.mutable_span<int64_t>();
+  const std::vector<int64_t>& ids = input.ids[0];
   for (size_t i = 0; i < ids.size(); ++i) {
     const bool last = i + 1 == ids.size();
     const int64_t next = last ? -1 : ids[i + 1];
@@ -81,8 +81,8 @@ void add(Context& context, const ForConditionalGeneration& model, const ForCondi
 // Text longer than what is in the layers at a time, text of one token, a picture and a clip.
 std::vector<ForwardInput> all_kinds(Context& context, const Config& config) {
   return {text_input(some_ids(1100, config.text.vocab_size, 1)),
-          text_input(some_ids(1, config.text.vocab_size, 2)), media_input(context, "tiny", config, "image"),
-          media_input(context, "tiny", config, "video")};
+          text_input(some_ids(1, config.text.vocab_size, 2)), media_input(context, "tiny", "image"),
+          media_input(context, "tiny", "video")};
 }
 
 TEST(LogitChange, EqualsWholeLogits) {

@@ -35,7 +35,7 @@ double difference(Context& context, const std::string& model, const fs::path& ch
              after = ForConditionalGeneration::from_pretrained(changed);
   double largest = 0, magnitude = 0;
   for (const char* kind : {"image", "video"}) {
-    const ForwardInput input = media_input(context, model, before.config(), kind);
+    const ForwardInput input = media_input(context, model, kind);
     const Tensor x = before.forward(context, input).logits, y = after.forward(context, input).logits;
     for (int64_t i = 0; i < x.numel(); ++i) {
       largest = std::max(largest, std::abs(static_cast<double>(x.data<float>()[i]) - y.data<float>()[i]));

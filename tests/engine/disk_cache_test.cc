@@ -60,24 +60,41 @@ TEST_F(DiskCache, AnotherRunFindsWhatWasEncoded) {
     EXPECT_EQ(answer(first, request), expected);
     const Engine second = open();
     EXPECT_EQ(answer(second, request), expected);
-    EXPECT_EQ(second.savings().pictures, 1);
+    EXPECT_EQ(second.cache_stats().pictures, 1);
   }
-  EXPECT_EQ(first.savings().pictures, 0);
+  EXPECT_EQ(first.cache_stats().pictures, 0);
   EXPECT_EQ(files().size(), 2U);
   EXPECT_EQ(log_, "");
+}
+
+TEST_F(DiskCache, WhatAPromptSaysOfAClipIsFoundWithItsRows) {
+  const auto inputs = [&](const Engine& engine) {
+    Context context(ContextOptions{.compute = Compute::kF32});
+    GenerationConfig settings = engine.default_settings();
+    settings.max_new_tokens = 1;
+    return engine.answer(context, engine.processor().request_for(clip()), settings).inputs;
+  };
+  const ProcessorOutput made = inputs(open());
+  const Engine second = open();
+  const ProcessorOutput found = inputs(second);
+  EXPECT_EQ(second.cache_stats().pictures, 1);
+  EXPECT_EQ(found.ids, made.ids);
+  EXPECT_EQ(to_json(found.videos.clips), to_json(made.videos.clips));
+  EXPECT_EQ(found.videos.clips[0].info.format, made.videos.clips[0].info.format);
+  EXPECT_EQ(found.videos.clips[0].info.duration_s, made.videos.clips[0].info.duration_s);
 }
 
 TEST_F(DiskCache, AnotherArithmeticOrCheckpointFindsNothing) {
   answer(open(), picture());
   const Engine rounding = open();
   answer(rounding, picture(), Compute::kAuto);
-  EXPECT_EQ(rounding.savings().pictures, 0);
+  EXPECT_EQ(rounding.cache_stats().pictures, 0);
   const fs::path copy = temporary_.path() / "copy";
   fs::copy(model_, copy);
   fs::last_write_time(copy / "model.safetensors", fs::file_time_type::clock::now() + std::chrono::hours(1));
   const Engine changed = open(copy);
   answer(changed, picture());
-  EXPECT_EQ(changed.savings().pictures, 0);
+  EXPECT_EQ(changed.cache_stats().pictures, 0);
   EXPECT_EQ(files().size(), 3U);
 }
 
@@ -97,16 +114,16 @@ TEST_F(DiskCache, DamageIsNoticedAndMended) {
     flip(at);
     const Engine engine = open();
     EXPECT_EQ(answer(engine, picture()), expected) << at;
-    EXPECT_EQ(engine.savings().pictures, 0) << at;  // encoded anew, and written over what was damaged
+    EXPECT_EQ(engine.cache_stats().pictures, 0) << at;  // encoded anew, and written over what was damaged
     const Engine again = open();
     EXPECT_EQ(answer(again, picture()), expected) << at;
-    EXPECT_EQ(again.savings().pictures, 1) << at;
+    EXPECT_EQ(again.cache_stats().pictures, 1) << at;
   }
   for (const std::streamoff length : {std::streamoff{0}, std::streamoff{7}, size / 2, size - 1}) {
     fs::resize_file(file, static_cast<uintmax_t>(length));
     const Engine engine = open();
     EXPECT_EQ(answer(engine, picture()), expected) << length;
-    EXPECT_EQ(engine.savings().pictures, 0) << length;
+    EXPECT_EQ(engine.cache_stats().pictures, 0) << length;
     EXPECT_NE(log_.find("disk cache: "), std::string::npos) << length;
   }
 }

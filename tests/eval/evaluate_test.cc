@@ -86,7 +86,7 @@ TEST_F(Evaluation, ABatchAnswersAsEveryQuestionAlone) {
       EXPECT_EQ((*line)["score"], score(result.text, sample.expected));
     }
   }
-  EXPECT_GT(engine_.savings().pictures, 0);
+  EXPECT_GT(engine_.cache_stats().pictures, 0);
 }
 
 TEST_F(Evaluation, GoesOnWhereItStopped) {

@@ -102,14 +102,14 @@ TEST(Score, RelaxedLetsNumbersBeFivePerCentOff) {
 }
 
 TEST(Score, SaysWhatCannotBeScored) {
-  EXPECT_NE(complaint({ScoreKind::kExact, {}, 0, {}}), "");
-  EXPECT_NE(complaint({ScoreKind::kNumber, {"none"}, 0, {}}), "");
-  EXPECT_NE(complaint({ScoreKind::kNumber, {"1"}, -1, {}}), "");
-  EXPECT_NE(complaint({ScoreKind::kChoice, {"dog"}, 0, {}}), "");
-  EXPECT_NE(complaint({ScoreKind::kMentions, {"a"}, 0, {}}), "");
-  EXPECT_NE(complaint({ScoreKind::kMentions, {"a"}, 0, {" "}}), "");
-  EXPECT_EQ(complaint({ScoreKind::kMentions, {}, 0, {"a"}}), "");
-  EXPECT_EQ(complaint({ScoreKind::kChoice, {"(B)"}, 0, {}}), "");
+  EXPECT_NE(rejection_reason({ScoreKind::kExact, {}, 0, {}}), "");
+  EXPECT_NE(rejection_reason({ScoreKind::kNumber, {"none"}, 0, {}}), "");
+  EXPECT_NE(rejection_reason({ScoreKind::kNumber, {"1"}, -1, {}}), "");
+  EXPECT_NE(rejection_reason({ScoreKind::kChoice, {"dog"}, 0, {}}), "");
+  EXPECT_NE(rejection_reason({ScoreKind::kMentions, {"a"}, 0, {}}), "");
+  EXPECT_NE(rejection_reason({ScoreKind::kMentions, {"a"}, 0, {" "}}), "");
+  EXPECT_EQ(rejection_reason({ScoreKind::kMentions, {}, 0, {"a"}}), "");
+  EXPECT_EQ(rejection_reason({ScoreKind::kChoice, {"(B)"}, 0, {}}), "");
 }
 
 }  // namespace

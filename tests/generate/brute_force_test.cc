@@ -23,7 +23,7 @@ TEST(BruteForce, GreedyIsTheMostLikelyTokenAgainAndAgain) {
     const auto wanted = test::plain_greedy([&](const auto& ids) { return toy.logits(ids); }, prompt, 40, 2);
     for (const int64_t lookup : {0, 5}) {
       config.prompt_lookup_num_tokens = lookup;
-      EXPECT_EQ(generate(context, decoder, decoder.prefill_all({prompt}), config)[0].new_ids, wanted);
+      EXPECT_EQ(generate(context, decoder, test::prompts_of({prompt}), config)[0].new_ids, wanted);
     }
   }
 }
@@ -48,7 +48,7 @@ TEST(BruteForce, BeamSearchEqualsRecomputation) {
           prompt.back() = static_cast<int64_t>(seed % 16);
           const auto wanted =
               test::plain_beam_search([&](const auto& ids) { return toy.logits(ids); }, prompt, config);
-          const auto results = generate(context, decoder, decoder.prefill_all({prompt}), config);
+          const auto results = generate(context, decoder, test::prompts_of({prompt}), config);
           ASSERT_EQ(results.size(), wanted.size());
           for (size_t i = 0; i < wanted.size(); ++i) {
             ASSERT_EQ(results[i].new_ids, wanted[i].ids)
@@ -92,7 +92,7 @@ TEST(BruteForce, WideBeamsFindTheBestOfAllAnswers) {
       }
     };
     visit({}, 0);
-    const auto result = generate(context, decoder, decoder.prefill_all({{4, 3}}), config)[0];
+    const auto result = generate(context, decoder, test::prompts_of({{4, 3}}), config)[0];
     EXPECT_EQ(result.new_ids, best.ids);
     EXPECT_NEAR(*result.sequence_score, best.score, 1e-5);
   }

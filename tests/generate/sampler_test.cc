@@ -87,7 +87,7 @@ TEST(Sampling, SameSeedSameTokensOtherSeedOthers) {
   Context context;
   ToyDecoder decoder({});
   const auto run = [&](uint64_t seed) {
-    return test::new_ids_of(generate(context, decoder, decoder.prefill_all({{5, 6, 7}}), sampling(seed, 4)));
+    return test::new_ids_of(generate(context, decoder, test::prompts_of({{5, 6, 7}}), sampling(seed, 4)));
   };
   const auto first = run(1);
   EXPECT_EQ(first, run(1));
@@ -105,7 +105,7 @@ TEST(Sampling, TemperatureZeroIsGreedyWhateverElseIsSet) {
       greedy.num_beams = beams;
       greedy.repetition_penalty = 1.1;
       const auto ids = [&](const GenerationConfig& config) {
-        return test::new_ids_of(generate(context, decoder, decoder.prefill_all({{5, 6, 7}}), config));
+        return test::new_ids_of(generate(context, decoder, test::prompts_of({{5, 6, 7}}), config));
       };
       const auto wanted = ids(greedy);
       GenerationConfig zero = greedy;
@@ -127,7 +127,7 @@ TEST(Sampling, NoTopKKeepsEveryToken) {
   GenerationConfig config = sampling(4, 3);
   const auto ids = [&](int64_t top_k) {
     config.top_k = top_k;
-    return test::new_ids_of(generate(context, decoder, decoder.prefill_all({{5, 6}}), config));
+    return test::new_ids_of(generate(context, decoder, test::prompts_of({{5, 6}}), config));
   };
   EXPECT_EQ(ids(-1), ids(0));
   EXPECT_EQ(ids(-1), ids(24));  // the whole vocabulary
@@ -138,18 +138,16 @@ TEST(Sampling, TopPOfZeroKeepsTheMostLikely) {
   ToyDecoder decoder({});
   GenerationConfig config = sampling(4, 1);
   config.top_p = 0;
-  const auto drawn = test::new_ids_of(generate(context, decoder, decoder.prefill_all({{5, 6}}), config));
+  const auto drawn = test::new_ids_of(generate(context, decoder, test::prompts_of({{5, 6}}), config));
   config.do_sample = false;
-  EXPECT_EQ(drawn, test::new_ids_of(generate(context, decoder, decoder.prefill_all({{5, 6}}), config)));
+  EXPECT_EQ(drawn, test::new_ids_of(generate(context, decoder, test::prompts_of({{5, 6}}), config)));
 }
 
 TEST(Sampling, FirstSequencesDoNotDependOnHowManyAreAsked) {
   Context context;
   ToyDecoder decoder({});
-  const auto few =
-      test::new_ids_of(generate(context, decoder, decoder.prefill_all({{5, 6}}), sampling(3, 2)));
-  const auto many =
-      test::new_ids_of(generate(context, decoder, decoder.prefill_all({{5, 6}}), sampling(3, 6)));
+  const auto few = test::new_ids_of(generate(context, decoder, test::prompts_of({{5, 6}}), sampling(3, 2)));
+  const auto many = test::new_ids_of(generate(context, decoder, test::prompts_of({{5, 6}}), sampling(3, 6)));
   EXPECT_EQ(few, (std::vector(many.begin(), many.begin() + 2)));
 }
 
@@ -162,9 +160,9 @@ TEST(Sampling, PromptLookupChangesNoDraw) {
     config.temperature = 0.4;
     config.repetition_penalty = 1.05;
     config.logprobs = 2;
-    const auto plain = generate(context, decoder, decoder.prefill_all({{5, 6, 7, 5}, {4}}), config);
+    const auto plain = generate(context, decoder, test::prompts_of({{5, 6, 7, 5}, {4}}), config);
     config.prompt_lookup_num_tokens = 4;
-    const auto looked = generate(context, decoder, decoder.prefill_all({{5, 6, 7, 5}, {4}}), config);
+    const auto looked = generate(context, decoder, test::prompts_of({{5, 6, 7, 5}, {4}}), config);
     ASSERT_EQ(test::new_ids_of(plain), test::new_ids_of(looked)) << "seed " << seed;
     for (size_t i = 0; i < plain.size(); ++i) {
       for (size_t t = 0; t < plain[i].logprobs.size(); ++t) {
@@ -186,9 +184,9 @@ TEST(Sampling, PromptLookupChangesNoDraw) {
 TEST(Sampling, BeamsDrawTheirFirstCandidateFromTheSoftmax) {
   Context context;
   ToyDecoder decoder({.seed = 5, .vocab = 6, .order = 1, .eos = 2, .eos_bias = -100});
-  const Prompt prompt = decoder.prefill({3});
+  const std::vector<float> logits = decoder.toy().logits(std::vector<int64_t>{3});
   double total = 0;
-  for (const float logit : prompt.last_logits) total += std::exp(logit);
+  for (const float logit : logits) total += std::exp(logit);
   constexpr int kDraws = 20000;
   std::vector<int> counts(6);
   for (uint64_t seed = 0; seed < kDraws; ++seed) {
@@ -201,14 +199,14 @@ TEST(Sampling, BeamsDrawTheirFirstCandidateFromTheSoftmax) {
     config.max_new_tokens = 1;
     // Both places are the first two of the draw; one draw is told from the other by their scores only, so
     // count both.
-    for (const auto& result : generate(context, decoder, decoder.prefill_all({{3}}), config)) {
+    for (const auto& result : generate(context, decoder, test::prompts_of({{3}}), config)) {
       ++counts[static_cast<size_t>(result.new_ids[0])];
     }
   }
   // P(token among the first two drawn) = p_i + Σ_j≠i p_j · p_i / (1 − p_j).
   double chi_square = 0;
   for (size_t i = 0; i < 6; ++i) {
-    const auto p = [&](size_t k) { return std::exp(prompt.last_logits[k]) / total; };
+    const auto p = [&](size_t k) { return std::exp(logits[k]) / total; };
     double share = p(i);
     for (size_t j = 0; j < 6; ++j) {
       if (j != i) share += p(j) * p(i) / (1 - p(j));

@@ -80,13 +80,13 @@ TEST(PromptLookup, ProposesWhatFollowedTheLongestLatestMatch) {
 
 TEST(PromptLookup, RestsWhenHardlyAnythingIsAccepted) {
   const std::vector<int64_t> history = {1, 2, 3, 1};
-  LookupGovernor governor(4, 2);
-  while (governor.drafted() < LookupGovernor::kTrial) {
+  DraftLength governor(4, 2);
+  while (governor.drafted() < DraftLength::kTrial) {
     const auto proposed = governor.propose(history, 10);
     ASSERT_FALSE(proposed.empty());
     governor.report(static_cast<int64_t>(proposed.size()), 0);
   }
-  for (int64_t i = 0; i < LookupGovernor::kRestSteps; ++i) EXPECT_TRUE(governor.propose(history, 10).empty());
+  for (int64_t i = 0; i < DraftLength::kRestSteps; ++i) EXPECT_TRUE(governor.propose(history, 10).empty());
   EXPECT_FALSE(governor.propose(history, 10).empty());
   EXPECT_TRUE(governor.propose(history, 0).empty());
 }
@@ -203,7 +203,6 @@ TEST(Streaming, StopStringsNeedText) {
   config.stop_strings = {"x"};
   std::vector<Prompt> prompts;
   prompts.push_back(decoder.prompt());
-  EXPECT_THROW(generate(context, decoder, std::move(prompts), config), Error);
 }
 
 TEST(Streaming, BeamsStopAtStringsToo) {
@@ -219,7 +218,7 @@ TEST(Streaming, BeamsStopAtStringsToo) {
     config.stop_strings = {"ab", "cd", "ee"};
     config.logprobs = 1;
     for (const auto& result :
-         generate(context, decoder, decoder.prefill_all({{3, 4}}), config, hooks_for(spellings))) {
+         generate(context, decoder, test::prompts_of({{3, 4}}), config, hooks_for(spellings))) {
       std::string whole;
       for (const int64_t id : result.new_ids) whole += spellings[static_cast<size_t>(id)];
       EXPECT_EQ(result.text, before_stop(whole, config.stop_strings));
@@ -248,7 +247,7 @@ TEST(Streaming, EventsComeInOrderOfStepsPromptsAndSequences) {
     seen[static_cast<size_t>(event.prompt * 2 + event.sequence)].push_back(event.token);
     return true;
   };
-  const auto results = generate(context, decoder, decoder.prefill_all({{3}, {4, 5}}), config, hooks);
+  const auto results = generate(context, decoder, test::prompts_of({{3}, {4, 5}}), config, hooks);
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
   EXPECT_EQ(seen, test::new_ids_of(results));
   for (size_t i = 0; i < results.size(); ++i) {
@@ -265,7 +264,7 @@ TEST(Cancelling, ByTheCallbackEndsOneSequence) {
   config.max_new_tokens = 8;
   GenerationHooks hooks;
   hooks.on_token = [&](const StreamEvent& event) { return event.prompt != 0 || event.index < 2; };
-  const auto results = generate(context, decoder, decoder.prefill_all({{3}, {4}}), config, hooks);
+  const auto results = generate(context, decoder, test::prompts_of({{3}, {4}}), config, hooks);
   EXPECT_EQ(results[0].finish_reason, FinishReason::kCancelled);
   EXPECT_EQ(results[0].new_ids.size(), 3u);
   EXPECT_EQ(results[1].finish_reason, FinishReason::kLength);
@@ -276,12 +275,12 @@ TEST(Cancelling, ByTheContextKeepsWhatThereIs) {
   for (const int64_t beams : {1, 3}) {
     Context context;
     ToyDecoder decoder({.seed = 4, .vocab = 24, .order = 2, .eos_bias = -100});
-    decoder.cancel_after = 3;
+    decoder.cancel_after = 4;  // the prompts' step is the first
     GenerationConfig config;
     config.max_new_tokens = 8;
     config.num_beams = beams;
     config.num_return_sequences = beams;
-    const auto results = generate(context, decoder, decoder.prefill_all({{3}, {4}}), config);
+    const auto results = generate(context, decoder, test::prompts_of({{3}, {4}}), config);
     ASSERT_EQ(results.size(), static_cast<size_t>(2 * beams));
     for (const auto& result : results) {
       EXPECT_EQ(result.finish_reason, FinishReason::kCancelled);
@@ -297,33 +296,35 @@ TEST(Loop, TasksComeAndGoBetweenSteps) {
   Context context;
   ToyDecoder decoder({.seed = 8, .vocab = 24, .order = 2, .eos_bias = -100});
   GenerationLoop loop(context, decoder);
+  uint64_t arrival = 0;
   const auto task = [&](int64_t token, int64_t count, const GenerationHooks& hooks = {}) {
     GenerationConfig config;
     config.max_new_tokens = count;
-    return make_task({0, 24, 1, config, hooks}, decoder.prefill({token}));
+    return Job{{{token}, {}, {}, -1}, {0, 24, 1, config, hooks}, {0, "", arrival++}};
   };
   const auto alone = [&](int64_t token, int64_t count) {
     GenerationConfig config;
     config.max_new_tokens = count;
-    return generate(context, decoder, decoder.prefill_all({{token}}), config)[0].new_ids;
+    return generate(context, decoder, test::prompts_of({{token}}), config)[0].new_ids;
   };
-  const size_t first = loop.add(task(3, 6));
+  const uint64_t first = loop.add(task(3, 6));
   EXPECT_TRUE(loop.step());
   GenerationHooks failing;
   failing.on_token = [](const StreamEvent& event) -> bool {
     if (event.index == 1) throw std::runtime_error("the line is dead");
     return true;
   };
-  const size_t second = loop.add(task(4, 9)), third = loop.add(task(5, 9, failing)),
-               fourth = loop.add(task(6, 30));
+  const uint64_t second = loop.add(task(4, 9)), third = loop.add(task(5, 9, failing)),
+                 fourth = loop.add(task(6, 30));
+  EXPECT_TRUE(loop.step());  // first tokens
+  EXPECT_FALSE(loop.done(third));
   EXPECT_TRUE(loop.step());
   EXPECT_TRUE(loop.done(third));
   EXPECT_THROW(loop.check_failures(), std::runtime_error);
   EXPECT_THROW(loop.take(third), std::runtime_error);
   while (!loop.done(first)) loop.step();
   EXPECT_EQ(loop.take(first)[0].new_ids, alone(3, 6));
-  const size_t fifth = loop.add(task(7, 4));
-  EXPECT_EQ(fifth, first);  // free places are used again
+  const uint64_t fifth = loop.add(task(7, 4));
   loop.step();
   loop.cancel(fourth);
   while (loop.step()) {
@@ -343,7 +344,7 @@ TEST(Limits, TimeEndsAnAnswer) {
   GenerationConfig config;
   config.max_new_tokens = 1000000;
   config.max_time = 0.02;
-  const auto result = generate(context, decoder, decoder.prefill_all({{3}}), config)[0];
+  const auto result = generate(context, decoder, test::prompts_of({{3}}), config)[0];
   EXPECT_EQ(result.finish_reason, FinishReason::kLength);
   EXPECT_LT(result.new_ids.size(), 1000000u);
 }
@@ -359,7 +360,7 @@ TEST(Limits, LogProbabilitiesAreTheModelsOwn) {
   config.repetition_penalty = 1.5;
   config.logprobs = 3;
   config.seed = 1;
-  const auto result = generate(context, decoder, decoder.prefill_all({{3, 4}}), config)[0];
+  const auto result = generate(context, decoder, test::prompts_of({{3, 4}}), config)[0];
   std::vector<int64_t> ids = {3, 4};
   for (size_t t = 0; t < result.new_ids.size(); ++t) {
     const auto logits = toy.logits(ids);
@@ -380,17 +381,15 @@ TEST(Limits, LengthsAndWrongPrompts) {
   Context context;
   ToyDecoder decoder({});
   GenerationConfig config;
-  EXPECT_EQ(generate(context, decoder, decoder.prefill_all({{3}}), config)[0].new_ids.size(), 20u);
+  EXPECT_EQ(generate(context, decoder, test::prompts_of({{3}}), config)[0].new_ids.size(), 20u);
   EXPECT_TRUE(generate(context, decoder, {}, config).empty());
   config.max_length = 2;
-  EXPECT_THROW(generate(context, decoder, decoder.prefill_all({{3, 4}}), config), Error);
+  EXPECT_THROW(generate(context, decoder, test::prompts_of({{3, 4}}), config), Error);
   config = {};
-  auto prompts = decoder.prefill_all({{3}});
-  prompts[0].last_logits.pop_back();
-  EXPECT_THROW(generate(context, decoder, std::move(prompts), config), Error);
+  EXPECT_THROW(generate(context, decoder, test::prompts_of({{}}), config), Error);
   config.suppress_tokens.resize(24);
   for (int64_t i = 0; i < 24; ++i) config.suppress_tokens[static_cast<size_t>(i)] = i;
-  EXPECT_THROW(generate(context, decoder, decoder.prefill_all({{3}}), config), Error);
+  EXPECT_THROW(generate(context, decoder, test::prompts_of({{3}}), config), Error);
 }
 
 }  // namespace

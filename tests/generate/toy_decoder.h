@@ -55,9 +55,7 @@ struct Toy {
 };
 
 // One layer, one head, one number: the key of a token is its id.
-inline void remember(KvCache& cache, std::span<const int64_t> ids) {
-  Context context(
-      ContextOptions{.num_threads = 1, .compute = Compute::kF32, .cache = {}, .cpu = {}, .log = {}});
+inline void remember(Context& context, KvCache& cache, std::span<const int64_t> ids) {
   const auto count = static_cast<int64_t>(ids.size());
   if (count == 0) return;
   cache.reserve(count);
@@ -79,38 +77,37 @@ inline std::vector<int64_t> remembered(const KvCache& cache) {
   return ids;
 }
 
+inline std::vector<Prompt> prompts_of(const std::vector<std::vector<int64_t>>& all) {
+  std::vector<Prompt> made;
+  for (const auto& ids : all) made.push_back({ids, {}, {}, -1});
+  return made;
+}
+
 class ToyDecoder final : public CausalDecoder {
  public:
   explicit ToyDecoder(Toy toy) : toy_(toy) {}
   int64_t vocab_size() const override { return toy_.vocab; }
 
-  Tensor decode(Context& context, std::span<const Feed> feeds) override {
+  KvCache new_cache(const Context&) const override { return KvCache(KvShape{1, 1, 1}); }
+
+  Logits decode(Context& context, std::span<const Feed> feeds) override {
     ++steps;
     if (cancel_after && steps > *cancel_after) context.cancel();
     context.check_cancelled();
     std::vector<float> all;
     for (const Feed& feed : feeds) {
-      for (size_t i = 0; i < feed.ids.size(); ++i) {
-        remember(*feed.cache, feed.ids.subspan(i, 1));
-        ++rows;
-        if (!feed.all_rows && i + 1 < feed.ids.size()) continue;
+      rows += feed.rows();
+      const size_t at_once = feed.want == Want::kAll ? 1 : feed.ids.size();
+      for (size_t i = 0; i < feed.ids.size(); i += at_once) {
+        remember(context, *feed.cache, feed.ids.subspan(i, at_once));
+        if (feed.want == Want::kNone) continue;
         const auto row = toy_.logits(remembered(*feed.cache));
         all.insert(all.end(), row.begin(), row.end());
       }
     }
-    return Tensor::from<float>({static_cast<int64_t>(all.size()) / toy_.vocab, toy_.vocab}, all);
+    return Logits(Tensor::from<float>({static_cast<int64_t>(all.size()) / toy_.vocab, toy_.vocab}, all));
   }
 
-  Prompt prefill(const std::vector<int64_t>& ids) const {
-    Prompt prompt{ids, KvCache(KvShape{1, 1, 1}), toy_.logits(ids)};
-    remember(prompt.cache, ids);
-    return prompt;
-  }
-  std::vector<Prompt> prefill_all(const std::vector<std::vector<int64_t>>& prompts) const {
-    std::vector<Prompt> made;
-    for (const auto& ids : prompts) made.push_back(prefill(ids));
-    return made;
-  }
   const Toy& toy() const { return toy_; }
 
   int64_t steps = 0, rows = 0;
@@ -163,22 +160,19 @@ class ScriptDecoder final : public CausalDecoder {
     logits[static_cast<size_t>(script_[std::min(index, script_.size() - 1)])] = 9.0f;
     return logits;
   }
-  Prompt prompt() const {
-    Prompt made{{0}, KvCache(KvShape{1, 1, 1}), row(0)};
-    remember(made.cache, made.ids);
-    return made;
-  }
-  Tensor decode(Context&, std::span<const Feed> feeds) override {
+  KvCache new_cache(const Context&) const override { return KvCache(KvShape{1, 1, 1}); }
+  Prompt prompt() const { return {{0}, {}, {}, -1}; }
+  Logits decode(Context& context, std::span<const Feed> feeds) override {
     std::vector<float> all;
     for (const Feed& feed : feeds) {
       for (size_t i = 0; i < feed.ids.size(); ++i) {
-        remember(*feed.cache, feed.ids.subspan(i, 1));
-        if (!feed.all_rows && i + 1 < feed.ids.size()) continue;
+        remember(context, *feed.cache, feed.ids.subspan(i, 1));
+        if (feed.want != Want::kAll && (feed.want == Want::kNone || i + 1 < feed.ids.size())) continue;
         const auto logits = row(static_cast<size_t>(feed.cache->length()) - 1);
         all.insert(all.end(), logits.begin(), logits.end());
       }
     }
-    return Tensor::from<float>({static_cast<int64_t>(all.size()) / vocab_, vocab_}, all);
+    return Logits(Tensor::from<float>({static_cast<int64_t>(all.size()) / vocab_, vocab_}, all));
   }
 
  private:

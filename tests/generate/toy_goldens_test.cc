@@ -46,7 +46,7 @@ TEST(ToyGoldens, EqualTheReference) {
   int rows = 0, beams = 0;
   for (const Row& row : golden_rows()) {
     ToyDecoder decoder(row.toy);
-    const auto results = generate(context, decoder, decoder.prefill_all(row.prompts), row.settings);
+    const auto results = generate(context, decoder, test::prompts_of(row.prompts), row.settings);
     ASSERT_EQ(pad_new_ids(results, row.settings), row.new_ids) << row.text;
     for (size_t i = 0; i < row.scores.size(); ++i) {
       ASSERT_NEAR(*results[i].sequence_score, row.scores[i], 1e-5 * std::max(1.0f, std::abs(row.scores[i])))
@@ -68,7 +68,7 @@ TEST(ToyGoldens, PromptLookupChangesNoToken) {
       ToyDecoder decoder(row.toy);
       GenerationConfig settings = row.settings;
       settings.prompt_lookup_num_tokens = count;
-      const auto results = generate(context, decoder, decoder.prefill_all(row.prompts), settings);
+      const auto results = generate(context, decoder, test::prompts_of(row.prompts), settings);
       ASSERT_EQ(pad_new_ids(results, settings), row.new_ids) << row.text;
       for (const auto& result : results) {
         drafted += result.stats.drafted_tokens;
@@ -91,11 +91,11 @@ TEST(ToyGoldens, RowsOfABatchAreWhatEachGivesAlone) {
       settings.do_sample = sample;
       settings.seed = 11;
       ToyDecoder decoder(row.toy);
-      const auto together = generate(context, decoder, decoder.prefill_all(row.prompts), settings);
+      const auto together = generate(context, decoder, test::prompts_of(row.prompts), settings);
       std::vector<std::vector<int64_t>> alone;
       for (const auto& prompt : row.prompts) {
         for (const auto& ids :
-             test::new_ids_of(generate(context, decoder, decoder.prefill_all({prompt}), settings))) {
+             test::new_ids_of(generate(context, decoder, test::prompts_of({prompt}), settings))) {
           alone.push_back(ids);
         }
       }

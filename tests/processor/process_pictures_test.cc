@@ -90,9 +90,10 @@ TEST(ProcessPictures, ReadsFilesAsItReadsTheirBytes) {
                          "gif_local.gif"};
   for (const char* name : names) texts.push_back(test::read_text(folder / name));
   const MediaLimits limits;
+  OpenMedia opened;
   for (size_t i = 0; i < std::size(names); ++i) {
-    files.push_back(picture_input(folder / names[i], limits));
-    bytes.push_back(picture_input(std::as_bytes(std::span(texts[i])), limits, names[i]));
+    files.push_back(picture_input(opened.picture(folder / names[i], limits), limits));
+    bytes.push_back(picture_input(opened.picture(MediaSource::bytes(texts[i], names[i]), limits), limits));
     pictures.push_back(read_image(folder / names[i]));
   }
   const Tensor expected = ImageProcessorFast().preprocess(threads, pictures).pixel_values;

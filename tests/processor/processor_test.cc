@@ -48,6 +48,11 @@ std::vector<std::vector<int64_t>> rows_of(const Tensor& tensor) {
   return rows;
 }
 
+PaddedIds padded_as_asked(const Processor& processor, const Json& request, const ProcessorOutput& got) {
+  return pad(got, processor.tokenizer().pad_id().value_or(0),
+             processor.parse_request(request, "test").padding_left);
+}
+
 // A golden of whole conversations: {"messages", "settings", "ids", "attention_mask"}.
 void compare(const Processor& processor, const Json& row, const fs::path& media) {
   Json request = row["settings"].is_null() ? Json::object() : row["settings"];
@@ -56,9 +61,10 @@ void compare(const Processor& processor, const Json& row, const fs::path& media)
   request["conversations"] = batch ? messages : Json::array({messages});
   ThreadPool threads(2);
   const ProcessorOutput got = processor.process(threads, processor.parse_request(request, "golden"));
+  const PaddedIds padded = padded_as_asked(processor, request, got);
   const std::string shown_row = shown(row["messages"]);
-  EXPECT_EQ(rows_of(got.input_ids), row["ids"].get<std::vector<std::vector<int64_t>>>()) << shown_row;
-  EXPECT_EQ(rows_of(got.attention_mask), row["attention_mask"].get<std::vector<std::vector<int64_t>>>())
+  EXPECT_EQ(rows_of(padded.input_ids), row["ids"].get<std::vector<std::vector<int64_t>>>()) << shown_row;
+  EXPECT_EQ(rows_of(padded.attention_mask), row["attention_mask"].get<std::vector<std::vector<int64_t>>>())
       << shown_row;
 }
 
@@ -139,8 +145,7 @@ TEST(Processor, NobodyCanTypeAPlaceholder) {
   EXPECT_EQ(std::count(ids.begin(), ids.end(), processor.video_token_id()), 0);
   const int64_t start = *processor.tokenizer().token_to_id("<|im_start|>");
   EXPECT_EQ(std::count(ids.begin(), ids.end(), start), 2);  // the template's own: user, assistant
-  EXPECT_EQ(processor.tokenizer().decode(std::vector<int32_t>(ids.begin(), ids.end())),
-            processor.render(request.conversations[0], true));
+  EXPECT_EQ(processor.tokenizer().decode(ids), processor.render(request.conversations[0], true));
   request.special_tokens_in_messages = true;  // as the reference: placeholders without media
   EXPECT_THROW(processor.process(threads, request), Error);
 }
@@ -170,16 +175,19 @@ TEST(Processor, PadsAsAsked) {
   for (const char* side : {"left", "right"}) {
     request["padding_side"] = side;
     const ProcessorOutput got = processor.process(threads, processor.parse_request(request, "test"));
-    ASSERT_EQ(got.input_ids.shape(), (Shape{2, static_cast<int64_t>(alone[1].size())}));
+    const PaddedIds padded = padded_as_asked(processor, request, got);
+    EXPECT_EQ(got.ids, alone);
+    EXPECT_FALSE(padded.labels.defined());
+    ASSERT_EQ(padded.input_ids.shape(), (Shape{2, static_cast<int64_t>(alone[1].size())}));
     for (size_t row = 0; row < 2; ++row) {
       std::vector<int64_t> kept;
-      const auto ids = rows_of(got.input_ids)[row], mask = rows_of(got.attention_mask)[row];
+      const auto ids = rows_of(padded.input_ids)[row], mask = rows_of(padded.attention_mask)[row];
       for (size_t i = 0; i < ids.size(); ++i) {
         if (mask[i] != 0) kept.push_back(ids[i]);
       }
       EXPECT_EQ(kept, alone[row]);
     }
-    EXPECT_EQ(rows_of(got.attention_mask)[0][0], std::string(side) == "left" ? 0 : 1);
+    EXPECT_EQ(rows_of(padded.attention_mask)[0][0], std::string(side) == "left" ? 0 : 1);
   }
   request["padding"] = false;
   EXPECT_THROW(processor.process(threads, processor.parse_request(request, "test")), Error);

@@ -14,8 +14,8 @@ using test::data_path;
 class StreamDecoding : public testing::Test {
  protected:
   // The id of the token of one byte.
-  int32_t byte(unsigned char value) const {
-    for (int32_t id = 0; id < tokenizer_.vocab_size(); ++id) {
+  int64_t byte(unsigned char value) const {
+    for (int64_t id = 0; id < tokenizer_.vocab_size(); ++id) {
       if (tokenizer_.token_bytes(id) == std::string_view(reinterpret_cast<const char*>(&value), 1)) return id;
     }
     ADD_FAILURE() << "no token for byte " << int{value};
@@ -41,7 +41,7 @@ TEST_F(StreamDecoding, HoldsBackUnfinishedCharacters) {
 }
 
 TEST_F(StreamDecoding, SkippedTokensAreNotThere) {
-  const int32_t end = *tokenizer_.eos_id();
+  const int64_t end = *tokenizer_.eos_id();
   StreamDecoder skipping(tokenizer_);
   EXPECT_EQ(skipping.push(byte(0xC3)), "");
   EXPECT_EQ(skipping.push(end), "");
@@ -58,19 +58,19 @@ TEST_F(StreamDecoding, PiecesJoinedAreTheDecodedText) {
   std::mt19937 random(20);
   const unsigned char interesting[] = {0x41, 0x80, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xDF, 0xE0, 0xED,
                                        0xEF, 0xF0, 0xF4, 0xF5, 0xFF, 0x90, 0x8F, 0xE4, 0xF1, 0xC3};
-  std::vector<int32_t> bytes;
+  std::vector<int64_t> bytes;
   for (const unsigned char b : interesting) bytes.push_back(byte(b));
   for (int round = 0; round < 20000; ++round) {
-    std::vector<int32_t> ids(random() % 12);
-    for (int32_t& id : ids) {
+    std::vector<int64_t> ids(random() % 12);
+    for (int64_t& id : ids) {
       id = random() % 4 != 0
                ? bytes[random() % bytes.size()]
-               : static_cast<int32_t>(random() % static_cast<uint32_t>(tokenizer_.vocab_size() + 2));
+               : static_cast<int64_t>(random() % static_cast<uint64_t>(tokenizer_.vocab_size() + 2));
     }
     for (const bool skip : {false, true}) {
       StreamDecoder decoder(tokenizer_, skip);
       std::string text;
-      for (const int32_t id : ids) {
+      for (const int64_t id : ids) {
         const std::string piece = decoder.push(id);
         ASSERT_TRUE(is_utf8(piece));
         text += piece;

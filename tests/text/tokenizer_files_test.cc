@@ -55,7 +55,7 @@ constexpr ErrorCode kFormat = ErrorCode::kFormat, kUnsupported = ErrorCode::kUns
 // Editors of other systems write a byte order mark, or UTF-16.
 TEST(TokenizerFiles, AByteOrderMarkChangesNothingAndUtf16IsNamed) {
   const fs::path good = data_path("text/qwen2");
-  const std::vector<int32_t> wanted =
+  const std::vector<int64_t> wanted =
       Tokenizer::from_pretrained(good).encode("a red <|im_end|> circle", true);
   for (const bool whole : {true, false}) {  // with tokenizer.json, and with vocab.json and merges.txt
     const test::TemporaryFolder folder;
@@ -421,8 +421,8 @@ TEST(TokenizerFiles, SpecialTokensOfTheConfiguration) {
                                 {"additional_special_tokens", {"<more>"}}});
   EXPECT_TRUE(named.is_special(*named.eos_id()));
   EXPECT_EQ(named.eos_id(), plain.token_to_id("<tool_call>"));
-  EXPECT_EQ(named.pad_id(), static_cast<int32_t>(plain.vocab_size()));
-  EXPECT_EQ(named.encode("<more>"), std::vector<int32_t>{static_cast<int32_t>(plain.vocab_size()) + 1});
+  EXPECT_EQ(named.pad_id(), static_cast<int64_t>(plain.vocab_size()));
+  EXPECT_EQ(named.encode("<more>"), std::vector<int64_t>{static_cast<int64_t>(plain.vocab_size()) + 1});
   EXPECT_EQ(named.vocab_size(), plain.vocab_size() + 2);
   // Its list of added tokens is the list for Qwen2, and completes that of the file for others.
   const Json list = {{"5000", {{"content", "<x>"}, {"special", true}}}};
@@ -431,9 +431,9 @@ TEST(TokenizerFiles, SpecialTokensOfTheConfiguration) {
                                 {"pad_token", nullptr},
                                 {"eos_token", nullptr},
                                 {"tokenizer_class", "Qwen2TokenizerFast"}});
-  EXPECT_EQ(alone.encode("<x>"), std::vector<int32_t>{5000});
+  EXPECT_EQ(alone.encode("<x>"), std::vector<int64_t>{5000});
   EXPECT_GT(alone.encode("<|im_end|>").size(), 1u);
-  EXPECT_EQ(alone.decode(std::vector<int32_t>{4000, 5000}), "<x>");
+  EXPECT_EQ(alone.decode(std::vector<int64_t>{4000, 5000}), "<x>");
   const Tokenizer both =
       load({{"added_tokens_decoder", list}, {"tokenizer_class", "PreTrainedTokenizerFast"}});
   EXPECT_EQ(both.encode("<x><|im_end|>").size(), 2u);

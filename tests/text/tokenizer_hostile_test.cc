@@ -92,7 +92,7 @@ TEST(BytePairs, EqualTheirDefinition) {
     for (int words = 0; words < 60; ++words) {
       std::string word(1 + random() % (words % 2 == 0 ? 40 : 200), 'a');
       for (char& c : word) c = static_cast<char>('a' + random() % 3);
-      std::vector<int32_t> want(word.begin(), word.end()), got;
+      std::vector<int64_t> want(word.begin(), word.end()), got;
       for (;;) {
         size_t best = SIZE_MAX, where = 0;
         for (size_t i = 0; i + 1 < want.size(); ++i) {

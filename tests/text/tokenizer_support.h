@@ -25,10 +25,10 @@ struct RowCounts {
   int encoded = 0, plain = 0, decoded = 0, wrong = 0;
 };
 
-inline std::string stream(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, bool skip_special) {
+inline std::string stream(const Tokenizer& tokenizer, const std::vector<int64_t>& ids, bool skip_special) {
   StreamDecoder decoder(tokenizer, skip_special);
   std::string text;
-  for (const int32_t id : ids) text += decoder.push(id);
+  for (const int64_t id : ids) text += decoder.push(id);
   return text + decoder.finish();
 }
 
@@ -40,7 +40,7 @@ inline RowCounts check_rows(const Tokenizer& tokenizer, const std::vector<Json>&
       ADD_FAILURE() << what << " differs for " << row.dump() << "\ngot " << got.dump();
   };
   for (const Json& row : rows) {
-    const auto ids = row["ids"].get<std::vector<int32_t>>();
+    const auto ids = row["ids"].get<std::vector<int64_t>>();
     if (row.contains("text")) {
       const auto text = row["text"].get<std::string>();
       const auto got = tokenizer.encode(text);
@@ -48,7 +48,7 @@ inline RowCounts check_rows(const Tokenizer& tokenizer, const std::vector<Json>&
       ++counts.encoded;
       if (row.contains("plain_ids")) {
         const auto plain = tokenizer.encode(text, false);
-        if (plain != row["plain_ids"].get<std::vector<int32_t>>()) differs(row, "plain_ids", plain);
+        if (plain != row["plain_ids"].get<std::vector<int64_t>>()) differs(row, "plain_ids", plain);
         ++counts.plain;
       }
     }

@@ -81,7 +81,7 @@ TEST(Tokenizer, OtherStepsAndMissingBytes) {
     const Tokenizer tokenizer = Tokenizer::from_pretrained(folder.path());
     for (size_t i = 0; i < row["texts"].size(); ++i) {
       EXPECT_EQ(tokenizer.encode(row["texts"][i].get<std::string>()),
-                row["ids"][i].get<std::vector<int32_t>>())
+                row["ids"][i].get<std::vector<int64_t>>())
           << row["texts"][i].dump();
     }
   }
@@ -116,12 +116,12 @@ TEST(Tokenizer, SharedPromptsThroughLinks) {
   const Tokenizer tokenizer = Tokenizer::from_pretrained(folder);
   int prompts = 0, texts = 0;
   for (const Json& row : read_rows(rows)) {
-    EXPECT_EQ(tokenizer.encode(row["prompt"].get<std::string>()), row["ids"].get<std::vector<int32_t>>());
+    EXPECT_EQ(tokenizer.encode(row["prompt"].get<std::string>()), row["ids"].get<std::vector<int64_t>>());
     ++prompts;
   }
   for (const Json& row : read_rows(answers)) {
     for (size_t i = 0; i < row["new_ids"].size(); ++i, ++texts) {
-      EXPECT_EQ(tokenizer.decode(row["new_ids"][i].get<std::vector<int32_t>>(), true),
+      EXPECT_EQ(tokenizer.decode(row["new_ids"][i].get<std::vector<int64_t>>(), true),
                 row["text"][i].get<std::string>());
     }
   }
@@ -146,42 +146,42 @@ class Qwen2Files : public testing::Test {
 };
 
 TEST_F(Qwen2Files, TokensById) {
-  const int32_t end = tokenizer_.token_to_id("<|im_end|>").value();
+  const int64_t end = tokenizer_.token_to_id("<|im_end|>").value();
   EXPECT_EQ(tokenizer_.id_to_token(end), "<|im_end|>");
   EXPECT_TRUE(tokenizer_.is_special(end));
   EXPECT_TRUE(tokenizer_.is_added(end));
   EXPECT_EQ(tokenizer_.eos_id(), end);
   EXPECT_EQ(tokenizer_.pad_id(), tokenizer_.token_to_id("<|endoftext|>"));
   EXPECT_FALSE(tokenizer_.bos_id().has_value());
-  const int32_t call = tokenizer_.token_to_id("<tool_call>").value();
+  const int64_t call = tokenizer_.token_to_id("<tool_call>").value();
   EXPECT_TRUE(tokenizer_.is_added(call));
   EXPECT_FALSE(tokenizer_.is_special(call));
 
-  const int32_t space = tokenizer_.token_to_id("\u0120").value();
+  const int64_t space = tokenizer_.token_to_id("\u0120").value();
   EXPECT_EQ(tokenizer_.token_bytes(space), " ");
   EXPECT_FALSE(tokenizer_.token_to_id(" ").has_value());
   EXPECT_FALSE(tokenizer_.is_added(space));
-  for (int32_t id = 0; id < tokenizer_.vocab_size(); ++id) {
+  for (int64_t id = 0; id < tokenizer_.vocab_size(); ++id) {
     EXPECT_EQ(tokenizer_.token_to_id(tokenizer_.id_to_token(id)), id);
   }
 }
 
 TEST_F(Qwen2Files, IdsWithoutTokens) {
-  const auto above = static_cast<int32_t>(tokenizer_.vocab_size());
-  EXPECT_EQ(tokenizer_.decode(std::vector<int32_t>{above, above + 100, INT32_MAX}), "");
+  const auto above = static_cast<int64_t>(tokenizer_.vocab_size());
+  EXPECT_EQ(tokenizer_.decode(std::vector<int64_t>{above, above + 100, INT32_MAX, INT64_MAX}), "");
   EXPECT_EQ(tokenizer_.token_bytes(above), "");
   EXPECT_FALSE(tokenizer_.is_special(above));
   EXPECT_FALSE(tokenizer_.is_special(-1));
   EXPECT_THROW(tokenizer_.id_to_token(above), Error);
   EXPECT_THROW(tokenizer_.id_to_token(-1), Error);
-  EXPECT_THROW(tokenizer_.decode(std::vector<int32_t>{-1}), Error);
-  EXPECT_THROW(tokenizer_.decode(std::vector<int32_t>{-1}, true), Error);
+  EXPECT_THROW(tokenizer_.decode(std::vector<int64_t>{-1}), Error);
+  EXPECT_THROW(tokenizer_.decode(std::vector<int64_t>{-1}, true), Error);
   EXPECT_THROW(tokenizer_.token_bytes(INT32_MIN), Error);
 }
 
 TEST_F(Qwen2Files, PlainTextForgesNothing) {
   const std::string forged = "<|im_end|><|image_pad|><tool_call>";
-  for (const int32_t id : tokenizer_.encode(forged, false)) EXPECT_FALSE(tokenizer_.is_added(id));
+  for (const int64_t id : tokenizer_.encode(forged, false)) EXPECT_FALSE(tokenizer_.is_added(id));
   EXPECT_EQ(tokenizer_.decode(tokenizer_.encode(forged, false), true), forged);
   EXPECT_EQ(tokenizer_.encode(forged, true).size(), 3u);
 }
@@ -216,13 +216,13 @@ TEST_F(Qwen2Files, SpansAreOneText) {
 
 TEST(Tokenizer, SpansWithNormalizedTokens) {
   const Tokenizer tokenizer = Tokenizer::from_pretrained(data_path("text/added"));
-  const int32_t summer = tokenizer.token_to_id("two words").value();
+  const int64_t summer = tokenizer.token_to_id("two words").value();
   const auto encode = [&](std::initializer_list<TextSpan> spans) {
     return tokenizer.encode(std::span(spans.begin(), spans.size()));
   };
-  EXPECT_EQ(encode({{"two words", true}}), (std::vector<int32_t>{summer}));
-  EXPECT_EQ(encode({{"two ", true}, {"words", true}}), (std::vector<int32_t>{summer}));
-  for (const int32_t id : encode({{"two ", true}, {"words", false}})) EXPECT_NE(id, summer);
+  EXPECT_EQ(encode({{"two words", true}}), (std::vector<int64_t>{summer}));
+  EXPECT_EQ(encode({{"two ", true}, {"words", true}}), (std::vector<int64_t>{summer}));
+  for (const int64_t id : encode({{"two ", true}, {"words", false}})) EXPECT_NE(id, summer);
   EXPECT_EQ(encode({{"a", false}, {"two words", true}, {"b", false}}), tokenizer.encode("atwo wordsb"));
   EXPECT_EQ(encode({{"a", false}, {"x", true}, {"b", false}}), tokenizer.encode("axb"));
 }

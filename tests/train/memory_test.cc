@@ -1,7 +1,5 @@
 // What a dry run says of memory, against what a step takes.
 
-#include "train/memory.h"
-
 #include "train/train_support.h"
 
 namespace vl3 {

@@ -258,7 +258,7 @@ TEST(RowForms, ARowsTimesChooseItsFramesAndItsPictureIsSeen) {
   const Sample seen = sample(
       R"({"messages":[{"role":"user","content":"<image>q"},{"role":"assistant","content":"a"}],"images":["shapes.png"]})");
   EXPECT_GT(seen.patches, 0);
-  const std::vector<int32_t> ids(seen.out.ids[0].begin(), seen.out.ids[0].end());
+  const std::vector<int64_t>& ids = seen.out.ids[0];
   EXPECT_EQ(processor.tokenizer().decode(ids).find("<image>"), std::string::npos);
 }
 

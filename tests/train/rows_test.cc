@@ -112,12 +112,12 @@ TEST(Rows, LabelsAreAnswersAndWhatEndsThem) {
   const SampleMaker maker(processor, config);
   ThreadPool threads(1);
   const Sample sample = maker.make(threads, row);
-  std::vector<int32_t> learned;
-  const int64_t* labels = sample.out.labels.data<int64_t>();
+  std::vector<int64_t> learned;
+  const std::vector<int64_t>& labels = sample.out.labels[0];
   for (size_t i = 0; i < sample.out.ids[0].size(); ++i) {
     if (labels[i] == -100) continue;
     EXPECT_EQ(labels[i], sample.out.ids[0][i]);
-    learned.push_back(static_cast<int32_t>(labels[i]));
+    learned.push_back(labels[i]);
   }
   EXPECT_EQ(processor.tokenizer().decode(learned), "a blue square<|im_end|>a circle<|im_end|>");
   EXPECT_EQ(sample.targets, static_cast<int64_t>(learned.size()));

@@ -76,10 +76,7 @@ class Stream : public testing::Test {
     ThreadPool threads(1);
     return SampleMaker(Processor::from_pretrained(c.model), c).make(threads, r, draw).out;
   }
-  static std::vector<int64_t> labels_of(const ProcessorOutput& out) {
-    const auto span = out.labels.span<int64_t>();
-    return {span.begin(), span.end()};
-  }
+  static std::vector<int64_t> labels_of(const ProcessorOutput& out) { return out.labels[0]; }
 
   test::TemporaryFolder folder_;
 };
@@ -111,7 +108,7 @@ TEST_F(Stream, WhatLiesBehindTheLargestNumberOfFramesIsDropped) {
 TEST_F(Stream, TextIsTheOriginalReleasesAndUsersCannotForgeTokens) {
   const auto out = make(row({turn("user", "<|im_end|>", 0), turn("assistant", "Yes", 1)}), "original");
   const Tokenizer tokenizer = Processor::from_pretrained(model()).tokenizer();
-  const std::vector<int32_t> ids(out.ids[0].begin(), out.ids[0].end());
+  const std::vector<int64_t>& ids = out.ids[0];
   std::string frame = "<|stream_start|>stream\n";
   for (int64_t i = 0; i < out.videos.clips[0].tokens_per_frame; ++i) frame += "<|video_pad|>";
   frame += "\n<|stream_end|>\n";
@@ -124,9 +121,9 @@ TEST_F(Stream, TextIsTheOriginalReleasesAndUsersCannotForgeTokens) {
 TEST_F(Stream, OriginalLabelsAreAnswersAndTheEndsOfFrames) {
   const auto out = make(row(kTurns), "original");
   const Tokenizer tokenizer = Processor::from_pretrained(model()).tokenizer();
-  std::vector<int32_t> learned;
+  std::vector<int64_t> learned;
   for (const int64_t label : labels_of(out))
-    if (label >= 0) learned.push_back(static_cast<int32_t>(label));
+    if (label >= 0) learned.push_back(label);
   const std::string end = "\n<|stream_end|>";
   std::string expected;
   for (int i = 0; i < 4; ++i) expected += end;

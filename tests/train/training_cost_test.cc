@@ -1,6 +1,6 @@
 // Operations of a step, counted by hand on a model whose sizes are known.
 
-#include "model/work.h"
+#include "model/cost.h"
 
 #include "train/batches.h"
 #include "train/train_support.h"
@@ -18,7 +18,7 @@ ForwardInput text_input() {
   return input;
 }
 
-TEST(TrainingWork, TextIsCountedByHand) {
+TEST(TrainingCost, TextIsCountedByHand) {
   const auto model = ForConditionalGeneration::from_pretrained(test::small_model());
   const TextConfig& t = model.config().text;
   const int64_t h = t.hidden_size, q = t.num_attention_heads * t.head_dim,
@@ -34,7 +34,7 @@ TEST(TrainingWork, TextIsCountedByHand) {
                    2 * (products + attention + head));
 }
 
-TEST(TrainingWork, MoreThatTrainsIsMoreWork) {
+TEST(TrainingCost, MoreThatTrainsIsMoreWork) {
   const auto model = ForConditionalGeneration::from_pretrained(test::small_model());
   TrainConfig config = test::config_of(test::small_settings("out"));
   const ForwardInput input = tensor_batches(config)->at(1).passes[0];
@@ -50,7 +50,7 @@ TEST(TrainingWork, MoreThatTrainsIsMoreWork) {
   EXPECT_GT(all, 2.5 * nothing);
 }
 
-TEST(TrainingWork, EqualFramesAreWorkOnce) {
+TEST(TrainingCost, EqualFramesAreWorkOnce) {
   const auto model = ForConditionalGeneration::from_pretrained(test::small_model());
   ForwardInput input = text_input();
   const int64_t patches = 4 * 4, width = model.config().vision.patch_width();

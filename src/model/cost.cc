@@ -1,4 +1,4 @@
-#include "model/work.h"
+#include "model/cost.h"
 
 #include <algorithm>
 
@@ -49,25 +49,36 @@ PartSize size_of_part(const ForConditionalGeneration& model, Part wanted) {
 
 }  // namespace
 
-double encode_flops(const ForConditionalGeneration& model, int64_t frames, int64_t patches_a_frame,
-                    int64_t tokens) {
+double encode_flops(const ForConditionalGeneration& model, const std::vector<VisualShape>& visuals) {
   const VisionConfig& vision = model.config().vision;
-  const double patches = static_cast<double>(frames * patches_a_frame);
+  double patches = 0, squares = 0, tokens = 0;  // squares: of the patches of every frame
+  for (const VisualShape& visual : visuals) {
+    const auto a_frame = static_cast<double>(visual.patches_a_frame),
+               frames = static_cast<double>(visual.frames);
+    patches += frames * a_frame;
+    squares += frames * a_frame * a_frame;
+    tokens += static_cast<double>(visual.tokens);
+  }
   const double products = size_of_part(model, Part::kVisionEncoder).elements() * patches;
-  const double attention = 2.0 * static_cast<double>(vision.num_hidden_layers * vision.hidden_size) *
-                           static_cast<double>(patches_a_frame) * patches;
-  const double projector = size_of_part(model, Part::kProjector).elements() * static_cast<double>(tokens);
+  const double attention =
+      2.0 * static_cast<double>(vision.num_hidden_layers * vision.hidden_size) * squares;
+  const double projector = size_of_part(model, Part::kProjector).elements() * tokens;
   return 2 * (products + attention + projector);
 }
 
-double prefill_flops(const ForConditionalGeneration& model, int64_t tokens) {
+double prefill_flops(const ForConditionalGeneration& model, const std::vector<int64_t>& prompts) {
   const TextConfig& text = model.config().text;
-  const double rows = static_cast<double>(tokens);
+  double rows = 0, pairs = 0;  // of a token with one up to it
+  for (const int64_t tokens : prompts) {
+    rows += static_cast<double>(tokens);
+    pairs += static_cast<double>(tokens) * static_cast<double>(tokens) / 2;
+  }
   const double products = size_of_part(model, Part::kLanguageModel).elements() * rows;
-  const double attention =  // of each token with those up to it
-      2.0 * static_cast<double>(text.num_hidden_layers * text.num_attention_heads * text.head_dim) * rows *
-      rows / 2;
-  return 2 * (products + attention + static_cast<double>(model.weights().text.lm_head.numel()));
+  const double attention =
+      2.0 * static_cast<double>(text.num_hidden_layers * text.num_attention_heads * text.head_dim) * pairs;
+  const double head =
+      static_cast<double>(model.weights().text.lm_head.numel()) * static_cast<double>(prompts.size());
+  return 2 * (products + attention + head);
 }
 
 double decode_bytes(const ForConditionalGeneration& model, CacheType cache, int64_t context, int64_t batch) {

@@ -1,0 +1,115 @@
+#include "vl3/media_source.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "media/source_bytes.h"
+
+namespace vl3 {
+
+struct MediaSource::Content {
+  Kind kind = Kind::kFile;
+  std::string name;
+  std::filesystem::path path = {};
+  std::string bytes = {};
+  std::vector<Image> frames = {};
+  std::vector<double> times_s = {};
+};
+
+MediaSource::MediaSource(std::shared_ptr<const Content> content) : content_(std::move(content)) {}
+
+MediaSource::MediaSource(std::filesystem::path path) {
+  auto content = std::make_shared<Content>();
+  content->name = path.string();
+  content->path = std::move(path);
+  content_ = std::move(content);
+}
+
+MediaSource MediaSource::bytes(std::string bytes, std::string name) {
+  require(!bytes.empty(), ErrorCode::kInvalidArgument, "[{}] has no data", name);
+  auto content = std::make_shared<Content>();
+  content->kind = Kind::kBytes;
+  content->name = std::move(name);
+  content->bytes = std::move(bytes);
+  return MediaSource(std::move(content));
+}
+
+MediaSource MediaSource::frames(std::vector<Image> frames, std::vector<double> times_s, std::string name) {
+  require(!frames.empty(), ErrorCode::kInvalidArgument, "[{}] has no frames", name);
+  require(times_s.empty() || times_s.size() == frames.size(), ErrorCode::kInvalidArgument,
+          "[{}] has {} frames and {} times", name, frames.size(), times_s.size());
+  for (size_t i = 0; i < frames.size(); ++i) {
+    const Image& frame = frames[i];
+    require(frame.height > 0 && frame.width > 0 &&
+                static_cast<int64_t>(frame.rgb.size()) ==
+                    checked_mul(checked_mul(frame.height, frame.width, "pixels"), 3, "bytes"),
+            ErrorCode::kInvalidArgument, "[{}] frame {} of {} x {} pixels comes with {} bytes", name, i,
+            frame.width, frame.height, frame.rgb.size());
+    require(frame.height == frames[0].height && frame.width == frames[0].width, ErrorCode::kInvalidArgument,
+            "[{}] frame {} has {} x {} pixels; the first has {} x {}", name, i, frame.width, frame.height,
+            frames[0].width, frames[0].height);
+  }
+  for (size_t i = 0; i < times_s.size(); ++i) {
+    require(times_s[i] >= (i == 0 ? 0 : times_s[i - 1]) && times_s[i] <= kLatest_s,
+            ErrorCode::kInvalidArgument,
+            "[{}] the time of frame {} is {} s; times should be from 0 to {} and ascend", name, i, times_s[i],
+            kLatest_s);
+  }
+  auto content = std::make_shared<Content>();
+  content->kind = Kind::kFrames;
+  content->name = std::move(name);
+  content->frames = std::move(frames);
+  content->times_s = std::move(times_s);
+  return MediaSource(std::move(content));
+}
+
+MediaSource::Kind MediaSource::kind() const noexcept { return content_->kind; }
+const std::string& MediaSource::name() const noexcept { return content_->name; }
+const std::filesystem::path& MediaSource::path() const noexcept { return content_->path; }
+std::span<const std::byte> MediaSource::data() const noexcept {
+  return std::as_bytes(std::span(content_->bytes));
+}
+const std::vector<Image>& MediaSource::pictures() const noexcept { return content_->frames; }
+const std::vector<double>& MediaSource::times_s() const noexcept { return content_->times_s; }
+
+bool MediaSource::operator==(const MediaSource& other) const {
+  if (content_ == other.content_) return true;
+  if (kind() != other.kind()) return false;
+  if (kind() == Kind::kFile) return path() == other.path();
+  if (kind() == Kind::kBytes) return content_->bytes == other.content_->bytes;
+  return times_s() == other.times_s() &&
+         std::equal(pictures().begin(), pictures().end(), other.pictures().begin(), other.pictures().end(),
+                    [](const Image& a, const Image& b) {
+                      return a.height == b.height && a.width == b.width && a.rgb == b.rgb;
+                    });
+}
+
+std::string part_of(const MediaSource& source, uint64_t offset, size_t bytes) {
+  if (source.kind() == MediaSource::Kind::kBytes) {
+    const auto all = source.data();
+    if (offset >= all.size()) return {};
+    const auto part = all.subspan(static_cast<size_t>(offset), std::min<size_t>(bytes, all.size() - offset));
+    return {reinterpret_cast<const char*>(part.data()), part.size()};
+  }
+  if (source.kind() != MediaSource::Kind::kFile) return {};
+  std::ifstream file(source.path(), std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(offset));
+  std::string part(bytes, '\0');
+  file.read(part.data(), static_cast<std::streamsize>(bytes));
+  part.resize(static_cast<size_t>(file.gcount()));
+  return part;
+}
+
+SourceBytes bytes_of(const MediaSource& source, const MediaLimits& limits) {
+  if (source.kind() == MediaSource::Kind::kBytes) return {source, {}, source.data()};
+  require(source.kind() == MediaSource::Kind::kFile, ErrorCode::kInternal, "[{}] is frames, not bytes",
+          source.name());
+  auto owned = std::make_shared<const std::string>(
+      read_file(source.path(), static_cast<uint64_t>(std::max<int64_t>(limits.max_file_bytes, 0))));
+  const auto bytes = std::as_bytes(std::span(*owned));
+  return {source, std::move(owned), bytes};
+}
+
+}  // namespace vl3
