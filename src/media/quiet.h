@@ -1,8 +1,7 @@
 #pragma once
 // FFmpeg's objects write what they notice to a log that all of a process shares. What goes wrong comes back
-// as an error here, so these objects keep silent, each for itself: the process's log level and callback are
-// not ours. Codecs that libavformat opens for itself while it looks at a clip are out of reach
-// (docs/library.md).
+// as an error here, so these objects keep silent, each for itself: level and callback of the log are the
+// process's. Codecs and parsers inside of libavformat are out of reach (docs/library.md).
 
 extern "C" {
 #include <libavcodec/avcodec.h>
