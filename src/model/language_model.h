@@ -1,5 +1,6 @@
 #pragma once
-// Stage 7: embeddings → hidden states. Reference: Qwen2Model.
+// Stage 7: embeddings → hidden states. Reference: Qwen2Model. Weights and sets of adapters are only read: any
+// number of threads may run them, each with a context and with caches of its own (which may share blocks).
 
 #include <span>
 
