@@ -17,10 +17,14 @@
 namespace vl3 {
 
 class FeatureCache;
-class PrefixCache;
+class AdapterSet;
+class PrefixTree;
 
 struct EngineOptions {
   std::filesystem::path adapter;  // folder, as vl3/adapter.h has it; empty: none
+  // Folders of adapters of the language model alone, any of which a request may name by its index here
+  // (RequestOptions::adapter of vl3/scheduler.h); requests with different ones share steps.
+  std::vector<std::filesystem::path> request_adapters;
   MediaLimits limits;
   int64_t max_memory_bytes = 0;  // what a request may need beside the weights; 0: what the machine has free
   // Kept from one request to the next, beside what a request needs: encoded pictures and clips, and keys and
@@ -107,8 +111,9 @@ class VL3_API Engine {
   std::shared_ptr<const Processor> processor_;
   GenerationConfig settings_;
   EngineOptions options_;
-  std::shared_ptr<FeatureCache> features_;  // null where there is none
-  std::shared_ptr<PrefixCache> prefixes_;
+  std::shared_ptr<FeatureCache> features_;      // null where there is none
+  std::shared_ptr<const AdapterSet> adapters_;  // null where there are none
+  std::shared_ptr<PrefixTree> prefixes_;
   int64_t weight_bytes_ = 0;
 };
 

@@ -8,12 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/image.h"
 
 namespace vl3 {
 
 // Immutable and cheap to copy: copies share what is held.
-class MediaSource {
+class VL3_API MediaSource {
  public:
   enum class Kind { kFile, kBytes, kFrames };
 

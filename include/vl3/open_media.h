@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/image.h"
 #include "vl3/media_limits.h"
 #include "vl3/media_source.h"
@@ -37,7 +38,7 @@ struct OpenClip {
 };
 
 // Not for several threads at a time.
-class OpenMedia {
+class VL3_API OpenMedia {
  public:
   // A clip that keep() was given for these sources and options, or one newly opened. Throws what open_clip
   // throws.

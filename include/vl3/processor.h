@@ -67,7 +67,7 @@ struct PaddedIds {
   Tensor input_ids, attention_mask;  // [B, T] i64
   Tensor labels;                     // [B, T] i64, -100 in cells of padding; undefined where there are none
 };
-PaddedIds pad(const ProcessorOutput& output, int64_t pad_id, bool left = true);
+VL3_API PaddedIds pad(const ProcessorOutput& output, int64_t pad_id, bool left = true);
 
 // What a request amounts to, from headers alone.
 struct MediaPlan {

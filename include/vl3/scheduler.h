@@ -10,6 +10,7 @@
 
 #include "vl3/engine.h"
 #include "vl3/error.h"
+#include "vl3/export.h"
 #include "vl3/generation.h"
 #include "vl3/model.h"
 #include "vl3/processor.h"
@@ -25,12 +26,12 @@ using RequestId = uint64_t;
 // turn. kPrefilling: its prompts go through the language model in chunks, or wait for cache memory.
 // kDecoding: all of its prompts have their first token. kDone: there is an outcome.
 enum class RequestState : uint8_t { kQueued, kProcessing, kEncoding, kPrefilling, kDecoding, kDone };
-const char* to_string(RequestState state) noexcept;  // "queued", "processing", …
+VL3_API const char* to_string(RequestState state) noexcept;  // "queued", "processing", …
 
 // How a request ended. kFinished: every sequence has a finish reason of its own (one whose on_token said
 // false has kCancelled). kCancelled, kDeadline: cut off; take() gives what there was. kFailed: take() throws.
 enum class RequestOutcome : uint8_t { kPending, kFinished, kCancelled, kDeadline, kFailed };
-const char* to_string(RequestOutcome outcome) noexcept;  // "pending", "finished", …
+VL3_API const char* to_string(RequestOutcome outcome) noexcept;  // "pending", "finished", …
 
 struct RequestOptions {
   GenerationConfig generation;
@@ -41,7 +42,8 @@ struct RequestOptions {
   std::string client;
   int priority = 0;                  // a higher one goes first at every stage, and is preempted last
   std::optional<double> deadline_s;  // seconds after submit; must be above 0
-  int64_t adapter = -1;  // which of the engine's adapters answers; -1: the engine as it was opened
+  // Which of EngineOptions::request_adapters answers; -1: the engine as it was opened.
+  int64_t adapter = -1;
   // Progress in "decode" (frames), "encode" (patches) and "prefill" (tokens), told on the thread that steps.
   // May be null, must outlive the request.
   const Probe* probe = nullptr;
@@ -97,7 +99,7 @@ struct SchedulerStats {
 // Thread-safe but for step, run and wait_for_work, which belong to one thread at a time: the one that the
 // context belongs to meanwhile. Context and engine must outlive the scheduler. Its destructor stops what is
 // being processed and ends what is not done; it must not run during a call.
-class Scheduler {
+class VL3_API Scheduler {
  public:
   Scheduler(Context& context, const Engine& engine, SchedulerOptions options = {});
   ~Scheduler();

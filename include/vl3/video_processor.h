@@ -73,7 +73,7 @@ struct ProcessHooks {
   std::function<void(int64_t done, int64_t total)> decoded;  // frames
   // Of a VisualStream: its next() need not wait any more. Told by the stream's own thread, without a lock.
   std::function<void()> available;
-  OpenMedia* opened = nullptr;                               // that a plan has opened
+  OpenMedia* opened = nullptr;  // that a plan has opened
 };
 
 class VL3_API VideoProcessor {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "vl3/export.h"
 #include "vl3/processor.h"
 
 namespace vl3 {
@@ -31,7 +32,7 @@ struct VisualFacts {
 // Media are decoded, resized and cut up on a thread of the stream's own, which begins with the first next()
 // and is a few groups ahead of it. One thread at a time calls the functions; the stream outlives nothing but
 // the processor that made it. Destroying it early stops the thread.
-class VisualStream {
+class VL3_API VisualStream {
  public:
   struct Item {
     bool video = false;
@@ -40,8 +41,8 @@ class VisualStream {
   };
   // kAhead: groups that wait at most, beside the one that is being made.
   static constexpr size_t kAhead = 2;
-  // Frames come together until they have so many patches, where no fewer are asked for: as many as the encoder
-  // takes at once.
+  // Frames come together until they have so many patches, where no fewer are asked for: as many as the
+  // encoder takes at once.
   static constexpr int64_t kGroupPatches = 1024;
   // Pictures are decoded together until they have so many patches: small ones keep several threads busy.
   static constexpr int64_t kPicturePatches = 4096;

@@ -5,6 +5,7 @@
 #include "checkpoint/fingerprint.h"
 #include "engine/feature_cache.h"
 #include "generate/prefix_tree.h"
+#include "model/adapter_set.h"
 #include "vl3/scheduler.h"
 
 namespace vl3 {
@@ -18,6 +19,16 @@ std::unique_ptr<FeatureStore> open_store(const std::filesystem::path& folder, co
   return std::make_unique<FeatureStore>(options.disk_cache, options.disk_cache_bytes, model.dump());
 }
 
+// Null where none is asked for.
+std::shared_ptr<const AdapterSet> open_adapters(const Config& config,
+                                                const std::vector<std::filesystem::path>& folders) {
+  if (folders.empty()) return nullptr;
+  std::vector<AdapterSet::Entry> entries;
+  for (const std::filesystem::path& folder : folders)
+    entries.push_back({folder.string(), Adapter::open(folder, config)});
+  return std::make_shared<const AdapterSet>(config, std::move(entries));
+}
+
 }  // namespace
 
 Engine Engine::open(const std::filesystem::path& folder, EngineOptions options) {
@@ -25,6 +36,7 @@ Engine Engine::open(const std::filesystem::path& folder, EngineOptions options) 
   engine.options_ = options;
   engine.model_ = std::make_shared<const ForConditionalGeneration>(
       ForConditionalGeneration::from_pretrained(folder, options.adapter));
+  engine.adapters_ = open_adapters(engine.model_->config(), options.request_adapters);
   engine.processor_ = std::make_shared<const Processor>(Processor::from_pretrained(folder));
   GenerationConfig base;
   const TextConfig& text = engine.model_->config().text;
@@ -37,7 +49,7 @@ Engine Engine::open(const std::filesystem::path& folder, EngineOptions options) 
         std::make_shared<FeatureCache>(options.feature_cache_bytes, open_store(folder, options));
   // Angles that depend on the length of the sequence make no prefix that another prompt could use.
   if (options.prefix_cache_bytes > 0 && text.rope.type != "dynamic")
-    engine.prefixes_ = std::make_shared<PrefixCache>(options.prefix_cache_bytes);
+    engine.prefixes_ = std::make_shared<PrefixTree>(options.prefix_cache_bytes);
   return engine;
 }
 

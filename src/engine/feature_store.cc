@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "base/sha256.h"
 #include "engine/visual_facts_json.h"
-#include "ops/cpu/kernels.h"
+#include "ops/cpu/kernels/kernels.h"
 #include "vl3/safetensors.h"
 
 namespace vl3 {

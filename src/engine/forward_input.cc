@@ -1,4 +1,4 @@
-#include "engine/forward_input.h"
+#include "vl3/forward_input.h"
 
 namespace vl3 {
 

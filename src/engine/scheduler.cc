@@ -41,8 +41,8 @@ const char* to_string(RequestOutcome outcome) noexcept {
 }
 
 Scheduler::Scheduler(Context& context, const Engine& engine, SchedulerOptions options)
-    : impl_(std::make_unique<Impl>(context, engine, engine.features_.get(), engine.prefixes_.get(),
-                                   std::move(options))) {}
+    : impl_(std::make_unique<Impl>(context, engine, engine.features_.get(), engine.prefixes_,
+                                   engine.adapters_.get(), std::move(options))) {}
 Scheduler::~Scheduler() = default;
 
 RequestId Scheduler::submit(ProcessorRequest request, RequestOptions options) {

@@ -47,8 +47,8 @@ struct ScheduledRequest {
 
 class Scheduler::Impl {
  public:
-  Impl(Context& context, const Engine& engine, FeatureCache* features, PrefixCache* prefixes,
-       SchedulerOptions options);
+  Impl(Context& context, const Engine& engine, FeatureCache* features,
+       const std::shared_ptr<PrefixTree>& prefixes, const AdapterSet* adapters, SchedulerOptions options);
   ~Impl();
 
   RequestId submit(std::optional<ProcessorRequest> request, ForwardInput input, RequestOptions options);
@@ -104,6 +104,8 @@ class Scheduler::Impl {
   const SchedulerOptions options_;
   const int64_t group_patches_;  // of the frames that are decoded together
   const int decoding_threads_;   // of a request
+  const int64_t num_adapters_;
+  const std::shared_ptr<KvPool> pool_;
   ModelDecoder decoder_;
   GenerationLoop loop_;
   bool encode_turn_ = true;  // encoder and prompts take turns where sequences decode

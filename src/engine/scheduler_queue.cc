@@ -39,27 +39,27 @@ void check(const SchedulerOptions& options) {
           options.processing_threads, kMostThreads);
 }
 
-// Blocks of keys and values that the budget holds; 0: there is none.
-int64_t blocks_in(const SchedulerOptions& options, const Context& context,
-                  const ForConditionalGeneration& model) {
-  if (options.kv_cache_bytes == 0) return 0;
-  const TextConfig& text = model.config().text;
-  const int64_t block = text.num_hidden_layers * 2 * text.num_key_value_heads * KvCache::kBlockTokens *
-                        ops::cache_row_bytes(model.new_cache(context).type(), text.head_dim);
-  require(options.kv_cache_bytes >= block, ErrorCode::kInvalidArgument,
-          "[scheduler] kv_cache_bytes is {}, but {} tokens take {} bytes", options.kv_cache_bytes,
-          KvCache::kBlockTokens, block);
-  return options.kv_cache_bytes / block;
+// Of all caches. What the prefix tree holds goes when it runs full.
+std::shared_ptr<KvPool> make_pool(const SchedulerOptions& options, const Context& context,
+                                  const ForConditionalGeneration& model,
+                                  const std::shared_ptr<PrefixTree>& prefixes) {
+  check(options);
+  std::shared_ptr<KvPool> pool = model.new_pool(context, options.kv_cache_bytes);
+  if (prefixes != nullptr) reclaim_from(*pool, prefixes);
+  return pool;
 }
 
-LoopOptions loop_options(const SchedulerOptions& options, const Context& context, const Engine& engine,
-                         PrefixCache* prefixes) {
-  check(options);
+// 0: no limit.
+int64_t max_blocks(const KvPool& pool) {
+  return pool.max_blocks() == KvPool::kNoLimit ? 0 : pool.max_blocks();
+}
+
+LoopOptions loop_options(const SchedulerOptions& options, const KvPool& pool, PrefixTree* prefixes) {
   LoopOptions loop;
   loop.step_tokens = options.step_tokens;
   loop.chunk_tokens = options.chunk_tokens;
   loop.max_running = options.max_running;
-  loop.max_blocks = blocks_in(options, context, engine.model());
+  loop.max_blocks = max_blocks(pool);
   loop.prefixes = prefixes;
   return loop;
 }
@@ -72,7 +72,8 @@ std::chrono::duration<double> at_most_a_day(double seconds) {
 
 bool ScheduledRequest::late() const { return deadline_at_s && now_s() >= *deadline_at_s; }
 
-Scheduler::Impl::Impl(Context& context, const Engine& engine, FeatureCache* features, PrefixCache* prefixes,
+Scheduler::Impl::Impl(Context& context, const Engine& engine, FeatureCache* features,
+                      const std::shared_ptr<PrefixTree>& prefixes, const AdapterSet* adapters,
                       SchedulerOptions options)
     : context_(context),
       engine_(engine),
@@ -81,9 +82,11 @@ Scheduler::Impl::Impl(Context& context, const Engine& engine, FeatureCache* feat
       group_patches_(std::min(options_.encode_patches, FrameEncoder::kPatchesAtOnce)),
       decoding_threads_(options_.threads_per_request > 0 ? options_.threads_per_request
                                                          : context.threads().size()),
-      decoder_(engine.model()),
-      loop_(context, decoder_, loop_options(options_, context, engine, prefixes)) {
-  totals_.max_cache_blocks = blocks_in(options_, context, engine.model());
+      num_adapters_(adapters == nullptr ? 0 : adapters->size()),
+      pool_(make_pool(options_, context, engine.model(), prefixes)),
+      decoder_(engine.model(), pool_, adapters),
+      loop_(context, decoder_, loop_options(options_, *pool_, prefixes.get())) {
+  totals_.max_cache_blocks = max_blocks(*pool_);
   try {
     for (int i = 0; i < options_.processing_threads; ++i) workers_.emplace_back([this] { work(); });
   } catch (...) {  // the system gives no more of them
@@ -109,8 +112,9 @@ RequestId Scheduler::Impl::submit(std::optional<ProcessorRequest> request, Forwa
   options.generation.validate();
   require(!options.deadline_s || *options.deadline_s > 0, ErrorCode::kInvalidArgument,
           "[scheduler] deadline_s is {}, it should be above 0", options.deadline_s.value_or(0));
-  require(options.adapter == -1, ErrorCode::kInvalidArgument, "[scheduler] there is no adapter {}",
-          options.adapter);
+  require(options.adapter >= -1 && options.adapter < num_adapters_, ErrorCode::kInvalidArgument,
+          "[scheduler] there is no adapter {}: the engine has {}, and -1 is none", options.adapter,
+          num_adapters_);
   require(!request || !request->conversations.empty(), ErrorCode::kInvalidArgument,
           "[scheduler] a request without a conversation");
   auto made = std::make_shared<ScheduledRequest>();

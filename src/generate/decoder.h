@@ -41,7 +41,7 @@ class CausalDecoder {
 struct Prompt {
   std::vector<int64_t> ids;  // as the processors of logits see them, placeholders included
   Tensor embeds;             // [T, H], visual rows in place; undefined: ids are fed
-  // Content at each position, as the prefix cache has it (prefix_cache.h); empty: neither looked up nor kept.
+  // Content at each position, as the prefix cache has it (prefix_tree.h); empty: neither looked up nor kept.
   std::vector<int64_t> cache_key;
   int64_t adapter = -1;
 

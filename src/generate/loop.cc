@@ -113,12 +113,17 @@ void GenerationLoop::retire(Slot& slot) {
   if (options_.prefixes != nullptr && cache != nullptr && !slot.prompt.cache_key.empty() && !answer.empty()) {
     std::vector<int64_t> key = std::move(slot.prompt.cache_key);
     key.insert(key.end(), answer.begin(), answer.end());
-    options_.prefixes->add(key, *cache, context_.compute());
+    options_.prefixes->insert(key, *cache, kind_of(slot, *cache));
   }
   slot.task->drop_caches();
   slot.cache = KvCache();
   slot.prompt.embeds = Tensor();
   slot.phase = JobPhase::kDone;
+}
+
+// What keys and values depend on beside the content of a prompt.
+CacheKind GenerationLoop::kind_of(const Slot& slot, const KvCache& cache) const {
+  return {cache.type(), context_.compute(), slot.prompt.adapter};
 }
 
 // Whole prompts are counted from the start, so that a prefill that has begun can end.
@@ -149,7 +154,8 @@ bool GenerationLoop::waits_for_prefix(const Slot& slot) const {
   if (options_.prefixes == nullptr || slot.prompt.cache_key.empty()) return false;
   return std::any_of(slots_.begin(), slots_.end(), [&](const auto& entry) {
     const Slot& other = entry.second;
-    return other.phase == JobPhase::kPrefilling && !other.prompt.cache_key.empty() &&
+    return other.prompt.adapter == slot.prompt.adapter && other.phase == JobPhase::kPrefilling &&
+           !other.prompt.cache_key.empty() &&
            other.cached_tokens + KvCache::kBlockTokens <=
                common(other.prompt.cache_key, slot.prompt.cache_key);
   });
@@ -185,7 +191,7 @@ void GenerationLoop::start(Slot& slot) {
   slot.cache = decoder_.new_cache(context_);
   slot.cached_tokens = 0;
   if (options_.prefixes != nullptr && !slot.prompt.cache_key.empty()) {
-    KvCache held = options_.prefixes->find(slot.prompt.cache_key, slot.cache.type(), context_.compute());
+    KvCache held = options_.prefixes->find(slot.prompt.cache_key, kind_of(slot, slot.cache));
     if (held.length() > 0) slot.cache = std::move(held);
     slot.cached_tokens = slot.cache.length();
   }
@@ -203,17 +209,22 @@ void GenerationLoop::preempt(Slot& slot) {
 // Until the next tokens of all that run fit, those of the lowest rank wait. add() made sure that one alone
 // fits.
 void GenerationLoop::make_room() {
-  while (options_.max_blocks > 0 && used_blocks() > options_.max_blocks) {
-    Slot* lowest = nullptr;
-    int64_t count = 0;
-    for (auto& [job, slot] : slots_) {
-      if (!running(slot.phase)) continue;
-      ++count;
-      if (lowest == nullptr || !outranks(slot.rank, lowest->rank)) lowest = &slot;
-    }
-    if (count < 2) return;
-    preempt(*lowest);
+  while (options_.max_blocks > 0 && used_blocks() > options_.max_blocks && preempt_lowest()) {
   }
+}
+
+// False where one alone is running.
+bool GenerationLoop::preempt_lowest() {
+  Slot* lowest = nullptr;
+  int64_t count = 0;
+  for (auto& [job, slot] : slots_) {
+    if (!running(slot.phase)) continue;
+    ++count;
+    if (lowest == nullptr || !outranks(slot.rank, lowest->rank)) lowest = &slot;
+  }
+  if (count < 2) return false;
+  preempt(*lowest);
+  return true;
 }
 
 void GenerationLoop::collect_decoding(Feeds& feeds, std::vector<Part>& parts, int64_t& rows) {
@@ -327,7 +338,7 @@ void GenerationLoop::run(const Feeds& feeds, std::vector<Part>& parts) {
 // The prompt is in the cache.
 void GenerationLoop::prefilled(Slot& slot) {
   if (options_.prefixes != nullptr && !slot.prompt.cache_key.empty())
-    options_.prefixes->add(slot.prompt.cache_key, slot.cache, context_.compute());
+    options_.prefixes->insert(slot.prompt.cache_key, slot.cache, kind_of(slot, slot.cache));
   slot.task->begin(std::move(slot.cache));
   slot.cache = KvCache();
   slot.phase = JobPhase::kDecoding;

@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "generate/prefix_cache.h"
+#include "generate/prefix_tree.h"
 #include "generate/task.h"
 #include "generate/turns.h"
 
@@ -18,7 +18,7 @@ struct LoopOptions {
   int64_t chunk_tokens = 2048;  // prompt rows of a step in which sequences of other requests decode
   int64_t max_running = 0;      // requests that have a cache; 0: no limit
   int64_t max_blocks = 0;       // of keys and values; 0: no limit
-  PrefixCache* prefixes = nullptr;
+  PrefixTree* prefixes = nullptr;
 };
 
 // One prompt and what is wanted of it. Prompts of one request have one rank; none decodes before all of them
@@ -111,6 +111,8 @@ class GenerationLoop {
   void fail(Slot& slot, std::exception_ptr failure);
   void cancel(Slot& slot, const std::exception_ptr& reason);
   int64_t blocks_to_start(const Slot& slot) const;
+  CacheKind kind_of(const Slot& slot, const KvCache& cache) const;
+  bool preempt_lowest();
   const Slot& slot(uint64_t job) const;
 
   Context& context_;

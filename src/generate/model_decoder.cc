@@ -67,7 +67,9 @@ Logits ModelDecoder::decode(Context& context, std::span<const Feed> feeds) {
     rows += count;
     sequences.cu_seqlens_q.push_back(rows);
     sequences.caches.push_back(feed.cache);
+    sequences.adapter_of.push_back(feed.adapter);
   }
+  sequences.adapters = adapters_;
   sequences.cu_seqlens_k = sequences.cu_seqlens_q;
   const TextWeights& text = model_.weights().text;
   const Tensor hidden = run_language_model(context, text, model_.config().text, embed(context, text, feeds),

@@ -1,22 +1,32 @@
 #pragma once
 // The network as generation sees it: steps of several sequences, and the prompts of a batch.
 
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "generate/decoder.h"
+#include "model/adapter_set.h"
 #include "vl3/model.h"
 
 namespace vl3 {
 
 class ModelDecoder final : public CausalDecoder {
  public:
-  explicit ModelDecoder(const ForConditionalGeneration& model) : model_(model) {}  // which must outlive this
+  // model and adapters (null: none) must outlive this. pool: of all caches; null: each has its own.
+  explicit ModelDecoder(const ForConditionalGeneration& model, std::shared_ptr<KvPool> pool = nullptr,
+                        const AdapterSet* adapters = nullptr)
+      : model_(model), pool_(std::move(pool)), adapters_(adapters) {}
   int64_t vocab_size() const override { return model_.config().text.vocab_size; }
-  KvCache new_cache(const Context& context) const override { return model_.new_cache(context); }
+  KvCache new_cache(const Context& context) const override {
+    return pool_ == nullptr ? model_.new_cache(context) : model_.new_cache(context, pool_);
+  }
   Logits decode(Context& context, std::span<const Feed> feeds) override;
 
  private:
   const ForConditionalGeneration& model_;
+  std::shared_ptr<KvPool> pool_;
+  const AdapterSet* adapters_;
 };
 
 // What stands for visual tokens in the keys of the prefix cache: for each row of the batch's image_features

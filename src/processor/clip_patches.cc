@@ -61,7 +61,7 @@ class ClipWork {
     ++frames_;
     // A last temporal patch that is not full repeats its last frame.
     const int64_t last = frames_ == frames_wanted() ? depth : first + 1;
-    float* target = group_.patches.data<float>() + group_.t * writer_->patches() * writer_->words();
+    float* target = group_.patches.mutable_data<float>() + group_.t * writer_->patches() * writer_->words();
     threads_.parallel_for(writer_->bands(), 1, [&](int64_t band, int64_t, int thread) {
       writer_->write_band(frame.rgb.data(), band, first, last, target, scratch_[static_cast<size_t>(thread)]);
     });

@@ -74,11 +74,11 @@ PaddedIds pad(const ProcessorOutput& output, int64_t pad_id, bool left) {
   for (int64_t row = 0; row < rows; ++row) {
     const auto& ids = output.ids[static_cast<size_t>(row)];
     const int64_t at = row * columns + (left ? columns - static_cast<int64_t>(ids.size()) : 0);
-    std::copy(ids.begin(), ids.end(), padded.input_ids.data<int64_t>() + at);
-    std::fill_n(padded.attention_mask.data<int64_t>() + at, ids.size(), int64_t{1});
+    std::copy(ids.begin(), ids.end(), padded.input_ids.mutable_data<int64_t>() + at);
+    std::fill_n(padded.attention_mask.mutable_data<int64_t>() + at, ids.size(), int64_t{1});
     if (!padded.labels.defined()) continue;
     const auto& labels = output.labels[static_cast<size_t>(row)];
-    std::copy(labels.begin(), labels.end(), padded.labels.data<int64_t>() + at);
+    std::copy(labels.begin(), labels.end(), padded.labels.mutable_data<int64_t>() + at);
   }
   return padded;
 }

@@ -2,8 +2,8 @@
 
 #include <thread>
 
-#include "engine/forward_input.h"
 #include "engine/scheduler_support.h"
+#include "vl3/forward_input.h"
 
 namespace vl3 {
 namespace {

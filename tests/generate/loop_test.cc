@@ -268,7 +268,7 @@ TEST(Cache, TheLowestRankWaitsAndNothingIsLost) {
 TEST(Cache, CommonPrefixesAreComputedOnceAndAnswersAreKept) {
   Context context;
   ToyDecoder decoder({.seed = 3, .vocab = kVocab, .order = 2, .eos_bias = -100});
-  PrefixCache prefixes(int64_t{1} << 20);
+  PrefixTree prefixes(int64_t{1} << 20);
   GenerationLoop loop(context, decoder, {.prefixes = &prefixes});
   const auto keyed = [](std::vector<int64_t> ids, int64_t count, uint64_t arrival) {
     Job job = plain_job(std::move(ids), count, arrival);

@@ -60,7 +60,7 @@ inline void remember(Context& context, KvCache& cache, std::span<const int64_t> 
   if (count == 0) return;
   cache.reserve(count);
   const Tensor keys = Tensor::empty({count, 1, 1}, DType::kF32);
-  std::copy(ids.begin(), ids.end(), keys.data<float>());
+  std::copy(ids.begin(), ids.end(), keys.mutable_data<float>());
   cache.append(context, 0, keys, keys);
   cache.advance(count);
 }

@@ -14,7 +14,7 @@ HANDLES = {
     "KernelSet": "what operations of a backend call",
     "ModelWeights": "held by models, shared by those that are made of one",
     "KvCache": "made by new_cache, handed to forward",
-    "MemoryFile": "the bytes of a data: URL, made by parse_request",
+    "KvPool": "made by new_pool, handed to new_cache",
 }
 DECLARED = re.compile(r"^(?:class|struct)\s+(\w+)\s*;", re.M)
 DEFINED = re.compile(r"\b(?:class|struct)\s+(?:VL3_API\s+)?(\w+)\b[^;(){}=]*\{")

@@ -39,7 +39,7 @@ TEST_F(Cost, ProductsOfTheEncoderAreThoseThatRun) {
   Tensor pixels = Tensor::zeros({patches, config_.vision.patch_width()}, DType::kF32);
   // Frames that differ, or they would be encoded once.
   for (int64_t i = 0; i < pixels.numel(); ++i)
-    pixels.data<float>()[i] = static_cast<float>(i % 1009) / 1009.0f;
+    pixels.mutable_data<float>()[i] = static_cast<float>(i % 1009) / 1009.0f;
   double counted = 0;
   {
     const Counter counter(context_);

@@ -21,7 +21,7 @@ struct Clip {
 Tensor pixels_of(const Clip& clip, int64_t width) {
   const int64_t count = clip.grid.h * clip.grid.w * width;
   Tensor pixels = Tensor::empty({clip.grid.patches(), width}, DType::kF32);
-  float* out = pixels.data<float>();
+  float* out = pixels.mutable_data<float>();
   for (const int picture : clip.pictures) {
     std::minstd_rand random(static_cast<unsigned>(picture) + 1);
     for (int64_t i = 0; i < count; ++i) *out++ = static_cast<float>(random() % 2000) / 1000.0f - 1.0f;

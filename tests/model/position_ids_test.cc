@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "model/forward_io.h"
 #include "support/support.h"
+#include "vl3/forward_io.h"
 
 namespace vl3 {
 namespace {

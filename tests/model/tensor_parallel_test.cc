@@ -5,11 +5,11 @@
 #include <cstring>
 #include <thread>
 
-#include "model/forward_io.h"
 #include "model/kv_cache.h"
 #include "model/parameters.h"
 #include "support/support.h"
 #include "vl3/checkpoint.h"
+#include "vl3/forward_io.h"
 #include "vl3/model.h"
 
 namespace vl3 {
