@@ -1,9 +1,11 @@
 // position_ids of a forward pass (tools/goldens/rotary.py recorded what the reference makes of some).
 
+#include <cmath>
 #include <cstring>
 
 #include "model/forward_io.h"
 #include "support/support.h"
+#include "vl3/error.h"
 
 namespace vl3 {
 namespace {
