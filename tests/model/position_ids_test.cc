@@ -1,8 +1,10 @@
 // position_ids of a forward pass (tools/goldens/rotary.py recorded what the reference makes of some).
 
+#include <cmath>
 #include <cstring>
 
 #include "support/support.h"
+#include "vl3/error.h"
 #include "vl3/forward_io.h"
 
 namespace vl3 {
