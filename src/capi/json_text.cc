@@ -40,7 +40,7 @@ size_t word(const JsonView& from, const char* name, const std::vector<std::strin
 void read_all(const JsonView& from, const std::vector<Option>& table, OpenOptions& options) {
   for (const auto& [key, value] : from.json().items()) {
     const auto found =
-        std::find_if(table.begin(), table.end(), [&](const Option& o) { return o.name == key; });
+        std::find_if(table.begin(), table.end(), [&name = key](const Option& o) { return o.name == name; });
     if (found == table.end()) {
       std::vector<std::string_view> names;
       for (const Option& option : table) names.emplace_back(option.name);

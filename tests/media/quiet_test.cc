@@ -91,8 +91,9 @@ TEST(Quiet, Scalers) {
     frame->width = 60;
     frame->height = 44;
     ASSERT_GE(av_frame_get_buffer(frame, 0), 0);
-    for (int plane = 0; plane < 3; ++plane)
-      std::memset(frame->buf[plane]->data, 100, frame->buf[plane]->size);
+    for (const AVBufferRef* buffer : frame->buf) {  // one for all planes, or one each
+      if (buffer != nullptr) std::memset(buffer->data, 100, buffer->size);
+    }
     Image image;
     EXPECT_EQ(heard([&] {
                 FrameConverter converter;
