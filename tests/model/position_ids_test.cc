@@ -4,6 +4,7 @@
 
 #include "model/forward_io.h"
 #include "support/support.h"
+#include "vl3/error.h"
 
 namespace vl3 {
 namespace {
