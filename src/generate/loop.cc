@@ -254,7 +254,7 @@ std::vector<GenerationLoop::Unfed> GenerationLoop::unfed_prompts() {
   for (auto& [job, slot] : slots_) {
     if (slot.phase != JobPhase::kPrefilling) continue;
     auto of = std::find_if(requests.begin(), requests.end(),
-                           [&](const Unfed& r) { return r.arrival == slot.rank.arrival; });
+                           [arrival = slot.rank.arrival](const Unfed& r) { return r.arrival == arrival; });
     if (of == requests.end()) of = requests.insert(of, {slot.rank.priority, 0, slot.rank.arrival, {}});
     of->rows += slot.prompt.length() - slot.cache.length();
     of->slots.push_back(&slot);
