@@ -10,6 +10,7 @@
 #include "model/parameters.h"
 #include "support/support.h"
 #include "vl3/checkpoint.h"
+#include "vl3/error.h"
 #include "vl3/model.h"
 
 namespace vl3 {
