@@ -9,6 +9,7 @@
 #include "model/parameters.h"
 #include "support/support.h"
 #include "vl3/checkpoint.h"
+#include "vl3/error.h"
 #include "vl3/forward_io.h"
 #include "vl3/model.h"
 
