@@ -67,7 +67,7 @@ Logits ModelDecoder::decode(Context& context, std::span<const Feed> feeds) {
     rows += count;
     sequences.cu_seqlens_q.push_back(rows);
     sequences.caches.push_back(feed.cache);
-    sequences.adapter_of.push_back(feed.adapter);
+    if (adapters_ != nullptr) sequences.adapter_of.push_back(feed.adapter);
   }
   sequences.adapters = adapters_;
   sequences.cu_seqlens_k = sequences.cu_seqlens_q;
