@@ -8,6 +8,7 @@
 
 #include "model/adapters.h"
 #include "model/language_model.h"
+#include "ops/embedding.h"
 #include "ops/rows.h"
 #include "support/support.h"
 #include "vl3/checkpoint.h"

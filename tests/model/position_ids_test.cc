@@ -24,7 +24,7 @@ class PositionIds : public testing::Test {
   }
   static Tensor ids(const Shape& shape, const std::vector<int64_t>& values) {
     Tensor tensor = Tensor::empty(shape, DType::kI64);
-    std::memcpy(tensor.raw(), values.data(), tensor.bytes());
+    std::memcpy(tensor.mutable_raw(), values.data(), tensor.bytes());
     return tensor;
   }
 
