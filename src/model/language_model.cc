@@ -134,7 +134,7 @@ Tensor decoder_layer(const Step& step, int64_t layer, const TextLayerWeights& l,
       up(step, layer, l, &TextLayerWeights::up_proj), down(step, layer, l, &TextLayerWeights::down_proj);
   const Tensor gated = ops::gated_linear(context, attended, *gate, *up,
                                          rms_norm(l.post_attention_layernorm, step.config));  // [T, F]
-  return ops::row_parallel_linear(context, gated, operand(l.down_proj), attended);
+  return ops::row_parallel_linear(context, gated, *down, attended);
 }
 
 }  // namespace

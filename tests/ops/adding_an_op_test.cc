@@ -46,7 +46,7 @@ TEST(AddingAnOp, TheSnippetOfThePageIsThisOne) {
                     here = test::read_text(test::data_path("../ops/adding_an_op_test.cc"));
   const std::string wanted = lines_of(here, "// snippet\n", "// end of the snippet");
   EXPECT_GT(wanted.size(), 500u);
-  EXPECT_EQ(lines_of(page, "```cpp\n", "```"), wanted);
+  EXPECT_EQ(lines_of(page, "namespace vl3::ops {\n", "}  // namespace vl3::ops"), wanted);
 }
 
 TEST(AddingAnOp, TheSnippetIsDifferentiable) {
