@@ -24,7 +24,7 @@ ops::Prologue layer_norm(const LayerNormWeights& w, const VisionConfig& config) 
 struct Frames {
   std::vector<Grid> grids;                // {1, h, w, merge}
   std::vector<int64_t> cu_seqlens = {0};  // of their patches
-  std::vector<int64_t> wanted;            // patches that the last layer has_epilogue, ascending; all: empty
+  std::vector<int64_t> wanted;            // patches that the last layer finishes, ascending; all: empty
   std::vector<int64_t> cu_wanted = {0};   // borders of the frames in wanted
 };
 

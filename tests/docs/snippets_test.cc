@@ -1,5 +1,7 @@
 // C++ in the documents compiles.
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 
 #include "documents.h"
@@ -28,9 +30,9 @@ TEST(Snippets, Compile) {
           << name << ':' << block.line << ": say \"cpp compiles\" or \"cpp compiles whole\"";
       test::write_text(folder / "snippet.cc", source_of(block));
       const std::string command =
-          std::string(VL3_COMPILER) + " -std=c++20 -fsyntax-only -I" +
-          (test::project() / "include").string() + " -I" + (test::project() / "src").string() + ' ' +
-          (folder / "snippet.cc").string() + " >" + (folder / "log").string() + " 2>&1";
+          fmt::format("{} -std=c++20 -fsyntax-only -I{} -I{} {} >{} 2>&1", VL3_COMPILER,
+                      (test::project() / "include").string(), (test::project() / "src").string(),
+                      (folder / "snippet.cc").string(), (folder / "log").string());
       EXPECT_EQ(std::system(command.c_str()), 0) << name << ':' << block.line << " does not compile:\n"
                                                  << test::read_text(folder / "log");
       ++compiled;

@@ -88,8 +88,8 @@ std::vector<Call> calls() {
          view.v_offset = 2 * 8 * sizeof(float);
          view.block_tokens = view.length = 2;
          view.token_stride = view.head_stride = 8 * sizeof(float);
-         const ops::AttentionSequence rows{0, 2, view};
-         ops::cache_append(c, m({2, 1, 8}), m({2, 1, 8}), std::span(&rows, 1));
+         const ops::AttentionSequence sequence{0, 2, view};
+         ops::cache_append(c, m({2, 1, 8}), m({2, 1, 8}), std::span(&sequence, 1));
        }},
       {"cross_entropy", "x",
        [=](Context& c, const Make& m) {

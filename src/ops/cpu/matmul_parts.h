@@ -86,7 +86,7 @@ inline int64_t rows_of(const KernelSet& kernels, Form form) {
   return form == Form::kF32 ? kernels.tile_rows : kernels.quad_rows;
 }
 
-// What a tile, or what has_epilogue its rows, needs when it is done, brought near while it multiplies.
+// What a tile, or what finishes its rows, needs when it is done, brought near while it multiplies.
 inline void prefetch(const float* c, int64_t stride, int64_t rows, int64_t columns) {
   constexpr int64_t kLine = 16;
   for (int64_t i = 0; i < rows; ++i)
