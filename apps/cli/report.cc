@@ -56,9 +56,9 @@ Json make_report(Context& context, const ReportSide& model, const ReportSide& ot
   const bool same = other.folder.empty();
   const auto changed = same ? opened : ForConditionalGeneration::from_pretrained(other.folder);
   Progress progress;
-  const LogitChange change = compare_logits(
-      context, compared(model, opened), compared(other, changed), inputs.prompts(context),
-      [&](int64_t done, int64_t total) { progress.update("report", done, total); });
+  const LogitChange change =
+      compare_logits(context, compared(model, opened), compared(other, changed), inputs.prompts(context),
+                     [&](int64_t done, int64_t total) { progress.update("report", done, total); });
   progress.clear();
   Json tensors = Json::array(), stages = Json::array();
   if (!same) {

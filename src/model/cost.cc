@@ -60,8 +60,7 @@ double encode_flops(const ForConditionalGeneration& model, const std::vector<Vis
     tokens += static_cast<double>(visual.tokens);
   }
   const double products = size_of_part(model, Part::kVisionEncoder).elements() * patches;
-  const double attention =
-      2.0 * static_cast<double>(vision.num_hidden_layers * vision.hidden_size) * squares;
+  const double attention = 2.0 * static_cast<double>(vision.num_hidden_layers * vision.hidden_size) * squares;
   const double projector = size_of_part(model, Part::kProjector).elements() * tokens;
   return 2 * (products + attention + projector);
 }

@@ -1,7 +1,6 @@
 // Operations of a step, counted by hand on a model whose sizes are known.
 
 #include "model/cost.h"
-
 #include "train/batches.h"
 #include "train/train_support.h"
 
