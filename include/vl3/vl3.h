@@ -101,8 +101,10 @@ typedef struct vl3_request vl3_request;
 
 // Asks, and returns at once. request: {"messages": [...], "generate": {settings}} with everything else that
 // a request file may have (docs/tools.md): "images" and "videos" (how media are looked at), "conversations"
-// for several questions at once, and so on. Media are paths or data: URLs. An object that says something
-// wrong is refused here; media that cannot be read make the request end with an error.
+// for several questions at once, and so on. Requests under way share every step of the model; "priority" (a
+// higher one goes first), "client" (whose it is: clients are served in turn) and "deadline_s" (seconds) say
+// how. Media are paths or data: URLs. An object that says something wrong is refused here; media that cannot
+// be read make the request end with an error.
 VL3_API vl3_status vl3_submit(vl3_engine* engine, const char* request, vl3_request** handle, char** error);
 
 // What an event tells.

@@ -13,7 +13,7 @@
 #include <optional>
 #include <string>
 
-#include "vl3/answer_request.h"
+#include "vl3/generation.h"
 
 namespace vl3::capi {
 
@@ -29,10 +29,6 @@ struct Event {
 // Thread-safe.
 class Request {
  public:
-  explicit Request(AnswerRequest asked) : asked_(std::move(asked)) {}
-
-  const AnswerRequest& asked() const noexcept { return asked_; }
-
   // Told by the engine. Progress of a stage takes the place of progress that nobody has seen yet.
   void tell(const StreamEvent& event);
   void tell_progress(std::string_view stage, int64_t done, int64_t total);
@@ -51,7 +47,6 @@ class Request {
  private:
   void end(std::string result, std::exception_ptr reason);
 
-  const AnswerRequest asked_;
   std::atomic<bool> cancel_asked_{false};
   mutable std::mutex mutex_;
   std::condition_variable news_;

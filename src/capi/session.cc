@@ -2,25 +2,32 @@
 
 #include <algorithm>
 
-#include "base/check.h"
+#include "base/json.h"
 #include "capi/json_text.h"
+#include "vl3/answer_request.h"
 
 namespace vl3::capi {
 namespace {
 
-constexpr const char* kCancelledWords = "[request] cancelled";
+constexpr double kPatience_s = 0.02;  // without anything to do, while media are processed elsewhere
 
-// Cancelled before there was anything to tell.
-bool nothing_came(const Answers& answers) {
-  return std::all_of(answers.results.begin(), answers.results.end(), [](const GenerationResult& result) {
-    return result.finish_reason == FinishReason::kCancelled && result.new_ids.empty();
-  });
+// The keys of a request that are the scheduler's.
+RequestOptions scheduling(const Json& request) {
+  RequestOptions options;
+  const JsonView view(request, "request");
+  options.client = view.string("client", "");
+  options.priority = static_cast<int>(view.integer("priority", 0, -1000, 1000));
+  if (view.has("deadline_s")) options.deadline_s = view.number("deadline_s", 0);
+  return options;
 }
 
 }  // namespace
 
 Session::Session(std::string folder, const EngineOptions& engine, ContextOptions context)
-    : folder_(std::move(folder)), engine_(Engine::open(folder_, engine)), context_(std::move(context)) {
+    : folder_(std::move(folder)),
+      engine_(Engine::open(folder_, engine)),
+      context_(std::move(context)),
+      scheduler_(context_, engine_) {
   thread_ = std::thread([this] { work(); });
 }
 
@@ -28,72 +35,74 @@ Session::~Session() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    for (const auto& request : waiting_)
-      request->fail(std::make_exception_ptr(Error(ErrorCode::kCancelled, kCancelledWords)));
-    waiting_.clear();
-    if (current_ != nullptr) context_.cancel();
+    for (const Live& live : live_) scheduler_.cancel(live.id);
   }
   wake_.notify_all();
   thread_.join();
 }
 
-std::shared_ptr<Request> Session::submit(const Json& request) {
-  auto made = std::make_shared<Request>(parse_answer_request(engine_, request, "request"));
+std::shared_ptr<Request> Session::submit(const Json& json) {
+  // A bare list of messages has no place for the scheduler's keys.
+  RequestOptions options = json.is_object() ? scheduling(json) : RequestOptions();
+  auto request = std::make_shared<Request>();
+  AnswerRequest asked = parse_answer_request(engine_, json, "request", {"client", "priority", "deadline_s"});
+  options.generation = std::move(asked.settings);
+  // The scheduler holds the hooks no longer than the request that they tell.
+  options.hooks.on_token = [told = request.get()](const StreamEvent& event) {
+    told->tell(event);
+    return !told->cancel_asked();
+  };
+  auto probe = std::make_unique<Probe>();
+  probe->progress = [told = request.get()](std::string_view stage, int64_t done, int64_t total) {
+    told->tell_progress(stage, done, total);
+  };
+  options.probe = probe.get();
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back(made);
+    const RequestId id = scheduler_.submit(std::move(asked.request), std::move(options));
+    live_.push_back({id, request, std::move(probe)});
   }
   wake_.notify_all();
-  return made;
+  return request;
 }
 
 void Session::cancel(Request& request) {
   const std::lock_guard lock(mutex_);
   request.ask_to_cancel();
-  if (current_ == &request) context_.cancel();
-  const auto waits = std::find_if(waiting_.begin(), waiting_.end(),
-                                  [&](const auto& other) { return other.get() == &request; });
-  if (waits == waiting_.end()) return;
-  request.fail(std::make_exception_ptr(Error(ErrorCode::kCancelled, kCancelledWords)));
-  waiting_.erase(waits);
+  for (const Live& live : live_) {
+    if (live.request.get() == &request) scheduler_.cancel(live.id);
+  }
 }
 
 void Session::work() {
   for (;;) {
-    std::shared_ptr<Request> next;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-      if (stopping_) return;
-      next = std::move(waiting_.front());
-      waiting_.pop_front();
-      context_.clear_cancel();
-      current_ = next.get();
+      wake_.wait(lock, [this] { return stopping_ || !live_.empty(); });
+      if (stopping_ && live_.empty()) return;
     }
-    try {
-      answer(*next);
-    } catch (...) {
-      next->fail(std::current_exception());
-    }
-    const std::lock_guard lock(mutex_);
-    current_ = nullptr;
+    if (!scheduler_.step()) scheduler_.wait_for_work(kPatience_s);
+    collect();
   }
 }
 
-void Session::answer(Request& request) {
-  GenerationHooks hooks;
-  hooks.on_token = [&request](const StreamEvent& event) {
-    request.tell(event);
-    return !request.cancel_asked();
-  };
-  Probe probe;
-  probe.progress = [&request](std::string_view stage, int64_t done, int64_t total) {
-    request.tell_progress(stage, done, total);
-  };
-  const AnswerRequest& asked = request.asked();
-  const Answers answers = engine_.answer(context_, asked.request, asked.settings, hooks, &probe);
-  require(!nothing_came(answers), ErrorCode::kCancelled, "{}", kCancelledWords);
-  request.finish(answers_text(answers));
+// Takes what is done.
+void Session::collect() {
+  std::vector<Live> done;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto ended = std::stable_partition(live_.begin(), live_.end(),
+                                             [this](const Live& live) { return !scheduler_.done(live.id); });
+    std::move(ended, live_.end(), std::back_inserter(done));
+    live_.erase(ended, live_.end());
+  }
+  for (const Live& live : done) {
+    try {
+      live.request->finish(answers_text(scheduler_.take(live.id)));
+    } catch (...) {
+      live.request->fail(std::current_exception());
+    }
+  }
 }
 
 Json Session::describe() const {

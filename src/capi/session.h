@@ -1,16 +1,17 @@
 #pragma once
-// An engine and the thread that answers its requests: what stands behind the handle vl3_engine.
+// An engine, its scheduler and the thread that steps it: what stands behind the handle vl3_engine.
 
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "capi/request.h"
 #include "vl3/context.h"
 #include "vl3/engine.h"
+#include "vl3/scheduler.h"
 
 namespace vl3::capi {
 
@@ -22,24 +23,29 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Throws what parse_answer_request throws.
+  // Throws what parse_answer_request throws, and kInvalidArgument for "client", "priority" and "deadline_s".
   std::shared_ptr<Request> submit(const Json& request);
-  // One that waits ends at once, one that is computed soon.
+  // Within a step of the model.
   void cancel(Request& request);
   // As vl3_engine_describe has it.
   Json describe() const;
 
  private:
+  struct Live {
+    RequestId id = 0;
+    std::shared_ptr<Request> request;
+    std::unique_ptr<Probe> probe;
+  };
   void work();
-  void answer(Request& request);
+  void collect();
 
   std::string folder_;
   Engine engine_;
   Context context_;
+  Scheduler scheduler_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::shared_ptr<Request>> waiting_;
-  Request* current_ = nullptr;
+  std::vector<Live> live_;  // given to the scheduler and not taken back
   bool stopping_ = false;
   std::thread thread_;
 };
