@@ -1,8 +1,7 @@
 // Rows of training data.
 
-#include "train/rows.h"
-
 #include "fuzz.h"
+#include "vl3/training_rows.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vl3;

@@ -26,7 +26,7 @@ class Prompts : public ::testing::Test {
   }
 
   const Tokenizer tokenizer_ = Tokenizer::from_pretrained(test::data_path("../../models/tiny"));
-  const MediaTokens tokens_;
+  const MediaTokens tokens_ = {};
 };
 
 TEST_F(Prompts, IdsAreThoseOfTheSpeltOutText) {
