@@ -15,9 +15,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   });
   fuzz::read_or_refuse([&] {
     const Image image = decode_image(bytes, limits, "fuzz");
-    // What the plan was made of is what comes.
-    if (height != image.height || width != image.width) std::abort();
-    if (static_cast<int64_t>(image.rgb.size()) != 3 * height * width) std::abort();
+    // What the plan was made of is what comes; a HEIC picture may turn out otherwise (media/heif.cc), which
+    // the processor refuses.
+    const bool heic = fuzz::text_of(data, size).substr(4, 4) == "ftyp";
+    if (!heic && (height != image.height || width != image.width)) std::abort();
+    if (static_cast<int64_t>(image.rgb.size()) != 3 * image.height * image.width) std::abort();
   });
   fuzz::read_or_refuse([&] { describe_foreign_file(bytes); });
   return 0;

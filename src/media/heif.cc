@@ -70,8 +70,9 @@ class HeifReader {
   // The matrix of the colours, from the file's own box; 2 (unspecified) where there is none.
   int matrix() const {
     heif_color_profile_nclx* raw = nullptr;
-    if (heif_image_handle_get_nclx_color_profile(handle_.get(), &raw).code != heif_error_Ok) return 2;
-    return static_cast<int>(Profile(raw)->matrix_coefficients);
+    const heif_error error = heif_image_handle_get_nclx_color_profile(handle_.get(), &raw);
+    const Profile profile(raw);  // is there also where its values are unknown
+    return error.code == heif_error_Ok ? static_cast<int>(profile->matrix_coefficients) : 2;
   }
 
  private:
