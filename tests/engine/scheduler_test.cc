@@ -118,7 +118,7 @@ TEST_F(Schedules, EveryRequestIsAnsweredAsIfItWereAlone) {
   const Engine decodes = Engine::open(test::data_path("../../models/tiny"), {});  // whatever was seen before
   for (int round = 0; round < kSchedules && !HasFailure(); ++round)
     run_schedule(round % 4 == 0 ? decodes : engine(), all);
-  EXPECT_GT(cancelled_, 20);
+  EXPECT_GT(cancelled_, kSchedules / 10);
   std::printf("%d schedules, %ld requests equal, %ld cancelled, %ld preemptions\n", kSchedules, answered_,
               cancelled_, preemptions_);
 }
