@@ -264,13 +264,14 @@ int64_t BeamTask::blocks_after_step() const {
   const int64_t shared = prompt_tokens_ / KvCache::kBlockTokens;
   int64_t blocks = shared;
   for (const Beam& beam : beams_)
-    blocks += blocks_of(prompt_tokens_ + static_cast<int64_t>(beam.answer.new_ids.size())) - shared;
+    blocks += KvPool::blocks_for(prompt_tokens_ + static_cast<int64_t>(beam.answer.new_ids.size())) - shared;
   return blocks;
 }
 
 int64_t BeamTask::most_blocks() const {
   const int64_t shared = prompt_tokens_ / KvCache::kBlockTokens;
-  return shared + (blocks_of(prompt_tokens_ + rules_.limit) - shared) * static_cast<int64_t>(num_beams_);
+  return shared +
+         (KvPool::blocks_for(prompt_tokens_ + rules_.limit) - shared) * static_cast<int64_t>(num_beams_);
 }
 
 int64_t BeamTask::new_tokens() const {

@@ -18,10 +18,6 @@ constexpr int64_t kLeastChunk = 32;
 
 bool running(JobPhase phase) { return phase == JobPhase::kPrefilling || phase == JobPhase::kDecoding; }
 
-int64_t common(std::span<const int64_t> a, std::span<const int64_t> b) {
-  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
-}
-
 std::exception_ptr cancelled_early() {
   return std::make_exception_ptr(
       Error(ErrorCode::kCancelled, "[generate] cancelled before there was a first token"));
@@ -128,7 +124,7 @@ CacheKind GenerationLoop::kind_of(const Slot& slot, const KvCache& cache) const 
 
 // Whole prompts are counted from the start, so that a prefill that has begun can end.
 int64_t GenerationLoop::blocks_to_start(const Slot& slot) const {
-  return std::max(blocks_of(slot.prompt.length() + 1), slot.task->blocks_after_step());
+  return std::max(KvPool::blocks_for(slot.prompt.length() + 1), slot.task->blocks_after_step());
 }
 
 int64_t GenerationLoop::used_blocks() const {
@@ -157,7 +153,7 @@ bool GenerationLoop::waits_for_prefix(const Slot& slot) const {
     return other.prompt.adapter == slot.prompt.adapter && other.phase == JobPhase::kPrefilling &&
            !other.prompt.cache_key.empty() &&
            other.cached_tokens + KvCache::kBlockTokens <=
-               common(other.prompt.cache_key, slot.prompt.cache_key);
+               common_prefix(other.prompt.cache_key, slot.prompt.cache_key);
   });
 }
 

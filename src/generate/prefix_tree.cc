@@ -9,15 +9,15 @@ namespace {
 
 constexpr int64_t kBlock = KvPool::kBlockTokens;
 
-int64_t common(std::span<const int64_t> a, std::span<const int64_t> b) {
-  return std::ranges::mismatch(a, b).in1 - a.begin();
-}
-
 bool begins_with(std::span<const int64_t> whole, std::span<const int64_t> beginning) {
   return whole.size() >= beginning.size() && std::ranges::equal(whole.first(beginning.size()), beginning);
 }
 
 }  // namespace
+
+int64_t common_prefix(std::span<const int64_t> a, std::span<const int64_t> b) {
+  return std::ranges::mismatch(a, b).in1 - a.begin();
+}
 
 // A block of tokens below the blocks before it. Children of a node: no one's tokens begin another's, and
 // those with fewer than kBlock tokens are leaves.
@@ -58,7 +58,7 @@ void PrefixTree::clear() {
 PrefixTree::Match PrefixTree::longest_match(const Node& parent, std::span<const int64_t> tokens) {
   Match best;
   const auto consider = [&](const Children::const_iterator& place) {
-    const int64_t length = common(place->first, tokens);
+    const int64_t length = common_prefix(place->first, tokens);
     if (length > best.tokens) best = {place->second.get(), length};
   };
   const auto after = parent.children.lower_bound(tokens);

@@ -21,6 +21,9 @@ namespace vl3 {
 // number that no other content has (its content id). Sequences with equal keys have equal keys and values.
 using CacheKey = std::vector<int64_t>;
 
+// Tokens that two keys have in common at the beginning.
+int64_t common_prefix(std::span<const int64_t> a, std::span<const int64_t> b);
+
 // How they were computed: what differs in any of it is never mixed.
 struct CacheKind {
   CacheType type = CacheType::kF32;

@@ -266,14 +266,15 @@ int64_t SampleTask::blocks_after_step() const {
     if (!sequence.done)
       tokens = prompt_tokens_ + static_cast<int64_t>(sequence.result.new_ids.size()) +
                (sequence.lookup ? setup_.settings.prompt_lookup_num_tokens : 0);
-    blocks += std::max<int64_t>(0, blocks_of(tokens) - shared);
+    blocks += std::max<int64_t>(0, KvPool::blocks_for(tokens) - shared);
   }
   return blocks;
 }
 
 int64_t SampleTask::most_blocks() const {
   const int64_t shared = prompt_tokens_ / KvCache::kBlockTokens;
-  const int64_t most = blocks_of(prompt_tokens_ + rules_.limit + setup_.settings.prompt_lookup_num_tokens);
+  const int64_t most =
+      KvPool::blocks_for(prompt_tokens_ + rules_.limit + setup_.settings.prompt_lookup_num_tokens);
   return shared + (most - shared) * static_cast<int64_t>(sequences_.size());
 }
 

@@ -61,9 +61,4 @@ class Task {
   virtual std::vector<GenerationResult> take() = 0;
 };
 
-// Blocks that so many tokens take.
-constexpr int64_t blocks_of(int64_t tokens) {
-  return (tokens + KvCache::kBlockTokens - 1) / KvCache::kBlockTokens;
-}
-
 }  // namespace vl3

@@ -13,8 +13,6 @@ namespace {
 
 constexpr int64_t kWord = sizeof(float);
 
-int64_t blocks_of(int64_t tokens) { return (tokens + KvCache::kBlockTokens - 1) / KvCache::kBlockTokens; }
-
 int64_t block_bytes(const TextConfig& config, CacheType type) {
   return 2 * config.num_hidden_layers * config.num_key_value_heads * KvCache::kBlockTokens *
          ops::cache_row_bytes(type, config.head_dim);
@@ -38,13 +36,13 @@ int64_t text_layer_row(const TextConfig& t) {
 }  // namespace
 
 int64_t cache_bytes(const TextConfig& config, CacheType type, int64_t tokens) {
-  return blocks_of(tokens) * block_bytes(config, type);
+  return KvPool::blocks_for(tokens) * block_bytes(config, type);
 }
 
 int64_t cache_bytes(const TextConfig& config, CacheType type, int64_t prompt_tokens, int64_t new_tokens,
                     int64_t sequences) {
   const int64_t shared = prompt_tokens / KvCache::kBlockTokens;
-  const int64_t own = blocks_of(prompt_tokens + new_tokens) - shared;
+  const int64_t own = KvPool::blocks_for(prompt_tokens + new_tokens) - shared;
   return (shared + sequences * own) * block_bytes(config, type);
 }
 
