@@ -8,6 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "media/fnv.h"
 #include "support/support.h"
 #include "vl3/error.h"
 #include "vl3/image.h"
@@ -17,14 +18,7 @@ namespace vl3 {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string fnv(const std::vector<uint8_t>& bytes) {
-  uint64_t hash = 0xCBF29CE484222325;
-  for (const uint8_t byte : bytes) hash = (hash ^ byte) * 0x100000001B3;
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
-}
+using test::fnv;
 
 std::span<const std::byte> as_bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 

@@ -10,6 +10,7 @@
 #include "model/language_model.h"
 #include "ops/embedding.h"
 #include "ops/rows.h"
+#include "support/expect_failure.h"
 #include "support/support.h"
 #include "vl3/checkpoint.h"
 
@@ -126,18 +127,6 @@ TEST(AdapterSet, RowsEqualThoseOfModelsWithOneAdapter) {
         EXPECT_TRUE(same_rows(batch[step], row, one[step], 0, few.counts[step][i])) << step << " " << i;
       }
     }
-  }
-}
-
-template <class F>
-void expect_failure(ErrorCode code, const std::vector<std::string>& words, F&& f) {
-  try {
-    f();
-    ADD_FAILURE() << "nothing was thrown; expected " << words[0];
-  } catch (const Error& error) {
-    EXPECT_STREQ(to_string(error.code()), to_string(code)) << error.what();
-    for (const std::string& word : words)
-      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << word << " in " << error.what();
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "support/expect_failure.h"
 #include "support/support.h"
 #include "vl3/checkpoint.h"
 #include "vl3/error.h"
@@ -44,17 +45,6 @@ Difference compare(const Tensor& logits, const Tensor& expected) {
     }
   }
   return d;
-}
-
-void expect_failure(ErrorCode code, const std::vector<std::string>& words, const std::function<void()>& f) {
-  try {
-    f();
-    ADD_FAILURE() << "nothing was thrown; expected " << words[0];
-  } catch (const Error& error) {
-    EXPECT_STREQ(to_string(error.code()), to_string(code)) << error.what();
-    for (const std::string& word : words)
-      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << word << " in " << error.what();
-  }
 }
 
 TEST(Adapter, LogitsAndLossEqualPeft) {

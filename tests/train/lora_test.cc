@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "autograd/tape.h"
+#include "support/expect_failure.h"
 #include "support/support.h"
 #include "train/trainable.h"
 #include "vl3/error.h"
@@ -47,17 +48,6 @@ double loss_of(const fs::path& adapter) {
   const auto model = ForConditionalGeneration::from_pretrained(tiny(), adapter);
   const ForwardInput input = read_forward_input(SafetensorsFile::open(inputs()), "in.");
   return static_cast<double>(model.forward(context, input).loss.data<float>()[0]);
-}
-
-void expect_failure(ErrorCode code, const std::vector<std::string>& words, const std::function<void()>& f) {
-  try {
-    f();
-    ADD_FAILURE() << "nothing was thrown; expected " << words[0];
-  } catch (const Error& error) {
-    EXPECT_STREQ(to_string(error.code()), to_string(code)) << error.what();
-    for (const std::string& word : words)
-      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << word << " in " << error.what();
-  }
 }
 
 bool same_file(const fs::path& a, const fs::path& b) { return read_text(a) == read_text(b); }
