@@ -228,6 +228,8 @@ std::string Transfer::judge(CURLcode code) {
       break;
     case CURLE_FILESIZE_EXCEEDED:
       fail_with(Failure::kTooLarge, "has more bytes than the limit");
+    case CURLE_URL_MALFORMAT:  // letters that no name of a host has
+      fail_with(Failure::kBadUrl, "is an address whose host is none");
     case CURLE_COULDNT_RESOLVE_HOST:
       fail_with(Failure::kRefused, "names a host that is not known");
     case CURLE_PARTIAL_FILE:

@@ -91,6 +91,7 @@ Url::Url(std::string_view text) : Url() {
   if (!begins_with(text, "http://") && !begins_with(text, "https://"))
     refuse("is no address that begins with http:// or https://");
   if (text.find(' ') != std::string_view::npos) refuse("is an address with a space in it");
+  if (authority_of(text).empty()) refuse("is an address without a host");
   set(escaped(text, false));
 }
 
