@@ -243,7 +243,7 @@ TEST_F(Messages, KeysOfRequestsAndMessagesAreNamedWithWhatWasMeant) {
       {{{"messages", hi}, {"max_completion_tokens", 5}}, "max_new_tokens"},
       {{{"messages", hi}, {"temperature", 0.5}}, "\"generate\""},
       {{{"messages", hi}, {"stop", "x"}}, "stop_strings"},
-      {{{"messages", hi}, {"model", "gpt"}}, "\"model\""},
+      {{{"messages", hi}, {"prompt", "gpt"}}, "\"prompt\""},
       {{{"messages", hi}, {"conversations", {hi}}}, "twice"},
       {{{"massages", hi}}, "conversations"},
       {{{"messages", hi}, {"generation", 1}}, "\"generation\""},
