@@ -64,17 +64,42 @@ void print_result(const BenchResult& result) {
   std::fflush(stdout);
 }
 
+struct BenchCommand {
+  std::string model, adapter;
+  std::vector<std::string> encode = {"448x448"};
+  BenchOptions bench;
+  bool json = false, mapped = false, load = true;
+  ComputeOptions compute;
+};
+
+void bench_with(const BenchCommand& options) {
+  BenchOptions bench = options.bench;
+  bench.load = options.load;
+  for (const std::string& text : options.encode) {
+    if (text != "none") bench.encode.push_back(parse_clip(text));
+  }
+  for (auto* lengths : {&bench.prefill, &bench.first_token, &bench.decode}) std::erase(*lengths, 0);
+  const auto context = options.compute.make_context();
+  const InterruptScope interrupts(*context);
+  auto model = ForConditionalGeneration::from_pretrained(options.model, options.adapter);
+  if (!options.mapped) model = in_memory(model);
+  const MachinePeaks peaks = measure_peaks(*context);
+  if (!options.json) print_machine(peaks, model, options.mapped);
+  const auto results =
+      run_bench(*context, model, peaks, bench, options.model, [&](const BenchResult& result) {
+        if (!options.json) print_result(result);
+      });
+  if (options.json) {
+    Json report = to_json(peaks, results);
+    report["weights"] = options.mapped ? "mapped" : "anonymous";
+    print_json(report);
+  }
+}
+
 }  // namespace
 
 void add_bench(CLI::App& app) {
-  struct Options {
-    std::string model, adapter;
-    std::vector<std::string> encode = {"448x448"};
-    BenchOptions bench;
-    bool json = false, mapped = false, load = true;
-    ComputeOptions compute;
-  };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchCommand>();
   options->bench.prefill = {256, 1024};
   options->bench.first_token = {64};
   options->bench.decode = {256};
@@ -108,29 +133,7 @@ void add_bench(CLI::App& app) {
   finish_help(*command,
               {{"bench MODEL", ""},
                {"bench MODEL --encode 448x448,16x252x448 --prefill 0 --decode 256,2048 --batch 1,8", ""}});
-  command->callback([options] {
-    BenchOptions bench = options->bench;
-    bench.load = options->load;
-    for (const std::string& text : options->encode) {
-      if (text != "none") bench.encode.push_back(parse_clip(text));
-    }
-    for (auto* lengths : {&bench.prefill, &bench.first_token, &bench.decode}) std::erase(*lengths, 0);
-    const auto context = options->compute.make_context();
-    const InterruptScope interrupts(*context);
-    auto model = ForConditionalGeneration::from_pretrained(options->model, options->adapter);
-    if (!options->mapped) model = in_memory(model);
-    const MachinePeaks peaks = measure_peaks(*context);
-    if (!options->json) print_machine(peaks, model, options->mapped);
-    const auto results =
-        run_bench(*context, model, peaks, bench, options->model, [&](const BenchResult& result) {
-          if (!options->json) print_result(result);
-        });
-    if (options->json) {
-      Json report = to_json(peaks, results);
-      report["weights"] = options->mapped ? "mapped" : "anonymous";
-      print_json(report);
-    }
-  });
+  command->callback([options] { bench_with(*options); });
 }
 
 }  // namespace vl3::cli

@@ -45,7 +45,7 @@ void print_side(const Json& side, size_t width) {
 
 void ReportOptions::add_to(CLI::App& command) {
   command.add_flag("--json", json, "one JSON object in place of text, with every tensor");
-  command.add_option("--worst", worst, "tensors to name whose weights changed most")
+  command.add_option("--worst", worst, "matrices to name whose weights, and whose outputs, changed most")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
 }
@@ -60,7 +60,7 @@ Json make_report(Context& context, const ReportSide& model, const ReportSide& ot
       compare_logits(context, compared(model, opened), compared(other, changed), inputs.prompts(context),
                      [&](int64_t done, int64_t total) { progress.update("report", done, total); });
   progress.clear();
-  Json tensors = Json::array(), stages = Json::array();
+  Json tensors = Json::array(), products = Json::array(), stages = Json::array();
   if (!same) {
     for (const TensorChange& tensor : compare_weights(context, opened, changed)) {
       tensors.push_back({{"name", tensor.name},
@@ -69,6 +69,8 @@ Json make_report(Context& context, const ReportSide& model, const ReportSide& ot
                          {"error", tensor.error}});
     }
   }
+  for (const ProductChange& product : change.products)
+    products.push_back({{"name", product.name}, {"error", product.error}});
   for (const StageChange& stage : change.stages)
     stages.push_back({{"name", stage.name}, {"error", stage.error}});
   ReportSide named = other;
@@ -81,8 +83,25 @@ Json make_report(Context& context, const ReportSide& model, const ReportSide& ot
           {"kl", {{"mean", change.mean_kl}, {"largest", change.largest_kl}}},
           {"same_top_token", change.top1_agreement},
           {"tensors", tensors},
+          {"products", products},
           {"stages", stages}};
 }
+
+namespace {
+
+// The first `most` of a list whose worst come first, as long as they say anything.
+void print_worst(const Json& list, const char* title, int64_t most) {
+  int64_t told = 0;
+  for (const Json& one : list) {
+    const double error = one["error"].get<double>();
+    if (told == most || error == 0) break;
+    if (told++ == 0) fmt::print("\n{}\n", title);
+    fmt::print("{:>9.5f}  {:>4}  {}\n", error, one.contains("to") ? one["to"].get<std::string>() : "",
+               one["name"].get<std::string>());
+  }
+}
+
+}  // namespace
 
 void print_report(const Json& report, int64_t worst) {
   fmt::print(
@@ -97,14 +116,10 @@ void print_report(const Json& report, int64_t worst) {
              "MiB", "perplexity");
   print_side(model, width);
   print_side(other, width);
-  int64_t told = 0;
-  for (const Json& tensor : report["tensors"]) {
-    const double error = tensor["error"].get<double>();
-    if (told == worst || error == 0) break;
-    if (told++ == 0) fmt::print("\nweights that changed most, |w - w'| / |w|\n");
-    fmt::print("{:>9.5f}  {:>4}  {}\n", error, tensor["to"].get<std::string>(),
-               tensor["name"].get<std::string>());
-  }
+  print_worst(report["tensors"], "weights that changed most, |w - w'| / |w|", worst);
+  print_worst(report["products"],
+              "matrices whose outputs changed most for the same inputs, |y - y'| / |y| of a row on average",
+              worst);
   bool first = true;
   for (const Json& stage : report["stages"]) {
     if (first) fmt::print("\nwhat stages give, |x - x'| / |x| of a token on average\n");

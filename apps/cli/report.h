@@ -61,7 +61,7 @@ struct ReportSide {
 };
 
 // Runs both over the inputs; {"model", "other", "predictions", "targets", "kl", "same_top_token", "tensors",
-// "stages"} as docs/quantization.md has them. other.folder empty: the same model.
+// "products", "stages"} as docs/quantization.md has them. other.folder empty: the same model.
 Json make_report(Context& context, const ReportSide& model, const ReportSide& other,
                  const ReportInputs& inputs);
 // The same for people, on stdout.

@@ -5,6 +5,7 @@
 #include "base/check.h"
 
 namespace vl3::cli {
+
 void RequestOptions::add_to(CLI::App& command) {
   add_model_to(command, model);
   command.add_option("prompt", prompt, "the question, in quotes");
@@ -66,7 +67,20 @@ std::string RequestOptions::shown(const std::string& text) const {
 }
 
 void RequestOptions::add_media_to(CLI::App& command) {
-  const std::string clips = "Clips", pictures = "Pictures", limits = "Limits", caches = "Caches";
+  add_clips_to(command);
+  add_pictures_to(command);
+  add_limits_to(command);
+  add_disk_cache_to(command);
+  add_adapter_to(command, engine.adapter);
+  command
+      .add_option("--max-memory", max_memory_gib,
+                  "GiB a request may need beside the weights (default: what is free)")
+      ->check(CLI::PositiveNumber)
+      ->group("Limits");
+}
+
+void RequestOptions::add_clips_to(CLI::App& command) {
+  const std::string clips = "Clips";
   command
       .add_option("--fps", fps, "frames to look at per second (default: what the checkpoint says, else 1)")
       ->group(clips);
@@ -106,6 +120,10 @@ void RequestOptions::add_media_to(CLI::App& command) {
       .add_flag("--reuse-static-frames", engine.reuse_static_frames,
                 "a frame that hardly differs takes its token from the frame before; may change the answer")
       ->group(clips);
+}
+
+void RequestOptions::add_pictures_to(CLI::App& command) {
+  const std::string pictures = "Pictures";
   command.add_option("--min-pixels", min_pixels, "smallest area a picture is resized to")->group(pictures);
   command.add_option("--max-pixels", max_pixels, "largest area a picture is resized to")->group(pictures);
   command.add_option("--backend", backend, "whose arithmetic resizes pictures")
@@ -116,6 +134,10 @@ void RequestOptions::add_media_to(CLI::App& command) {
       .add_flag("--special-tokens-in-messages", special_tokens_in_messages,
                 "recognise special tokens in what users wrote, as the reference does")
       ->group(kModelAndMachine);
+}
+
+void RequestOptions::add_limits_to(CLI::App& command) {
+  const std::string limits = "Limits";
   MediaLimits& l = engine.limits;
   command.add_option("--limit-pixels", l.max_pixels, "most pixels of a picture or frame")
       ->capture_default_str()
@@ -133,6 +155,10 @@ void RequestOptions::add_media_to(CLI::App& command) {
   command.add_option("--limit-allocation", l.max_allocation_bytes, "largest buffer of a decoder, bytes")
       ->capture_default_str()
       ->group(limits);
+}
+
+void RequestOptions::add_disk_cache_to(CLI::App& command) {
+  const std::string caches = "Caches";
   command
       .add_option("--disk-cache", engine.disk_cache,
                   "folder in which encoded pictures and clips are kept for later runs")
@@ -144,12 +170,6 @@ void RequestOptions::add_media_to(CLI::App& command) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->group(caches);
-  add_adapter_to(command, engine.adapter);
-  command
-      .add_option("--max-memory", max_memory_gib,
-                  "GiB a request may need beside the weights (default: what is free)")
-      ->check(CLI::PositiveNumber)
-      ->group(limits);
 }
 
 Engine RequestOptions::open(bool chats) const {

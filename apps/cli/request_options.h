@@ -62,6 +62,13 @@ struct RequestOptions {
   // The request of the file, with its "generate" left to the caller.
   ProcessorRequest parse(const Engine& engine, const Json& request) const;
   void apply(ProcessorRequest& request) const;
+
+ private:
+  // What add_media_to adds, under a heading each.
+  void add_clips_to(CLI::App& command);
+  void add_pictures_to(CLI::App& command);
+  void add_limits_to(CLI::App& command);
+  void add_disk_cache_to(CLI::App& command);
 };
 
 }  // namespace vl3::cli

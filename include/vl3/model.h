@@ -144,7 +144,8 @@ class VL3_API ForConditionalGeneration {
   int64_t weight_bytes() const;  // of all tensors, an adapter's too, a shared head counted once
 
   // Answers for every sequence of the batch, each as if it were alone. Of input: ids or embeddings, the mask,
-  // pictures and clips. Results are in the order of the batch, num_return_sequences of them for each.
+  // pictures and clips; position_ids are refused (kUnsupported) where they aren't 0, 1, … over the tokens
+  // that the mask leaves. Results are in the order of the batch, num_return_sequences of them for each.
   std::vector<GenerationResult> generate(Context& context, const ForwardInput& input,
                                          const GenerationConfig& settings,
                                          const GenerationHooks& hooks = {}) const;

@@ -15,6 +15,7 @@
 #include "vl3/context.h"
 #include "vl3/export.h"
 #include "vl3/json.h"
+#include "vl3/video.h"
 
 namespace vl3 {
 
@@ -39,6 +40,9 @@ struct TrainMedia {
   std::optional<bool> use_token_compression;
   std::optional<double> fps;
   std::optional<int64_t> max_frames;
+  std::optional<ClipTimes> times;  // this and the next three as in VideoOptions; a row's own words come first
+  std::optional<bool> rotate, skip_broken_frames;
+  std::optional<double> pictures_rate;
   int64_t max_visual_tokens = 10240;  // of a sample: more than that, and all its media shrink alike
 };
 

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <type_traits>
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "bench/compute_scope.h"
+#include "bench/product_change.h"
 #include "model/forward.h"
 #include "ops/rows.h"
 
@@ -14,21 +17,6 @@ namespace {
 
 constexpr int64_t kRowsAtOnce = 512;                 // of the layers
 constexpr int64_t kLogitsAtOnce = int64_t{4} << 20;  // 16 MiB of each model
-
-// The context computes one model's way while this lives.
-class ComputeScope {
- public:
-  ComputeScope(Context& context, Compute compute) : context_(context), before_(context.compute()) {
-    context.set_compute(compute);
-  }
-  ~ComputeScope() { context_.set_compute(before_); }
-  ComputeScope(const ComputeScope&) = delete;
-  ComputeScope& operator=(const ComputeScope&) = delete;
-
- private:
-  Context& context_;
-  Compute before_;
-};
 
 // One model on its way through one prompt.
 class Reader {
@@ -149,14 +137,15 @@ class Stages {
 class Comparison {
  public:
   Comparison(Context& context, const ComparedModel& model, const ComparedModel& changed)
-      : context_(context), model_(model), changed_(changed) {}
+      : context_(context), model_(model), changed_(changed), products_(model, changed) {}
 
   // progress counts tokens.
   void add(int64_t prompt, const ForwardInput& input, const CompareProgress& progress) {
     const bool one = input.input_ids.defined() ? input.input_ids.numel() > 0 && input.input_ids.dim(0) == 1
                                                : input.ids.size() == 1 && !input.ids[0].empty();
     require(one, ErrorCode::kInvalidArgument, "[compare] prompt {} should be one sequence of ids", prompt);
-    Reader before(context_, model_, input), after(context_, changed_, input);
+    Reader before = watched([&] { return Reader(context_, model_, input); });
+    Reader after(context_, changed_, input);
     change_.cache = before.cache();
     change_.changed_cache = after.cache();
     for (auto part : {&Reader::pictures, &Reader::clips}) {
@@ -167,8 +156,8 @@ class Comparison {
     for (int64_t from = 0; from < length; from += kRowsAtOnce) {
       const int64_t to = std::min(from + kRowsAtOnce, length);
       std::map<std::string, Tensor> shown;
-      const Tensor left = before.read(
-          from, to, {[&](const std::string& name, const Tensor& x) { shown[name] = x.clone(); }, {}, false});
+      const Probe keep{[&](const std::string& name, const Tensor& x) { shown[name] = x.clone(); }, {}, false};
+      const Tensor left = watched([&] { return before.read(from, to, keep); });
       const Tensor right = after.read(from, to,
                                       {[&](const std::string& name, const Tensor& x) {
                                          if (shown.contains(name)) stages_.add(name, shown.at(name), x);
@@ -186,6 +175,7 @@ class Comparison {
     result.mean_kl /= predictions;
     result.top1_agreement /= predictions;
     result.stages = stages_.means();
+    result.products = products_.means();
     if (change_.targets == 0) return result;
     result.perplexity = std::exp(loss_ / static_cast<double>(change_.targets));
     result.changed_perplexity = std::exp(changed_loss_ / static_cast<double>(change_.targets));
@@ -193,6 +183,13 @@ class Comparison {
   }
 
  private:
+  // What run() gives; its products are the first model's.
+  template <typename Run>
+  std::invoke_result_t<Run> watched(const Run& run) {
+    const ProductSums::Watch watch(context_, products_);
+    return run();
+  }
+
   bool is_text(int64_t id) const {
     return id != model_.model.config().image_token_id && id != model_.model.config().video_token_id;
   }
@@ -214,7 +211,8 @@ class Comparison {
       context_.check_cancelled();
       const size_t count = std::min(slice, rows.size() - begin);
       const auto some = std::span<const int64_t>(rows).subspan(begin, count);
-      const Tensor p = before.logits(ops::gather_rows(context_, left, some));  // [count, vocabulary]
+      const Tensor kept = ops::gather_rows(context_, left, some);
+      const Tensor p = watched([&] { return before.logits(kept); });  // [count, vocabulary]
       const Tensor q = after.logits(ops::gather_rows(context_, right, some));
       std::vector<RowChange> changes(count);
       context_.threads().parallel_for(static_cast<int64_t>(count), 1, [&](int64_t row, int64_t end, int) {
@@ -247,6 +245,7 @@ class Comparison {
   LogitChange change_;  // sums until the end
   double loss_ = 0, changed_loss_ = 0;
   Stages stages_;
+  ProductSums products_;
 };
 
 }  // namespace

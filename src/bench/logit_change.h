@@ -31,14 +31,21 @@ struct StageChange {
   double error = 0;  // ‖x − x'‖ / ‖x‖ of a token's row, the mean over all tokens
 };
 
+// What a matrix gives for the inputs that it has in the first model. Rows are sampled: a thousand at most.
+struct ProductChange {
+  std::string name;  // of its weight, canonical (vl3/checkpoint.h)
+  double error = 0;  // ‖y − y'‖ / ‖y‖ of a row's products, without bias; the mean over rows
+};
+
 struct LogitChange {
   int64_t predictions = 0;  // compared
   int64_t targets = 0;      // of them, those whose token the prompt says; perplexities are of these
   double perplexity = 0, changed_perplexity = 0;  // 0 without targets
   double mean_kl = 0;  // Kullback-Leibler divergence of the changed predictions from the others, nats
   double largest_kl = 0;
-  double top1_agreement = 0;        // share of predictions whose likeliest token is the same
-  std::vector<StageChange> stages;  // in the order of the network; those of equal width in both models
+  double top1_agreement = 0;            // share of predictions whose likeliest token is the same
+  std::vector<StageChange> stages;      // in the order of the network; those of equal width in both models
+  std::vector<ProductChange> products;  // of equal shape in both models, the worst first
   CacheType cache = CacheType::kF32, changed_cache = CacheType::kF32;  // that were used
 };
 

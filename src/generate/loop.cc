@@ -187,7 +187,7 @@ void GenerationLoop::start(Slot& slot) {
   slot.cache = decoder_.new_cache(context_);
   slot.cached_tokens = 0;
   if (options_.prefixes != nullptr && !slot.prompt.cache_key.empty()) {
-    KvCache held = options_.prefixes->find(slot.prompt.cache_key, kind_of(slot, slot.cache));
+    KvCache held = options_.prefixes->find(slot.prompt.cache_key, kind_of(slot, slot.cache), slot.cache);
     if (held.length() > 0) slot.cache = std::move(held);
     slot.cached_tokens = slot.cache.length();
   }

@@ -49,6 +49,21 @@ bool has_visual_input(const ForwardInput& input) {
          input.image_features.defined() || input.video_features.defined();
 }
 
+// Positions that a caller gives are those that generation counts, or are refused: another first one, a gap or
+// a jump would hold for the prompt alone, not for the tokens that follow it.
+void require_counted_positions(const PackedBatch& packed) {
+  const std::vector<int64_t>& ends = packed.sequences.cu_seqlens_q;
+  for (size_t b = 0; b + 1 < ends.size(); ++b) {
+    for (int64_t i = 0; i < ends[b + 1] - ends[b]; ++i) {
+      const int64_t position = packed.sequences.positions[static_cast<size_t>(ends[b] + i)];
+      require(position == i, ErrorCode::kUnsupported,
+              "[generate] position_ids of row {}: token {} that is not masked is at {}; generation counts "
+              "from 0 on, without gaps",
+              b, i, position);
+    }
+  }
+}
+
 }  // namespace
 
 Logits ModelDecoder::decode(Context& context, std::span<const Feed> feeds) {
@@ -90,6 +105,7 @@ std::vector<Prompt> make_prompts(Context& context, const ForConditionalGeneratio
   else
     batch = embed_batch(context, model.model(), model.weights(), input);
   const PackedBatch& packed = batch.packed;
+  if (input.position_ids.defined()) require_counted_positions(packed);
   std::vector<int64_t> all_keys;
   if (keys != nullptr && !packed.ids.empty()) all_keys = cache_keys(model.config(), packed, *keys);
   std::vector<Prompt> prompts;

@@ -75,14 +75,16 @@ void PrefixTree::touch(Node& node) {
   if (leaf) leaves_.insert(&node);
 }
 
-KvCache PrefixTree::find(std::span<const int64_t> key, const CacheKind& kind) {
+KvCache PrefixTree::find(std::span<const int64_t> key, const CacheKind& kind, const KvCache& fresh) {
+  require(fresh.type() == kind.type, ErrorCode::kInvalidArgument,
+          "[prefix_tree] a cache of another type than the one that is looked for");
   const std::lock_guard lock(mutex_);
   const auto root = roots_.find(kind);
   if (root == roots_.end() || key.empty()) return {};
   std::span<const int64_t> rest = key.first(key.size() - 1);
   std::vector<Node*> path;
   int64_t length = 0;
-  for (Node* node = root->second.node.get(); !rest.empty();) {
+  for (Node* node = root->second.get(); !rest.empty();) {
     const auto wanted = rest.first(std::min(rest.size(), static_cast<size_t>(kBlock)));
     const Match match = longest_match(*node, wanted);
     if (match.node == nullptr) break;
@@ -100,7 +102,7 @@ KvCache PrefixTree::find(std::span<const int64_t> key, const CacheKind& kind) {
     blocks.push_back(node->block);
   }
   reused_ += length;
-  return root->second.empty.with_blocks(std::move(blocks), length);
+  return fresh.with_blocks(std::move(blocks), length);
 }
 
 // tokens are not held below parent yet.
@@ -137,13 +139,10 @@ void PrefixTree::insert(std::span<const int64_t> key, const KvCache& cache, cons
   ++now_;
   // Salts are anybody's words: those of which nothing is left must not add up.
   if (!roots_.contains(kind))
-    std::erase_if(roots_, [](const auto& entry) { return entry.second.node->children.empty(); });
-  Root& root = roots_[kind];
-  if (root.node == nullptr) {
-    root.empty = cache.with_blocks({}, 0);
-    root.node = std::make_unique<Node>();
-  }
-  Node* node = root.node.get();
+    std::erase_if(roots_, [](const auto& entry) { return entry.second->children.empty(); });
+  std::unique_ptr<Node>& root = roots_[kind];
+  if (root == nullptr) root = std::make_unique<Node>();
+  Node* node = root.get();
   for (int64_t begin = 0; begin < cache.length(); begin += kBlock) {
     const int64_t count = std::min(kBlock, cache.length() - begin);
     const auto tokens = key.subspan(static_cast<size_t>(begin), static_cast<size_t>(count));

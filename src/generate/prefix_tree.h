@@ -49,9 +49,10 @@ class PrefixTree {
   PrefixTree& operator=(const PrefixTree&) = delete;
 
   // A cache with the longest beginning of key that is held, to the token, at most all but the last token of
-  // key; without tokens where less than a block is in common. New blocks of it come from the pool of the
-  // cache that was first inserted of this kind.
-  KvCache find(std::span<const int64_t> key, const CacheKind& kind);
+  // key; without tokens where less than a block is in common. fresh: a cache of the kind and of the pool that
+  // new blocks of the result come from. Blocks that are held stay in the budget of the pool they came from,
+  // which may be another one (that of another scheduler of this model).
+  KvCache find(std::span<const int64_t> key, const CacheKind& kind, const KvCache& fresh);
   // Keeps the tokens of cache, whose beginning key names: a prompt, or a prompt and its answer (the last
   // token of an answer has no keys and values yet). What is held already stays as it is. Where max_bytes does
   // not suffice, the beginning is kept. Throws kInvalidArgument where key is shorter than the cache.
@@ -75,10 +76,6 @@ class PrefixTree {
     bool operator()(std::span<const int64_t> a, std::span<const int64_t> b) const;
   };
   using Children = std::map<CacheKey, std::unique_ptr<Node>, Less>;
-  struct Root {
-    KvCache empty;  // of the pool and factors that caches of this kind have
-    std::unique_ptr<Node> node;
-  };
   struct Match {
     Node* node = nullptr;
     int64_t tokens = 0;  // in common with its own
@@ -95,7 +92,7 @@ class PrefixTree {
   static bool frees_above(const Node& node, const KvPool& pool);
 
   mutable std::mutex mutex_;
-  std::map<CacheKind, Root> roots_;
+  std::map<CacheKind, std::unique_ptr<Node>> roots_;
   std::set<Node*, OldestFirst> leaves_;
   int64_t max_bytes_, bytes_ = 0, blocks_ = 0, reused_ = 0;
   uint64_t now_ = 0;  // counts finds and inserts

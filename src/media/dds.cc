@@ -43,10 +43,12 @@ constexpr BlockName kFourCcs[] = {
 };
 // The numbers of DXGI_FORMAT.
 constexpr BlockName kDxgi[] = {
-    {70, DdsBlock::kBc1, "RGBA"}, {71, DdsBlock::kBc1, "RGBA"},      {73, DdsBlock::kBc2, "RGBA"},
-    {74, DdsBlock::kBc2, "RGBA"}, {76, DdsBlock::kBc3, "RGBA"},      {77, DdsBlock::kBc3, "RGBA"},
-    {79, DdsBlock::kBc4, "L"},    {80, DdsBlock::kBc4, "L"},         {82, DdsBlock::kBc5, "RGB"},
-    {83, DdsBlock::kBc5, "RGB"},  {84, DdsBlock::kBc5Signed, "RGB"},
+    {70, DdsBlock::kBc1, "RGBA"},      {71, DdsBlock::kBc1, "RGBA"},      {73, DdsBlock::kBc2, "RGBA"},
+    {74, DdsBlock::kBc2, "RGBA"},      {76, DdsBlock::kBc3, "RGBA"},      {77, DdsBlock::kBc3, "RGBA"},
+    {79, DdsBlock::kBc4, "L"},         {80, DdsBlock::kBc4, "L"},         {82, DdsBlock::kBc5, "RGB"},
+    {83, DdsBlock::kBc5, "RGB"},       {84, DdsBlock::kBc5Signed, "RGB"}, {95, DdsBlock::kBc6, "RGB"},
+    {96, DdsBlock::kBc6Signed, "RGB"}, {97, DdsBlock::kBc7, "RGBA"},      {98, DdsBlock::kBc7, "RGBA"},
+    {99, DdsBlock::kBc7, "RGBA"},
 };
 constexpr uint32_t kDxgiRgba[] = {27, 28, 29};
 

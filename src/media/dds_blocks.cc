@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "media/dds_bptc.h"
 #include "media/image_codec.h"
 
 namespace vl3::media {
@@ -67,6 +68,12 @@ void decode_dds_block(DdsBlock block, const uint8_t* bytes, uint8_t* rgb) {
       std::memset(rgb, block == DdsBlock::kBc5 ? 0 : 128, 48);
       decode_values(bytes, block == DdsBlock::kBc5Signed, rgb);
       decode_values(bytes + 8, block == DdsBlock::kBc5Signed, rgb + 1);
+      return;
+    case DdsBlock::kBc6:
+    case DdsBlock::kBc6Signed:
+      return decode_bc6_block(bytes, block == DdsBlock::kBc6Signed, rgb);
+    case DdsBlock::kBc7:
+      return decode_bc7_block(bytes, rgb);
   }
 }
 

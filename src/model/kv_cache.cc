@@ -1,7 +1,6 @@
 #include "model/kv_cache.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/check.h"
 #include "model/key_value_factors.h"
@@ -55,7 +54,8 @@ int64_t KvCache::blocks_needed(int64_t count) const {
   return needed;
 }
 
-// Room in the tables, so that take cannot fail.
+// Room in the tables, so that take cannot fail on the host. Where a device fails to copy, what is held stays
+// as it was.
 void KvCache::prepare(int64_t new_blocks) {
   const size_t size = blocks_.size() + static_cast<size_t>(new_blocks);
   if (blocks_.capacity() < size) blocks_.reserve(std::max(size, 2 * blocks_.capacity()));
@@ -63,14 +63,14 @@ void KvCache::prepare(int64_t new_blocks) {
 }
 
 // fresh: at least blocks_needed(count); what the step turns out not to need goes back.
-void KvCache::take(std::vector<KvBlockRef> fresh, int64_t count) noexcept {
+void KvCache::take(std::vector<KvBlockRef> fresh, int64_t count) {
   if (count == 0) return;
   // Blocks that this step writes to must not be seen by a fork.
   for (size_t i = static_cast<size_t>(length_ / kBlockTokens); i < blocks_.size(); ++i) {
     if (!blocks_[i].shared()) continue;
     KvBlockRef own = std::move(fresh.back());
     fresh.pop_back();
-    std::memcpy(own.data(), blocks_[i].data(), static_cast<size_t>(pool_->block_bytes()));
+    pool_->copy(blocks_[i], own);
     table_[i] = own.data();
     blocks_[i] = std::move(own);
   }

@@ -65,7 +65,7 @@ class KvCache {
   friend void reserve(std::span<KvCache* const> caches, std::span<const int64_t> counts);
   int64_t capacity() const noexcept { return static_cast<int64_t>(blocks_.size()) * kBlockTokens; }
   void prepare(int64_t new_blocks);
-  void take(std::vector<KvBlockRef> fresh, int64_t count) noexcept;
+  void take(std::vector<KvBlockRef> fresh, int64_t count);
   const float* factors(int64_t layer, bool value) const;  // [Hkv, D], or null
 
   std::shared_ptr<KvPool> pool_;

@@ -1,6 +1,7 @@
 #include "model/kv_pool.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 #include "ops/cache_row.h"
@@ -21,16 +22,20 @@ void KvBlockRef::release() noexcept {
   if (block_->holders.fetch_sub(1, std::memory_order_acq_rel) == 1) block_->pool->give_back(*block_);
 }
 
+int64_t KvPool::block_bytes_of(const KvShape& shape, CacheType type) {
+  int64_t bytes = ops::cache_row_bytes(type, shape.head_dim);
+  for (const int64_t factor : {shape.num_kv_heads, shape.num_layers, 2 * kBlockTokens})
+    bytes = checked_mul(bytes, factor, "[kv_pool] bytes of a block");
+  return bytes;
+}
+
 std::shared_ptr<KvPool> KvPool::create(KvShape shape, CacheType type, KvPoolOptions options) {
   require(shape.num_layers >= 0 && shape.num_kv_heads >= 0 && shape.head_dim >= 0 &&
               options.budget_bytes >= 0 && options.slab_bytes >= 0,
           ErrorCode::kInvalidArgument,
           "[kv_pool] {} layers x {} heads x {}, a budget of {} bytes, slabs of {}: none may be negative",
           shape.num_layers, shape.num_kv_heads, shape.head_dim, options.budget_bytes, options.slab_bytes);
-  const int64_t row = ops::cache_row_bytes(type, shape.head_dim);
-  int64_t block = checked_mul(row, shape.num_kv_heads, "[kv_pool] bytes of a block");
-  block = checked_mul(block, shape.num_layers, "[kv_pool] bytes of a block");
-  block = checked_mul(block, 2 * kBlockTokens, "[kv_pool] bytes of a block");
+  const int64_t block = block_bytes_of(shape, type);
   int64_t max_blocks = kNoLimit;
   if (options.budget_bytes > 0 && block > 0) {
     max_blocks = options.budget_bytes / block;
@@ -38,13 +43,13 @@ std::shared_ptr<KvPool> KvPool::create(KvShape shape, CacheType type, KvPoolOpti
             "[kv_pool] a budget of {} bytes holds no block of {} tokens, which takes {}",
             options.budget_bytes, kBlockTokens, block);
   }
-  return std::make_shared<KvPool>(Access{}, shape, type, options, max_blocks);
+  return std::make_shared<KvPool>(Access{}, shape, type, std::move(options), max_blocks);
 }
 
 KvPool::KvPool(Access, KvShape shape, CacheType type, KvPoolOptions options, int64_t max_blocks)
     : shape_(shape),
       type_(type),
-      options_(options),
+      options_(std::move(options)),
       row_bytes_(ops::cache_row_bytes(type, shape.head_dim)),
       max_blocks_(max_blocks) {}
 
@@ -58,8 +63,8 @@ void KvPool::grow(int64_t at_least) {
       std::min(std::clamp(std::max(held_, at_least), int64_t{1}, most), max_blocks_ - held_);
   auto slab = std::make_unique<Slab>();
   slab->count = count;
-  slab->memory =
-      Storage::allocate(static_cast<size_t>(checked_mul(count, block_bytes(), "[kv_pool] a slab")));
+  const auto bytes = static_cast<size_t>(checked_mul(count, block_bytes(), "[kv_pool] a slab"));
+  slab->memory = options_.backend ? options_.backend->allocate(bytes) : Storage::allocate(bytes);
   slab->blocks = std::make_unique<Block[]>(static_cast<size_t>(count));
   const size_t room = static_cast<size_t>(held_ + count);
   if (free_.capacity() < room) free_.reserve(std::max(room, 2 * free_.capacity()));
@@ -67,7 +72,7 @@ void KvPool::grow(int64_t at_least) {
   Slab& added = *slabs_.back();
   for (int64_t i = count - 1; i >= 0; --i) {  // the first is taken first
     Block& block = added.blocks[static_cast<size_t>(i)];
-    block.data = added.memory->mutable_data() + i * block_bytes();
+    block.data = added.memory->address() + i * block_bytes();
     block.pool = this;
     block.slab = &added;
     free_.push_back(&block);
@@ -114,6 +119,18 @@ std::vector<KvBlockRef> KvPool::allocate(int64_t count) {
                                  "the budget of {} bytes",
                                  count, kBlockTokens, available, max_blocks_, options_.budget_bytes));
   }
+}
+
+void KvPool::copy(const KvBlockRef& from, const KvBlockRef& to) const {
+  const auto bytes = static_cast<size_t>(block_bytes());
+  Storage &source = *static_cast<Slab*>(from.block_->slab)->memory,
+          &target = *static_cast<Slab*>(to.block_->slab)->memory;
+  if (source.device().is_host()) {
+    std::memcpy(to.data(), from.data(), bytes);
+    return;
+  }
+  options_.backend->copy(source, static_cast<size_t>(from.data() - source.address()), target,
+                         static_cast<size_t>(to.data() - target.address()), bytes);
 }
 
 bool KvPool::make_free(int64_t count) {

@@ -58,6 +58,7 @@ class KvBlockRef {
     if (block_ != nullptr) release();
   }
 
+  // An address of the pool's device: the host reads and writes it where that is the host.
   std::byte* data() const noexcept { return block_->data; }
   bool shared() const noexcept { return block_->holders.load(std::memory_order_acquire) > 1; }
   const KvPool* pool() const noexcept { return block_->pool; }
@@ -84,6 +85,7 @@ struct KvPoolOptions {
   // Memory comes from the system in pieces that grow up to this size, so that a block costs no call of it. 0:
   // block by block.
   int64_t slab_bytes = int64_t{16} << 20;
+  std::shared_ptr<Backend> backend = nullptr;  // of the device whose memory the blocks are; null: the host's
 };
 
 // Thread-safe. A pool lives as long as somebody holds it or one of its blocks.
@@ -106,11 +108,15 @@ class KvPool : public std::enable_shared_from_this<KvPool> {
   int64_t row_bytes() const noexcept { return row_bytes_; }
   int64_t plane_bytes() const noexcept { return shape_.num_kv_heads * kBlockTokens * row_bytes_; }
   int64_t block_bytes() const noexcept { return shape_.num_layers * 2 * plane_bytes(); }
+  // The same before there is a pool. Throws kLimitExceeded where it is no 64-bit number.
+  static int64_t block_bytes_of(const KvShape& shape, CacheType type);
   static int64_t blocks_for(int64_t tokens) noexcept { return (tokens + kBlockTokens - 1) / kBlockTokens; }
 
   // count blocks, not initialised, or none: where the budget does not have them the reclaimer is asked, and
   // then KvPoolFull is thrown; kOutOfMemory where the system has no memory.
   std::vector<KvBlockRef> allocate(int64_t count);
+  // The bytes of a block of this pool into another one of it, on its device.
+  void copy(const KvBlockRef& from, const KvBlockRef& to) const;
   // Whether allocate(count) would succeed now; asks the reclaimer where that helps.
   bool make_free(int64_t count);
 

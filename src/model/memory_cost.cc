@@ -6,7 +6,6 @@
 #include "model/cost.h"
 #include "model/kv_cache.h"
 #include "model/packed_batch.h"
-#include "ops/cache_row.h"
 
 namespace vl3 {
 namespace {
@@ -14,8 +13,8 @@ namespace {
 constexpr int64_t kWord = sizeof(float);
 
 int64_t block_bytes(const TextConfig& config, CacheType type) {
-  return 2 * config.num_hidden_layers * config.num_key_value_heads * KvCache::kBlockTokens *
-         ops::cache_row_bytes(type, config.head_dim);
+  return KvPool::block_bytes_of({config.num_hidden_layers, config.num_key_value_heads, config.head_dim},
+                                type);
 }
 
 // Numbers a patch takes in one layer of the encoder, at most: in attention what came in, queries, keys and

@@ -214,7 +214,7 @@ KvShape cache_shape(const TextWeights& weights, const TextConfig& text) {
 std::shared_ptr<KvPool> ForConditionalGeneration::new_pool(const Context& context,
                                                            int64_t budget_bytes) const {
   return KvPool::create(cache_shape(weights().text, config().text), cache_type(&context),
-                        {.budget_bytes = budget_bytes});
+                        {.budget_bytes = budget_bytes, .backend = context.backend().shared_from_this()});
 }
 
 KvCache ForConditionalGeneration::new_cache(const Context& context, std::shared_ptr<KvPool> pool) const {
@@ -234,7 +234,8 @@ KvCache ForConditionalGeneration::new_cache(const Context& context) const {
 
 KvCache ForConditionalGeneration::new_cache(const Context& context, CacheType type) const {
   return new_cache(context,
-                   KvPool::create(cache_shape(weights().text, config().text), type, {.slab_bytes = 0}));
+                   KvPool::create(cache_shape(weights().text, config().text), type,
+                                  {.slab_bytes = 0, .backend = context.backend().shared_from_this()}));
 }
 
 ForwardOutput ForConditionalGeneration::forward(Context& context, const ForwardInput& input) const {

@@ -32,6 +32,35 @@ std::array<double, 3> triple(const Json& value, const std::string& where) {
 constexpr int64_t kMaxArea = int64_t{1} << 40;
 constexpr int64_t kMaxSide = int64_t{1} << 30, kMaxResizedArea = int64_t{1} << 28;  // 16384 x 16384 pixels
 
+// Areas under any of their names, in "size" or beside it.
+void merge_areas(const JsonView& view, PixelOptions& options) {
+  const auto areas = [&](const JsonView& from) {
+    options.shortest_edge = from.integer("shortest_edge", options.shortest_edge, 1, kMaxArea);
+    options.longest_edge = from.integer("longest_edge", options.longest_edge, 1, kMaxArea);
+    options.shortest_edge = from.integer("min_pixels", options.shortest_edge, 1, kMaxArea);
+    options.longest_edge = from.integer("max_pixels", options.longest_edge, 1, kMaxArea);
+  };
+  if (view.has("size")) {
+    const JsonView size = view.child("size");
+    for (const auto& [key, value] : size.json().items()) {
+      require(key == "shortest_edge" || key == "longest_edge" || key == "min_pixels" || key == "max_pixels",
+              ErrorCode::kInvalidArgument,
+              "[{}] \"size\" has the key \"{}\"; it should have \"shortest_edge\" and \"longest_edge\", "
+              "areas in pixels",
+              view.origin(), key);
+    }
+    const bool low = size.has("shortest_edge") || size.has("min_pixels") || view.has("min_pixels") ||
+                     view.has("shortest_edge");
+    const bool high = size.has("longest_edge") || size.has("max_pixels") || view.has("max_pixels") ||
+                      view.has("longest_edge");
+    require(low && high, ErrorCode::kInvalidArgument,
+            "[{}] \"size\" should have both \"shortest_edge\" and \"longest_edge\", not {}", view.origin(),
+            shown(size.json()));
+    areas(size);
+  }
+  areas(view);
+}
+
 }  // namespace
 
 std::vector<std::string> PixelOptions::merge(const Json& json, std::string_view origin) {
@@ -56,31 +85,7 @@ std::vector<std::string> PixelOptions::merge(const Json& json, std::string_view 
   for (const double deviation : image_std) {
     require(deviation != 0, ErrorCode::kFormat, "[{}] \"image_std\" has a zero", origin);
   }
-  const auto areas = [&](const JsonView& from) {
-    shortest_edge = from.integer("shortest_edge", shortest_edge, 1, kMaxArea);
-    longest_edge = from.integer("longest_edge", longest_edge, 1, kMaxArea);
-    shortest_edge = from.integer("min_pixels", shortest_edge, 1, kMaxArea);
-    longest_edge = from.integer("max_pixels", longest_edge, 1, kMaxArea);
-  };
-  if (view.has("size")) {
-    const JsonView size = view.child("size");
-    for (const auto& [key, value] : size.json().items()) {
-      require(key == "shortest_edge" || key == "longest_edge" || key == "min_pixels" || key == "max_pixels",
-              ErrorCode::kInvalidArgument,
-              "[{}] \"size\" has the key \"{}\"; it should have \"shortest_edge\" and \"longest_edge\", "
-              "areas in pixels",
-              origin, key);
-    }
-    const bool low = size.has("shortest_edge") || size.has("min_pixels") || view.has("min_pixels") ||
-                     view.has("shortest_edge");
-    const bool high = size.has("longest_edge") || size.has("max_pixels") || view.has("max_pixels") ||
-                      view.has("longest_edge");
-    require(low && high, ErrorCode::kInvalidArgument,
-            "[{}] \"size\" should have both \"shortest_edge\" and \"longest_edge\", not {}", origin,
-            shown(size.json()));
-    areas(size);
-  }
-  areas(view);
+  merge_areas(view, *this);
 
   // The last ones say how the reference holds its data, which changes nothing here.
   constexpr std::string_view kKnown[] = {

@@ -140,6 +140,18 @@ class Work {
   bool failed_ = false;
 };
 
+// The file is the same one, and its header says another size than its pixels have: some HEIC files are so.
+// Sizes of patches and places in the prompt were counted from the header. Where the header has changed as
+// well, the file has: require_size says so.
+void require_as_header_says(const Image& image, Size planned, std::span<const std::byte> bytes,
+                            const MediaLimits& limits, const std::string& name) {
+  if (Size{image.height, image.width} == planned) return;
+  const ImageInfo info = probe_image(bytes, limits, name);
+  require(Size{info.height, info.width} != planned, ErrorCode::kFormat,
+          "[{}] its header says {} x {} pixels and its picture has {} x {}; write the file anew", name,
+          planned.width, planned.height, image.width, image.height);
+}
+
 }  // namespace
 
 PictureInput picture_input(const Image& picture) { return {"picture", size_of(picture), &picture}; }
@@ -154,10 +166,17 @@ PictureInput picture_input(const OpenPicture& picture, const MediaLimits& limits
               source.decoder()->decode_picture(source, limits, image, ready);
             }};
   return {source.name(), size, nullptr,
-          [source, limits, held = picture.bytes](Image* image, const RowsReady& ready) {
+          [source, limits, size, held = picture.bytes](Image* image, const RowsReady& ready) {
             const SourceBytes read =
                 held ? SourceBytes{source, held, std::as_bytes(std::span(*held))} : bytes_of(source, limits);
-            decode_image(read.bytes, limits, source.name(), true, image, ready);
+            const auto require_size = [&] {
+              require_as_header_says(*image, size, read.bytes, limits, source.name());
+            };
+            decode_image(read.bytes, limits, source.name(), true, image, [&](int64_t rows) {
+              require_size();
+              ready(rows);
+            });
+            require_size();
           }};
 }
 

@@ -74,6 +74,10 @@ std::string hint(const std::string& key) {
                             "num_frames", "max_frames", "start_time", "end_time", "max_pixels", "tools"});
 }
 
+// Of a body made for an HTTP API: which model, how the answer is sent, whose it is. The model is the one that
+// is loaded, and who sends the request says how its answer comes, so these have no meaning here.
+constexpr std::string_view kOfHttp[] = {"model", "stream", "stream_options", "store", "user", "metadata"};
+
 // Options that stand beside "images" and "videos" go to whichever of them has such an option, as in the
 // reference.
 void read_options_beside(const Json& json, const std::string& origin, const std::vector<std::string>& others,
@@ -93,7 +97,7 @@ void read_options_beside(const Json& json, const std::string& origin, const std:
                                          "chat_template_kwargs"};
   Json beside = Json::object();
   for (const auto& [key, value] : json.items()) {
-    const bool known = is_one_of(key, kKnown) || is_one_of(key, kTextOptions) ||
+    const bool known = is_one_of(key, kKnown) || is_one_of(key, kTextOptions) || is_one_of(key, kOfHttp) ||
                        std::find(others.begin(), others.end(), key) != others.end();
     if (known) continue;
     for (const char* group : {"images", "images_kwargs", "videos", "videos_kwargs"}) {

@@ -58,6 +58,10 @@ ProcessorRequest SampleMaker::request_for(const TrainRow& row) const {
     request.videos.do_sample_frames = true;
   }
   if (media_.max_frames) request.videos.max_frames = *media_.max_frames;
+  if (media_.times) request.videos.times = *media_.times;
+  if (media_.rotate) request.videos.rotate = *media_.rotate;
+  if (media_.skip_broken_frames) request.videos.skip_broken_frames = *media_.skip_broken_frames;
+  if (media_.pictures_rate) request.videos.pictures_rate = media_.pictures_rate;
   return request;
 }
 

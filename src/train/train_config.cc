@@ -99,7 +99,7 @@ Json write_data(const TrainConfig& c) {
 void read_media(TrainConfig& c, const JsonView& view) {
   const JsonView media = view.child("media");
   refuse_unknown(media, {"image_merge_size", "video_merge_size", "use_token_compression", "fps", "max_frames",
-                         "max_visual_tokens"});
+                         "max_visual_tokens", "times", "rotate", "skip_broken_frames", "pictures_rate"});
   TrainMedia& m = c.media;
   if (media.has("image_merge_size")) m.image_merge_size = media.integer("image_merge_size", 1, 1, 16);
   if (media.has("video_merge_size")) m.video_merge_size = media.integer("video_merge_size", 2, 1, 16);
@@ -107,6 +107,12 @@ void read_media(TrainConfig& c, const JsonView& view) {
     m.use_token_compression = media.boolean("use_token_compression", true);
   if (media.has("fps")) m.fps = number_from(media, "fps", 1, 0.01, 1000);
   if (media.has("max_frames")) m.max_frames = media.integer("max_frames", 180, 1, 1 << 20);
+  if (media.has("times"))
+    m.times = word(media, "times", "", {"timestamps", "frames"}) == "frames" ? ClipTimes::kFrames
+                                                                             : ClipTimes::kTimestamps;
+  if (media.has("rotate")) m.rotate = word(media, "rotate", "", {"auto", "off"}) == "auto";
+  if (media.has("skip_broken_frames")) m.skip_broken_frames = media.boolean("skip_broken_frames", false);
+  if (media.has("pictures_rate")) m.pictures_rate = number_from(media, "pictures_rate", 1, 0.01, 1000);
   m.max_visual_tokens = media.integer("max_visual_tokens", m.max_visual_tokens, 16, kMany);
 }
 
@@ -117,6 +123,10 @@ Json write_media(const TrainConfig& c) {
   if (c.media.use_token_compression) json["use_token_compression"] = *c.media.use_token_compression;
   if (c.media.fps) json["fps"] = *c.media.fps;
   if (c.media.max_frames) json["max_frames"] = *c.media.max_frames;
+  if (c.media.times) json["times"] = *c.media.times == ClipTimes::kFrames ? "frames" : "timestamps";
+  if (c.media.rotate) json["rotate"] = *c.media.rotate ? "auto" : "off";
+  if (c.media.skip_broken_frames) json["skip_broken_frames"] = *c.media.skip_broken_frames;
+  if (c.media.pictures_rate) json["pictures_rate"] = *c.media.pictures_rate;
   return json;
 }
 
@@ -193,7 +203,8 @@ const Row kRows[] = {
      read_data,
      write_data},
     {{"media", "object",
-      "image_merge_size, video_merge_size, use_token_compression, fps, max_frames, max_visual_tokens"},
+      "image_merge_size, video_merge_size, use_token_compression, fps, max_frames, max_visual_tokens, "
+      "times, rotate, skip_broken_frames, pictures_rate"},
      read_media,
      write_media},
     {{"rates", "object", "learning rates of vision_encoder, projector and llm; without one a part is frozen"},

@@ -120,6 +120,40 @@ TEST(LogitChange, EqualsWholeLogits) {
   }
 }
 
+// Of every matrix that text and a picture go through, and of one by hand: embeddings as the head's inputs.
+TEST(LogitChange, ProductsAreOfEveryMatrixForTheSameInputs) {
+  Context context(ContextOptions{.num_threads = 2, .compute = Compute::kF32});
+  const auto products = [&](DType to, Compute compute) {
+    const Pair pair(to);
+    const auto changed = pair.changed();
+    const auto inputs = all_kinds(context, pair.model.config());
+    std::map<std::string, double> errors;
+    double before = std::numeric_limits<double>::infinity();
+    const LogitChange got =
+        compare_logits(context, {pair.model, Compute::kF32, {}}, {changed, compute, {}}, prompts_of(inputs));
+    for (const ProductChange& product : got.products) {
+      EXPECT_LE(product.error, before);
+      before = product.error;
+      errors[product.name] = product.error;
+    }
+    return errors;
+  };
+  const auto int8 = products(DType::kInt8, Compute::kF32), int4 = products(DType::kInt4, Compute::kF32),
+             rounded = products(DType::kInt8, Compute::kAuto);
+  ASSERT_EQ(int8.size(), int4.size());
+  int64_t text = 0, vision = 0;
+  for (const auto& [name, error] : int8) {
+    (name.find("vision") != std::string::npos ? vision : text) += 1;
+    EXPECT_GT(error, 1e-4) << name;
+    EXPECT_LT(error, 0.05) << name;
+    EXPECT_GT(rounded.at(name), error) << name;  // of the activations, too
+    EXPECT_GE(int4.at(name), 0.9 * error) << name;
+  }
+  const int64_t layers = open(small_model("tiny")).config().text.num_hidden_layers;
+  EXPECT_GE(text, layers * 7 + 1);
+  EXPECT_GT(vision, 0);
+}
+
 TEST(LogitChange, AModelIsItselfUnlessItIsComputedOtherwise) {
   Context context(ContextOptions{.num_threads = 2, .compute = Compute::kF32});
   const auto model = open(small_model("tiny"));
@@ -133,6 +167,7 @@ TEST(LogitChange, AModelIsItselfUnlessItIsComputedOtherwise) {
   EXPECT_EQ(same.top1_agreement, 1);
   EXPECT_EQ(same.perplexity, same.changed_perplexity);
   for (const StageChange& stage : same.stages) EXPECT_EQ(stage.error, 0) << stage.name;
+  for (const ProductChange& product : same.products) EXPECT_EQ(product.error, 0) << product.name;
   const LogitChange half = against(CacheType::kF16), bytes = against(CacheType::kInt8);
   EXPECT_EQ(bytes.changed_cache, CacheType::kInt8);
   EXPECT_EQ(bytes.cache, CacheType::kF32);

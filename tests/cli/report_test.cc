@@ -68,6 +68,8 @@ TEST(Report, QuantizeSaysHowMuchPredictionsAndWeightsChange) {
     EXPECT_EQ(got["other"]["compute"], "auto");
     EXPECT_GE(got["tensors"][0]["error"], got["tensors"][1]["error"]);
     EXPECT_GT(got["tensors"][0]["error"], 0.0);
+    EXPECT_GE(got["products"][0]["error"], got["products"][1]["error"]);
+    EXPECT_GT(got["products"][1]["error"], 0.0);
     EXPECT_EQ(got["stages"][0]["name"], "text.layer0");
   }
   EXPECT_LT(int8["kl"]["mean"], int4["kl"]["mean"]);
@@ -77,8 +79,8 @@ TEST(Report, QuantizeSaysHowMuchPredictionsAndWeightsChange) {
 
   const Outcome text = run("quantize " + model() + " " + (folder / "again").string() + report + " --worst 3");
   EXPECT_EQ(text.status, 0) << text.err;
-  for (const std::string part :
-       {" predictions: KL divergence ", "perplexity", "weights that changed most", "text.norm"})
+  for (const std::string part : {" predictions: KL divergence ", "perplexity", "weights that changed most",
+                                 "outputs changed most", "text.norm"})
     EXPECT_NE(text.out.find(part), std::string::npos) << part << "\n" << text.out;
   for (const size_t place : {0, 2})
     EXPECT_NE(text.out.find(int8["tensors"][place]["name"].get<std::string>()), std::string::npos)

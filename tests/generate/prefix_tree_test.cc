@@ -67,7 +67,7 @@ CacheKey joined(CacheKey a, const CacheKey& b) {
 }
 
 int64_t found(PrefixTree& tree, const CacheKey& key, const CacheKind& kind = kKind) {
-  const KvCache cache = tree.find(key, kind);
+  const KvCache cache = tree.find(key, kind, KvCache(kShape, kind.type));
   if (cache.length() > 0) expect_holds(cache, key);
   return cache.length();
 }
@@ -118,7 +118,7 @@ TEST(PrefixTree, AnswersContinuePromptsAndSharedBlocksCountOnce) {
   EXPECT_EQ(tree.blocks(), 3) << "the part of a block went into the whole one";
   EXPECT_EQ(found(tree, joined(turn, {9, 8, 7})), 160);
   const CacheKey other = joined(prompt, tokens(700, 60));
-  KvCache second = tree.find(other, kKind);
+  KvCache second = tree.find(other, kKind, KvCache(pool));
   EXPECT_EQ(second.length(), 100);
   feed(second, other);
   tree.insert(other, second, kKind);
@@ -129,11 +129,39 @@ TEST(PrefixTree, AnswersContinuePromptsAndSharedBlocksCountOnce) {
   cache = {};
   second = {};
   EXPECT_EQ(pool->used_blocks(), 5);
-  expect_holds(tree.find(joined(turn, {1}), kKind), turn);
-  expect_holds(tree.find(joined(other, {1}), kKind), other);
+  expect_holds(tree.find(joined(turn, {1}), kKind, KvCache(pool)), turn);
+  expect_holds(tree.find(joined(other, {1}), kKind, KvCache(pool)), other);
   tree.clear();
   EXPECT_EQ(pool->used_blocks(), 0);
   EXPECT_EQ(tree.bytes(), 0);
+}
+
+// Two schedulers of one model have a pool and a budget each. What one of them keeps the other goes on from
+// with blocks of its own, and neither takes more than its budget.
+TEST(PrefixTree, NewBlocksComeFromTheAskersPool) {
+  const auto first = pool_of(4), second = pool_of(3);
+  const auto tree = std::make_shared<PrefixTree>();
+  reclaim_from(*first, tree);
+  reclaim_from(*second, tree);
+  const CacheKey prompt = tokens(0, 100), turn = joined(prompt, tokens(500, 90));
+  tree->insert(prompt, filled(first, prompt), kKind);
+  EXPECT_EQ(first->used_blocks(), 2);
+  KvCache cache = tree->find(turn, kKind, KvCache(second));
+  EXPECT_EQ(cache.length(), 100);
+  EXPECT_EQ(second->used_blocks(), 0);
+  feed(cache, turn);
+  expect_holds(cache, turn);
+  EXPECT_EQ(first->used_blocks(), 2);
+  EXPECT_EQ(second->used_blocks(), 2) << "its own copy of the second block, and a third";
+  tree->insert(turn, cache, kKind);
+  // The second pool gets back what the tree holds of it, and the first one's blocks stay.
+  cache = {};
+  EXPECT_EQ(second->used_blocks(), 2);
+  EXPECT_TRUE(second->make_free(3));
+  EXPECT_EQ(second->used_blocks(), 0);
+  EXPECT_EQ(first->used_blocks(), 1) << "the part of the second block was in the whole one";
+  EXPECT_EQ(found(*tree, turn), 64);
+  EXPECT_THROW(tree->find(turn, kKind, KvCache(kShape, CacheType::kF16)), Error);
 }
 
 TEST(PrefixTree, KindsAreNotMixed) {
@@ -150,7 +178,7 @@ TEST(PrefixTree, KindsAreNotMixed) {
   EXPECT_THROW(tree.insert(key, half, kKind), Error) << "another type than it says";
   EXPECT_THROW(tree.insert(tokens(0, 129), filled(f32, key), kKind), Error) << "a key of fewer tokens";
   tree.insert(key, half, {CacheType::kF16, Compute::kF32});
-  EXPECT_EQ(tree.find(key, {CacheType::kF16, Compute::kF32}).type(), CacheType::kF16);
+  EXPECT_EQ(tree.find(key, {CacheType::kF16, Compute::kF32}, KvCache(f16)).type(), CacheType::kF16);
   EXPECT_EQ(tree.bytes(), 3 * f32->block_bytes() + 3 * f16->block_bytes());
 }
 
@@ -240,7 +268,7 @@ TEST(PrefixTree, LongAndManySequencesAreNoBurden) {
   for (const int64_t last : {1000, 20999, 5}) {
     asked.resize(128);
     asked.insert(asked.end(), {last, 1});
-    EXPECT_EQ(tree.find(asked, kind).length(), last == 5 ? 128 : 129);
+    EXPECT_EQ(tree.find(asked, kind, KvCache(pool)).length(), last == 5 ? 128 : 129);
   }
 }
 
@@ -291,7 +319,7 @@ TEST(PrefixTree, RandomSequencesEqualPlainLists) {
     Model model;
     for (int step = 0; step < 250; ++step) {
       const CacheKey key = some_key(random, model.inserted);
-      KvCache cache = tree.find(key, kKind);
+      KvCache cache = tree.find(key, kKind, KvCache(pool));
       ASSERT_EQ(cache.length(), model.longest(key));
       if (cache.length() == 0) cache = KvCache(pool);
       feed(cache, key);
@@ -326,7 +354,7 @@ TEST(PrefixTree, RandomSequencesOnASmallPoolStayRightAndLeakNothing) {
     const size_t choice = random() % 8;
     if (running.empty() || choice < 3) {
       const CacheKey key = some_key(random, earlier);
-      KvCache cache = tree->find(key, kKind);
+      KvCache cache = tree->find(key, kKind, KvCache(pool));
       reused += cache.length();
       if (cache.length() == 0) cache = KvCache(pool);
       expect_holds(cache, key);
@@ -391,7 +419,7 @@ TEST(PrefixTree, TwoThreadsUseOneTreeAndOnePool) {
       const CacheKey key = some_key(random, earlier);
       if (earlier.size() > 20) earlier.erase(earlier.begin());
       earlier.push_back(key);
-      KvCache cache = tree->find(key, kKind);
+      KvCache cache = tree->find(key, kKind, KvCache(pool));
       if (cache.length() == 0) cache = KvCache(pool);
       try {
         feed(cache, key);

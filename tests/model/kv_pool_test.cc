@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "model/kv_cache.h"
+#include "support/fake_backend.h"
 
 namespace vl3 {
 namespace {
@@ -32,6 +33,7 @@ int64_t read(const KvBlockRef& block) {
 TEST(KvPool, CountsBlocksOfItsBudget) {
   const auto pool = pool_of(10);
   EXPECT_EQ(pool->block_bytes(), kBytes);
+  EXPECT_EQ(KvPool::block_bytes_of(kShape, CacheType::kF32), kBytes);
   EXPECT_EQ(pool->max_blocks(), 10);
   EXPECT_EQ(pool->held_blocks(), 0) << "memory is taken when it is needed";
   std::vector<KvBlockRef> some = pool->allocate(3);
@@ -48,6 +50,23 @@ TEST(KvPool, CountsBlocksOfItsBudget) {
   EXPECT_EQ(pool->held_blocks(), 10) << "never more than the budget";
   EXPECT_FALSE(pool->make_free(1));
   EXPECT_TRUE(pool->make_free(0));
+}
+
+// Blocks are memory of the pool's device, and a cache's own copy of a shared block is made there.
+TEST(KvPool, BlocksComeFromItsBackend) {
+  const auto fake = std::make_shared<test::FakeBackend>();
+  const auto pool = KvPool::create(kShape, CacheType::kF32, {.slab_bytes = 0, .backend = fake});
+  KvCache cache(pool);
+  cache.reserve(70);
+  EXPECT_EQ(fake->allocations, 2);
+  cache.advance(70);
+  const KvCache fork = cache.fork();
+  EXPECT_EQ(fake->copies, 0);
+  cache.reserve(1);  // the second block is written to next
+  EXPECT_EQ(fake->allocations, 3);
+  EXPECT_EQ(fake->copies, 1);
+  EXPECT_EQ(pool->used_blocks(), 3);
+  EXPECT_GT(fake.use_count(), 1) << "the pool holds its backend";
 }
 
 TEST(KvPool, RefusalTakesNothing) {

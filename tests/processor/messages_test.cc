@@ -68,6 +68,18 @@ class Messages : public ::testing::Test {
   MediaLimits limits_;
 };
 
+// A body made for an HTTP API: the model is the one that is loaded.
+TEST_F(Messages, WhatAnHttpBodyHasBesideItsMessagesChangesNothing) {
+  const Json hi = Json::array({{{"role", "user"}, {"content", "Hi"}}});
+  const Json body = {{"model", "another"},      {"messages", hi},
+                     {"stream", true},          {"stream_options", {{"include_usage", true}}},
+                     {"store", false},          {"user", "someone"},
+                     {"metadata", {{"k", "v"}}}};
+  EXPECT_EQ(process(body).ids, process({{"messages", hi}}).ids);
+  EXPECT_NE(refusal({{"model", "another"}, {"messages", hi}, {"models", 1}}).find("\"models\""),
+            std::string::npos);
+}
+
 TEST_F(Messages, EveryFormOfAPictureIsThePicture) {
   const auto wanted = seen({{"type", "image"}, {"image", picture()}});
   const std::string bytes = test::read_text(picture()), url = "data:image/png;base64," + base64(bytes);
@@ -231,7 +243,7 @@ TEST_F(Messages, KeysOfRequestsAndMessagesAreNamedWithWhatWasMeant) {
       {{{"messages", hi}, {"max_completion_tokens", 5}}, "max_new_tokens"},
       {{{"messages", hi}, {"temperature", 0.5}}, "\"generate\""},
       {{{"messages", hi}, {"stop", "x"}}, "stop_strings"},
-      {{{"messages", hi}, {"model", "gpt"}}, "\"model\""},
+      {{{"messages", hi}, {"prompt", "gpt"}}, "\"prompt\""},
       {{{"messages", hi}, {"conversations", {hi}}}, "twice"},
       {{{"massages", hi}}, "conversations"},
       {{{"messages", hi}, {"generation", 1}}, "\"generation\""},

@@ -101,6 +101,37 @@ TEST(ProcessPictures, ReadsFilesAsItReadsTheirBytes) {
   EXPECT_TRUE(same(process_pictures(threads, {}, kBackend, bytes).pixel_values, expected));
 }
 
+// A HEIC whose box of the size (ispe) says two columns more than its picture has is told from a file that
+// was replaced after its header was read.
+TEST(ProcessPictures, AHeaderThatSaysAnotherSizeIsNamed) {
+  for (const PictureLibrary& row : picture_libraries())
+    if (std::string_view(row.library) == "libheif" && std::string_view(row.version).empty())
+      GTEST_SKIP() << "this build has no libheif";
+  const std::string good = test::read_text(test::data_path("media/more_pictures/heif_RGB420.heic"));
+  std::string bytes = good;
+  bytes.replace(bytes.find("clap"), 4, "skip");     // the coded picture, 64 x 64, is not cropped
+  const size_t width_at = bytes.find("ispe") + 11;  // the last of four bytes
+  ASSERT_EQ(bytes.at(width_at), 64);
+  bytes[width_at] = 66;
+  ThreadPool threads(2);
+  const auto message_with = [&](const std::string& file, Size planned) -> std::string {
+    OpenMedia opened;
+    OpenPicture picture = opened.picture(MediaSource::bytes(file, "a.heic"), {});
+    picture.height = planned.height;
+    picture.width = planned.width;
+    try {
+      process_pictures(threads, {}, kBackend, std::vector{picture_input(picture, {})});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(message_with(bytes, {64, 66}),
+            "[a.heic] its header says 66 x 64 pixels and its picture has 64 x 64; write the file anew");
+  EXPECT_EQ(message_with(good, {24, 34}),
+            "[a.heic] changed while it was read: 34 x 22 pixels, 34 x 24 before");
+}
+
 TEST(ProcessPictures, TheFirstErrorEndsIt) {
   const Image good = noise(400, 400), small = noise(200, 100);
   ThreadPool threads(3);

@@ -52,6 +52,10 @@ TEST(TrainConfig, ErrorsNameKeyValueAndLimit) {
       {"rates", "3", {"rates", "3"}},
       {"media", "{\"fps\": 0}", {"media", "fps", "0.01 to 1000"}},
       {"media", "{\"size\": 3}", {"media", "size", "max_frames"}},
+      {"media", "{\"times\": \"seconds\"}", {"media", "times", "timestamps, frames"}},
+      {"media", "{\"rotate\": true}", {"media", "rotate"}},
+      {"media", "{\"skip_broken_frames\": 1}", {"media", "skip_broken_frames"}},
+      {"media", "{\"pictures_rate\": 0}", {"media", "pictures_rate", "0.01 to 1000"}},
       {"media", "{\"max_frames\": 0}", {"media", "max_frames", "1"}},
       {"media", "{\"image_merge_size\": 17}", {"media", "image_merge_size", "17", "16"}},
       {"data", "[]", {"data", "at least one"}},
@@ -105,11 +109,18 @@ TEST(TrainConfig, StagesFillInWhatIsNotGiven) {
 
 TEST(TrainConfig, IsWhatItWritesDown) {
   Json json = good();
-  json["media"] = {{"fps", 2}, {"max_frames", 7}, {"use_token_compression", false}};
+  json["media"] = {{"fps", 2},
+                   {"max_frames", 7},
+                   {"use_token_compression", false},
+                   {"times", "frames"},
+                   {"rotate", "auto"},
+                   {"skip_broken_frames", true},
+                   {"pictures_rate", 2.5}};
   json["fresh"] = {"projector"};
   json["betas"] = {0.8, 0.95};
   const Json written = test::config_of(json).to_json();
   EXPECT_EQ(test::config_of(written).to_json(), written);
+  for (const auto& [key, value] : json["media"].items()) EXPECT_EQ(written["media"][key], value) << key;
   for (const TrainKey& key : train_keys()) EXPECT_TRUE(written.contains(key.name)) << key.name;
 }
 

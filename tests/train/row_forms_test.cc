@@ -262,6 +262,38 @@ TEST(RowForms, ARowsTimesChooseItsFramesAndItsPictureIsSeen) {
   EXPECT_EQ(processor.tokenizer().decode(ids).find("<image>"), std::string::npos);
 }
 
+TEST(RowForms, TheConfigurationSaysHowClipsAreRead) {
+  const test::TemporaryFolder folder;
+  const Processor processor = Processor::from_pretrained(tiny());
+  ThreadPool threads(1);
+  const auto sample = [&](const Json& media, const std::string& clip, const std::string& more = "") {
+    const Json config = {{"model", tiny()},
+                         {"output", (folder / "out").string()},
+                         {"data", {{{"rows", "absent"}}}},
+                         {"rates", {{"llm", 1e-3}}},
+                         {"media", media}};
+    const std::string row =
+        R"({"conversations":[{"from":"human","value":"<video>\nq"},{"from":"gpt","value":"a"}],"video":)";
+    const Json json = parse_json(row + Json(clip).dump() + more + "}", "row");
+    return SampleMaker(processor, test::config_of(config)).make(threads, parse_row(json, "rows:1", "/"));
+  };
+  const auto times = [](const Sample& made) { return made.out.videos.clips.at(0).frames.timestamps; };
+  // A clip of an uneven rate: its own times, or the index over the average rate. A row's word comes first.
+  const std::string uneven = test::data_path("media/long_uneven.mp4").string();
+  const std::vector<double> shown = times(sample({{"max_frames", 8}}, uneven));
+  const std::vector<double> counted = times(sample({{"max_frames", 8}, {"times", "frames"}}, uneven));
+  EXPECT_NE(shown, counted);
+  EXPECT_EQ(times(sample({{"max_frames", 8}, {"times", "frames"}}, uneven, R"(,"times":"timestamps")")),
+            shown);
+  // A clip with damage: an error, or concealed.
+  std::string bytes = test::read_text(std::filesystem::path(media()) / "moving.mp4");
+  for (size_t i = bytes.size() / 2; i < bytes.size() / 2 + 400; ++i) bytes[i] = 0x55;
+  test::write_text(folder / "broken.mp4", bytes);
+  const std::string broken = (folder / "broken.mp4").string();
+  EXPECT_THROW(sample({{"fps", 25}}, broken), Error);
+  EXPECT_FALSE(times(sample({{"fps", 25}, {"skip_broken_frames", true}}, broken)).empty());
+}
+
 TEST(RowForms, TheCasesOfTheField) {
   VL3_NEED_SHARED(shared, "cases");
   const auto row = [&](const char* name) {

@@ -169,6 +169,31 @@ def textures():
     yield "dds_palette.dds", dds(5, 3, 0x20, body=noise(1024 + 15))
 
 
+def bptc_textures():
+    """Every mode and partition of BC7 and BC6H (its undefined modes too); a size that cuts blocks, smaller levels behind."""
+    own = np.random.default_rng(8)
+    bits = own.integers(0, 256, (8, 64, 16)).astype(np.uint8)
+    for mode in range(8):
+        after = 0xFF >> (mode + 1) << (mode + 1)
+        bits[mode, :, 0] = bits[mode, :, 0] & after | 1 << mode
+        if mode in (0, 1, 2, 3, 7):
+            for partition in range(64):
+                word = int.from_bytes(bits[mode, partition, :2].tobytes(), "little")
+                word = word & ~(63 << (mode + 1)) | partition << (mode + 1)
+                bits[mode, partition, :2] = list(word.to_bytes(2, "little"))
+    bits[7, 63] = 0
+    yield "dds_dxgi98.dds", dds(127, 62, 4, b"DX10", body=struct.pack("<5I", 98, 3, 0, 1, 0) + bits.tobytes() + b"\1" * 64)
+    for code in (95, 96):
+        bits = own.integers(0, 256, (16, 32, 16)).astype(np.uint8)
+        for mode in range(16):
+            number, width = (mode, 3) if mode < 2 else ((mode - 2) << 2 | 2, 31) if mode < 10 else ((mode - 10) << 2 | 3, 31)
+            bits[mode, :, 0] = bits[mode, :, 0] & (255 - width) | number
+            for partition in range(32):
+                word = int.from_bytes(bits[mode, partition].tobytes(), "little") & ~(31 << 77) | partition << 77
+                bits[mode, partition] = list(word.to_bytes(16, "little"))
+        yield f"dds_dxgi{code}.dds", dds(128, 64, 4, b"DX10", body=struct.pack("<5I", code, 3, 0, 1, 0) + bits.tobytes())
+
+
 def avifs():
     for mode in ("L", "RGB", "RGBA"):
         for sub in ("4:4:4", "4:2:2", "4:2:0", "4:0:0"):
@@ -215,7 +240,7 @@ def main():
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     rows = {}
-    for made in (pnms, icons, tgas, qois, pcxs, sgis, textures, avifs, heifs, jxls, jpeg2000s):
+    for made in (pnms, icons, tgas, qois, pcxs, sgis, textures, avifs, heifs, jxls, jpeg2000s, bptc_textures):
         for name, data in made():
             open_it = lambda: Image.open(io.BytesIO(data))
             im = open_it()
