@@ -24,21 +24,15 @@ export function siblings(messages: Messages, message: Message): Message[] {
     .sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1));
 }
 
-// Where the newest continuation of a message ends.
+// The newest of the messages that continue one, itself where none does: what comes after another is newer than it, so
+// nothing continues the newest.
 export function newestLeaf(messages: Messages, from: string): string {
-  const newest = new Map<string, Message>();
+  let newest = messages.get(from);
   for (const message of messages.values()) {
-    if (message.parent === null) continue;
-    const other = newest.get(message.parent);
-    if (!other || message.created >= other.created) newest.set(message.parent, message);
+    if (newest && message.created < newest.created) continue;
+    if (pathTo(messages, message.id).some((other) => other.id === from)) newest = message;
   }
-  let at = from;
-  const seen = new Set([at]);
-  for (let next = newest.get(at); next && !seen.has(next.id); next = newest.get(at)) {
-    at = next.id;
-    seen.add(at);
-  }
-  return at;
+  return newest?.id ?? from;
 }
 
 // The first words of a chat's first message.

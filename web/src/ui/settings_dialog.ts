@@ -18,7 +18,7 @@ export function settingsDialog(session: Session): void {
   const inputs = new Map<NumberField, HTMLInputElement>();
   const number = (field: NumberField) => {
     const { name, label, hint, min, max } = field;
-    const input = h("input", { type: "number", min, max, step: field.step === 1 ? 1 : "any", inputmode: "decimal", value: settings[name] ?? "", placeholder: "server's", name });
+    const input = h("input", { type: "number", min, max, step: field.step === 1 ? 1 : "any", inputmode: "decimal", value: settings[name] ?? "", placeholder: "default", name });
     inputs.set(field, input);
     return h("label", { class: "field" }, h("span", {}, label), input, h("small", {}, hint));
   };

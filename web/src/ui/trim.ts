@@ -52,11 +52,13 @@ export function trimDialog(attachment: Attachment, url: string | undefined, done
     const video = h("video", { class: "large", src: url, controls: true, muted: true, playsinline: true, "aria-label": attachment.name });
     const strip = h("div", { class: "strip", "aria-hidden": "true" });
     const shade = [h("span", { class: "shade" }), h("span", { class: "shade to" })];
+    // A round number near a thousandth: what an arrow key moves by.
+    const step = Math.max(0.01, 10 ** Math.ceil(Math.log10(duration / 1000)));
     const slider = (label: string, input: HTMLInputElement, first: boolean) => {
-      const range = h("input", { type: "range", min: 0, max: duration, step: Math.max(duration / 1000, 0.01), value: first ? from() : to(), "aria-label": label });
+      const range = h("input", { type: "range", min: 0, max: duration, step, value: first ? from() : to(), "aria-label": label });
       range.addEventListener("input", () => {
         const at = Number(range.value);
-        const edge = first ? at <= 0 : at >= duration - Math.max(duration / 1000, 0.01);
+        const edge = first ? at <= 0 : at > duration - step;
         input.value = edge ? "" : at.toFixed(2);
         video.currentTime = at;
         update();
