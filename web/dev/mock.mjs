@@ -139,7 +139,7 @@ export class Mock {
     choice({ role: "assistant", content: "" });
     response.write(": ping\n\n");
     for (let i = 0; i <= 4 && body.return_progress; ++i) {
-      event({ choices: [], prompt_progress: { stage: "tokens", total: prompt, processed: Math.round((prompt * i) / 4) } });
+      event({ choices: [], prompt_progress: { stage: "prefill", total: prompt, processed: Math.round((prompt * i) / 4) } });
       await sleep(/slow/.test(ask) ? 300 : this.speed);
     }
     const answer = /hostile/.test(ask) ? HOSTILE : /markdown/.test(ask) ? MARKDOWN : /long/.test(ask) ? "All the same words again. ".repeat(400) : `You asked: ${ask || "nothing"}. Réponse №${this.chats().length} ✓`;

@@ -14,7 +14,7 @@ export interface Usage {
 }
 
 export interface Progress {
-  // what is counted: frames, patches or tokens; missing: tokens
+  // "decode" counts frames, "encode" patches, "prefill" tokens
   stage?: string;
   total: number;
   processed: number;

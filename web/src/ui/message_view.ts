@@ -13,13 +13,9 @@ import { reportView, reportWords } from "./frames_view.js";
 import { messageTile } from "./tiles.js";
 
 const STAGES: Record<string, [doing: string, what: string]> = {
-  queue: ["Waiting for", "questions before this"],
-  fetch: ["Fetching", "attachments"],
-  frame: ["Decoding", "frames"],
-  decod: ["Decoding", "frames"],
-  patch: ["Looking at", "patches"],
-  encod: ["Looking at", "patches"],
-  token: ["Reading", "tokens"],
+  decode: ["Decoding", "frames"],
+  encode: ["Looking at", "patches"],
+  prefill: ["Reading", "tokens"],
 };
 
 export class MessageView {
@@ -197,7 +193,7 @@ export class MessageView {
 }
 
 function progressWords({ stage, total, processed }: Progress): string {
-  const words = Object.entries(STAGES).find(([name]) => stage?.includes(name))?.[1] ?? STAGES["token"]!;
+  const words = STAGES[stage ?? ""] ?? STAGES["prefill"]!;
   return total > 0 ? `${words[0]} ${counted(processed)} of ${counted(total)} ${words[1]}` : words[0];
 }
 
