@@ -41,7 +41,13 @@ test("a clip is trimmed, costs fewer tokens, and its frames and kept tokens are 
   assert.equal(clip.video_url, null);
   const [counted] = mock.requests.filter(({ path }) => path === "tokenize").map(({ body }) => body.messages[0].content[0]);
   assert.ok(Buffer.from(counted.video_url.url.split(",")[1], "base64").equals(CLIP.buffer));
-  await page.click(".saw summary");
+  await ask(page, "markdown");
+  await answered(page, 2);
+  await page.locator(".assistant button.time", { hasText: "0:03" }).click();
+  await page.waitForFunction(() => document.querySelector("dialog video")?.currentTime >= 3);
+  await page.keyboard.press("Escape");
+  assert.equal(await page.locator(".assistant pre button").count(), 0);
+  await page.click(".saw summary >> nth=0");
   const frames = page.locator(".frames li");
   assert.equal(await frames.count(), 5);
   assert.match(await frames.nth(1).innerText(), /0:03\.5\s+\d+\/48/);

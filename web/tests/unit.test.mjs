@@ -149,3 +149,16 @@ test("pictures and clips are told apart; drawings and other files are neither", 
   assert.equal(kindOf("a.mov", "video/quicktime"), "video");
   for (const [name, type] of [["a.svg", "image/svg+xml"], ["a.svg", ""], ["a.svg", "image/png"], ["a.txt", "text/plain"], ["mp4", ""], ["a.mp3", "audio/mpeg"]]) assert.equal(kindOf(name, type), null, name);
 });
+
+test("times are found in text, and what only looks like one is not", async () => {
+  const { splitTimes } = await load("markdown/times.ts");
+  const times = (text) => {
+    const pieces = splitTimes(text);
+    assert.equal(pieces.map((piece) => piece.text ?? piece).join(""), text);
+    return pieces.filter((piece) => piece.text).map((piece) => piece.seconds);
+  };
+  assert.deepEqual(times("from 0:02.5 to 1:03, again at 1:02:03"), [2.5, 63, 3723]);
+  assert.deepEqual(times("12.5s, 3 s, 1 second, (40 seconds)."), [12.5, 3, 1, 40]);
+  assert.deepEqual(times("0:02–0:04"), [2, 4]);
+  for (const none of ["3 squares", "16:9:x", "1:75", "v1:20a", "2024-01:10", "3 m/s", "12 sauces", "5s/frame", "", "a 1.2.3:40"]) assert.deepEqual(times(none), [], none);
+});

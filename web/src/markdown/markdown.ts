@@ -2,6 +2,7 @@
 // element by element: HTML stays visible text, pictures and links to elsewhere are links that a person must click,
 // and links have the schemes below only. Nothing is parsed as HTML.
 import { lexer, type Token, type Tokens } from "marked";
+import { splitTimes } from "./times.js";
 import { button, copyText, h, icon } from "../ui/dom.js";
 
 const SCHEMES = new Set(["http:", "https:", "mailto:"]);
@@ -10,10 +11,17 @@ const MAX_DEPTH = 40;
 
 // Brings `into` to what `text` says. Blocks that did not change keep their elements, so that selections and the places
 // of scrolled code last while more text comes.
+// What a click on a time does; undefined where it is no time of anything that is here.
+export type OnTime = (seconds: number) => (() => void) | undefined;
+
 export class MarkdownView {
   private shown: { raw: string; element: Node }[] = [];
 
-  constructor(private readonly into: HTMLElement) {}
+  // Times in the text become buttons where `onTime` says what they do.
+  constructor(
+    private readonly into: HTMLElement,
+    private readonly onTime?: OnTime,
+  ) {}
 
   update(text: string): void {
     const blocks = lexer(text, { gfm: true, breaks: true }).filter((token) => token.type !== "space" && token.type !== "def");
@@ -22,6 +30,7 @@ export class MarkdownView {
     for (const { element } of this.shown.splice(same)) this.into.removeChild(element);
     for (const token of blocks.slice(same)) {
       const element = block(token, 0);
+      if (this.onTime) linkTimes(element, this.onTime);
       this.into.append(element);
       this.shown.push({ raw: token.raw, element });
     }
@@ -146,4 +155,22 @@ function link(href: string, content: Node[], raw: string): Node {
   }
   if (!SCHEMES.has(url.protocol)) return document.createTextNode(raw);
   return h("a", { href: url.href, target: "_blank", rel: "noopener noreferrer nofollow", title: url.href }, ...content);
+}
+
+// Not within code and links, which are what they are.
+function linkTimes(root: Node, onTime: OnTime): void {
+  const texts: Text[] = [];
+  const walk = (node: Node) => {
+    if (node instanceof Text) texts.push(node);
+    else if (!(node instanceof Element && node.matches("code, pre, a, button"))) node.childNodes.forEach(walk);
+  };
+  walk(root);
+  for (const text of texts) {
+    const pieces = splitTimes(text.data).map((piece) => {
+      const onclick = typeof piece === "string" ? undefined : onTime(piece.seconds);
+      if (typeof piece === "string") return piece;
+      return onclick ? h("button", { type: "button", class: "time", title: "Show this moment", onclick }, piece.text) : piece.text;
+    });
+    if (pieces.some((piece) => typeof piece !== "string")) text.replaceWith(...pieces);
+  }
 }

@@ -10,7 +10,7 @@ import { DraftEditor } from "./draft.js";
 import { toast } from "./dialogs.js";
 import { button, copyText, counted, h, icon } from "./dom.js";
 import { reportView, reportWords } from "./frames_view.js";
-import { messageTile } from "./tiles.js";
+import { messageTile, showMedium } from "./tiles.js";
 
 const STAGES: Record<string, [doing: string, what: string]> = {
   decode: ["Decoding", "frames"],
@@ -25,7 +25,7 @@ export class MessageView {
   private readonly error = h("div", { class: "error", hidden: true });
   private readonly extra = h("div", { class: "extra" });
   private readonly foot = h("div", { class: "foot" });
-  private readonly markdown = new MarkdownView(this.text);
+  private readonly markdown = new MarkdownView(this.text, (seconds) => this.momentOf(seconds));
   private reported = false;
   private clockTimer = 0;
   private retryTimer = 0;
@@ -71,6 +71,14 @@ export class MessageView {
       }
     }
     this.foot.replaceChildren(...this.actions());
+  }
+
+  // Opens the last clip before the answer at a time, where it is that long.
+  private momentOf(seconds: number): (() => void) | undefined {
+    const clips = pathTo(this.session.messages, this.message.parent).flatMap((m) => m.attachments.filter((a) => a.kind === "video" && a.shown));
+    const clip = clips.at(-1);
+    if (!clip?.duration || seconds > clip.duration) return undefined;
+    return () => void showMedium(clip, this.session.blobs, seconds);
   }
 
   private showProgress(generation: Generation | undefined): void {

@@ -54,18 +54,19 @@ export function messageTile(attachment: Attachment, blobs: Blobs): HTMLElement {
   return h("li", { class: `tile sent ${kind}` }, view, h("span", { class: "tile-facts" }, kind === "video" ? clipWords(attachment) : ""));
 }
 
-async function showMedium(attachment: Attachment, blobs: Blobs): Promise<void> {
+// Larger, in a dialog; a clip from `at` (s) on.
+export async function showMedium(attachment: Attachment, blobs: Blobs, at?: number): Promise<void> {
   const url = await blobs.url(attachment.id);
   const { body } = openDialog(attachment.name, { class: "wide" }, () => {});
-  const whole = { ...attachment };
   if (!url || !attachment.shown) {
     body.append(h("p", {}, url ? "This browser cannot show it." : "Its bytes are no longer in this browser."));
   } else if (attachment.kind === "image") {
     body.append(h("img", { class: "large", src: url, alt: attachment.name }));
   } else {
-    const range = `#t=${attachment.start ?? 0}${attachment.end === undefined ? "" : `,${attachment.end}`}`;
+    const end = attachment.end === undefined || at !== undefined ? "" : `,${attachment.end}`;
+    const range = `#t=${at ?? attachment.start ?? 0}${end}`;
     body.append(h("video", { class: "large", src: url + range, controls: true, playsinline: true, "aria-label": attachment.name }));
   }
-  const facts = [whole.type, bytes(whole.size), whole.width ? `${whole.width} × ${whole.height}` : "", clipWords(whole)];
+  const facts = [attachment.type, bytes(attachment.size), attachment.width ? `${attachment.width} × ${attachment.height}` : "", clipWords(attachment)];
   body.append(h("p", { class: "hint" }, facts.filter(Boolean).join(" · ")));
 }
