@@ -38,25 +38,26 @@ export async function closeBrowser() {
   shared = null;
 }
 
-// A page on a mock server of its own. `done` closes both, and throws where the page logged errors or asked somebody
+// A page on a mock server of its own, or of `server`. `done` closes both, and throws where the page logged errors or asked somebody
 // else for something.
-export async function openPage({ mock: options = {}, context: contextOptions = {}, path = "", allow = /Failed to load resource/ } = {}) {
-  const mock = await new Mock({ folder: join(web, "dist"), speed: 5, ...options }).listen();
-  mock.server.unref();
+export async function openPage({ server = "", mock: options = {}, context: contextOptions = {}, path = "", allow = /Failed to load resource/ } = {}) {
+  const mock = server ? null : await new Mock({ folder: join(web, "dist"), speed: 5, ...options }).listen();
+  mock?.server.unref();
+  const url = mock?.url ?? server;
   const context = await (await browser()).newContext({ viewport: { width: 1100, height: 800 }, acceptDownloads: true, ...contextOptions });
   const problems = [];
   const watch = (page) => {
     page.on("pageerror", (error) => problems.push(String(error.stack ?? error)));
     page.on("console", (message) => message.type() === "error" && !allow.test(message.text()) && problems.push(message.text()));
-    page.on("request", (request) => /^(blob|data):/.test(request.url()) || request.url().startsWith(mock.url) || problems.push(`asked ${request.url()}`));
+    page.on("request", (request) => /^(blob|data):/.test(request.url()) || request.url().startsWith(url) || problems.push(`asked ${request.url()}`));
     return page;
   };
   const page = watch(await context.newPage());
   page.setDefaultTimeout(8000);
-  await page.goto(mock.url + path);
+  await page.goto(url + path);
   const done = async () => {
     await context.close();
-    await mock.close();
+    await mock?.close();
     if (problems.length) throw new Error(problems.join("\n"));
   };
   return { mock, context, page, watch, done, ready: () => page.waitForSelector("#model:not([hidden])", { state: "attached" }) };
