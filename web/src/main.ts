@@ -27,6 +27,7 @@ async function main(): Promise<void> {
   const announcer = new Announcer();
   const messages = new MessageList(session);
   const title = byId("chat-title");
+  let unkept = false;
 
   const showSidebar = (open: boolean) => {
     document.body.classList.toggle("sidebar-open", open);
@@ -81,6 +82,11 @@ async function main(): Promise<void> {
       showTitle();
       composer.editor.recount();
     },
+    unkept(why) {
+      // Once: it will not get better by itself.
+      if (!unkept) toast(`This browser could not keep the chat: ${why}`, "problem");
+      unkept = true;
+    },
     over(message) {
       sidebar.draw();
       if (message.chat !== session.chat?.id) return;
@@ -92,7 +98,9 @@ async function main(): Promise<void> {
     },
   };
 
-  takeShortcuts({ session, messages, sidebar, composer, open: (id) => void open(id), settings: () => settingsDialog(session), showSidebar: () => narrow() ? showSidebar(true) : document.body.classList.remove("sidebar-closed") });
+  takeShortcuts({ session, messages, sidebar, composer, open: (id) => void open(id), settings: () => settingsDialog(session), showSidebar: () => (narrow() ? showSidebar(true) : document.body.classList.remove("sidebar-closed")), hideSidebar: () => showSidebar(false) });
+  // Another tab may have added some.
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && void session.refreshChats());
   await session.refreshChats();
   await session.open(location.hash.slice(1) || null);
   if (!store.kept) toast("This browser keeps no history here: chats are gone when the page is closed.", "problem");

@@ -218,3 +218,21 @@ test("all chats go into a file and come back from it, elsewhere", options, async
   await first.done();
   await second.done();
 });
+
+test("a browser that cannot keep a chat says so, once, and the answer comes all the same", options, async () => {
+  const { page, done } = await openPage();
+  await page.evaluate(() => {
+    IDBObjectStore.prototype.put = () => {
+      throw new DOMException("The disk is full.", "QuotaExceededError");
+    };
+  });
+  await page.setInputFiles("#composer input[type=file]", [PICTURE]);
+  await page.waitForSelector("#composer .tile img");
+  await ask(page, "hello");
+  await answered(page);
+  assert.match(await lastAnswer(page), /You asked: hello/);
+  assert.deepEqual(await page.locator(".toast").allInnerTexts(), ["This browser could not keep the chat: The disk is full."]);
+  await ask(page, "again");
+  await answered(page, 2);
+  await done();
+});

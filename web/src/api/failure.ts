@@ -28,6 +28,7 @@ const TITLES: Record<string, string> = {
   invalid_api_key: "The key was not accepted",
   model_not_found: "This model is not being served",
   media_fetch_failed: "The media could not be read",
+  too_large: "This is too large to send",
   unknown_uuid: "The server no longer has this attachment",
 };
 

@@ -1,7 +1,12 @@
 // The bytes of attachments: those of drafts are here until they are sent, those of messages in the store.
+import { ApiFailure } from "../api/failure.js";
 import { dataUrl } from "../media/files.js";
+import { bytes } from "../ui/dom.js";
 import type { Store } from "../store/store.js";
 import type { Attachment } from "../store/types.js";
+
+// What base64 makes of it must fit into the longest text of browsers.
+const MAX_BYTES = 380_000_000;
 
 export class Blobs {
   private readonly drafts = new Map<string, Blob>();
@@ -35,6 +40,7 @@ export class Blobs {
   async data(attachment: Attachment): Promise<string> {
     const blob = await this.get(attachment.id);
     if (!blob) throw new Error(`${attachment.name} is no longer in this browser.`);
+    if (blob.size > MAX_BYTES) throw new ApiFailure(0, "too_large", `${attachment.name} has ${bytes(blob.size)}; the page can send ${bytes(MAX_BYTES)}. Trimming does not make it smaller: the whole file is sent.`);
     const plain = attachment.kind === "image" ? "image/png" : "video/mp4";
     // The server looks at the bytes, not at this name.
     return dataUrl(blob, /^(image|video)\/[\w.+-]+$/.test(attachment.type) ? attachment.type : plain);

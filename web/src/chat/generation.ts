@@ -26,6 +26,9 @@ export class Generation {
   get seconds(): number {
     return (performance.now() - this.started) / 1000;
   }
+  get tokens(): number {
+    return this.pieces;
+  }
   // Tokens per second so far; 0 before there are two.
   get rate(): number {
     return this.pieces > 1 ? (this.pieces - 1) / ((this.lastAt - this.firstAt) / 1000 || Infinity) : 0;

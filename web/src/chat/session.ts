@@ -23,6 +23,8 @@ export interface Listener {
   settings(): void;
   // an answer is complete, was stopped or failed
   over(message: Message): void;
+  // the browser did not keep something
+  unkept(why: string): void;
 }
 
 // How often an answer that is being written goes into the store.
@@ -173,8 +175,8 @@ export class Session {
     this.chat.leaf = message.id;
     // Shown before it is stored: large clips take a moment.
     const answered = this.answer(message.id);
-    await this.blobs.keep(draft.attachments);
-    await this.store.putMessage(message);
+    await this.kept(this.blobs.keep(draft.attachments));
+    await this.kept(this.store.putMessage(message));
     await answered;
   }
 
@@ -193,7 +195,7 @@ export class Session {
       this.listener.message(message);
       if (performance.now() - saved > SAVE_EVERY_MS && generation.phase !== "over") {
         saved = performance.now();
-        void this.store.putMessage(message);
+        void this.kept(this.store.putMessage(message));
       }
     });
     this.running.set(message.id, generation);
@@ -208,14 +210,19 @@ export class Session {
       ...answerFields(settings),
     });
     const sent = () => turns.forEach((turn) => turn.attachments.forEach((a) => this.sent.add(a.id)));
-    await Promise.all([this.store.putChat(chat), this.store.putMessage(message)]);
+    await this.kept(Promise.all([this.store.putChat(chat), this.store.putMessage(message)]));
     void this.refreshChats();
     await generation.run(this.client, body, sent);
     this.running.delete(message.id);
     // Not where the chat was deleted meanwhile.
-    if ((await this.store.chats()).some((other) => other.id === chat.id)) await this.store.putMessage(message);
+    if ((await this.store.chats()).some((other) => other.id === chat.id)) await this.kept(this.store.putMessage(message));
     this.listener.message(message);
     this.listener.over(message);
+  }
+
+  // A full disk must not keep a question from being answered.
+  private async kept(work: Promise<unknown>): Promise<void> {
+    await work.catch((error: unknown) => this.listener.unkept(error instanceof Error ? error.message : String(error)));
   }
 
   // A call with these messages, the bytes of media only where the server may not have them.

@@ -1,6 +1,5 @@
 // The question at the foot of the page, and files that are dropped anywhere on it.
 import type { Draft, Session } from "../chat/session.js";
-import { toast } from "./dialogs.js";
 import { byId, h, icon } from "./dom.js";
 import { DraftEditor } from "./draft.js";
 
@@ -48,7 +47,7 @@ export class Composer {
     if (this.editor.isEmpty || this.editor.isBusy || this.session.generation) return;
     this.editor.set({ text: "", attachments: [] });
     this.sent();
-    this.session.send(draft).catch((error: unknown) => toast(`This browser could not keep the chat: ${(error as Error).message}`, "problem"));
+    void this.session.send(draft);
   }
 
   private takeDrops(): void {

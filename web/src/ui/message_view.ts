@@ -135,7 +135,7 @@ export class MessageView {
 
   private counters(generation: Generation): HTMLElement {
     const rate = generation.rate;
-    return h("span", { class: "facts" }, rate ? `${rate.toFixed(1)} tokens/s · ${generation.seconds.toFixed(1)} s` : "");
+    return h("span", { class: "facts" }, rate ? `${counted(generation.tokens)} tokens · ${rate.toFixed(1)} tokens/s · ${generation.seconds.toFixed(1)} s` : "");
   }
 
   private actions(): Node[] {

@@ -13,6 +13,7 @@ export interface Reach {
   open: (id: string | null) => void;
   settings: () => void;
   showSidebar: () => void;
+  hideSidebar: () => void;
 }
 
 export function takeShortcuts(reach: Reach): void {
@@ -30,7 +31,10 @@ function actionOf(event: KeyboardEvent, reach: Reach): (() => unknown) | null {
   const { session, messages, sidebar, composer } = reach;
   const key = event.key.toLowerCase();
   const control = event.ctrlKey || event.metaKey;
-  if (key === "escape") return session.generation ? () => session.stop() : null;
+  if (key === "escape") {
+    if (document.body.classList.contains("sidebar-open")) return reach.hideSidebar;
+    return session.generation ? () => session.stop() : null;
+  }
   if (control && event.shiftKey && key === "o") return () => reach.open(null);
   if (control && !event.shiftKey && !event.altKey) {
     if (key === "k") return () => (reach.showSidebar(), sidebar.focusSearch());
