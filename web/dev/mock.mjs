@@ -150,7 +150,11 @@ export class Mock {
         ++this.stopped;
         return undefined;
       }
-      if (/cut/.test(ask) && said === 3) return response.destroy();
+      if (/cut/.test(ask) && said === 3) {
+        // Browsers drop what they have not handed on when a connection ends like this.
+        await sleep(200);
+        return response.destroy();
+      }
       if (/breaks/.test(ask) && said === 3) {
         response.write(`data: ${JSON.stringify({ error: { message: "The decoder of the clip stopped.", type: "server_error", param: null, code: "decode_failed" } })}\n\n`);
         return response.end("data: [DONE]\n\n");
