@@ -63,7 +63,7 @@ function mediumView(medium: Medium, attachment: Attachment | undefined, blobs: B
   });
   const share = medium.tokens ? Math.round((100 * medium.kept) / medium.tokens) : 100;
   const what = medium.kind === "video" ? `${counted(medium.frames.length)} frames` : "Picture";
-  const grid = medium.rows && medium.columns ? `, ${medium.rows} × ${medium.columns} tokens each` : "";
+  const grid = medium.rows && medium.columns ? `, ${medium.rows} × ${medium.columns} tokens${medium.kind === "video" ? " each" : ""}` : "";
   return h(
     "section",
     {},
@@ -128,7 +128,7 @@ function frameDialog(medium: Medium, first: number, draw: Draw): void {
     const frame = medium.frames[at]!;
     const canvas = h("canvas", { "aria-hidden": "true" });
     view.replaceChildren(canvas, keptMap(medium, frame) ?? "");
-    void draw(canvas, frame, LARGE_PX).then((drawn) => drawn || view.classList.add("undrawn"), () => {});
+    void draw(canvas, frame, LARGE_PX).then((drawn) => drawn && view.style.setProperty("--ratio", String(canvas.width / canvas.height)), () => {});
     const where = frame.time === null ? "Picture" : `Frame ${at + 1} of ${medium.frames.length}, at ${clock(frame.time, 2)}`;
     words.textContent = `${where}: ${frame.kept} of ${frame.tokens} tokens kept`;
     back.disabled = at === 0;
