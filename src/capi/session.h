@@ -1,25 +1,23 @@
 #pragma once
 // An engine, its scheduler and the thread that steps it: what stands behind the handle vl3_engine.
 
-#include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "capi/request.h"
+#include "engine/engine_thread.h"
 #include "vl3/context.h"
 #include "vl3/engine.h"
 #include "vl3/scheduler.h"
 
 namespace vl3::capi {
 
-// Thread-safe but for the destructor.
+// Thread-safe but for the destructor, which cancels what is under way or waits, and ends when none is.
 class Session {
  public:
   Session(std::string folder, const EngineOptions& engine, ContextOptions context);
-  ~Session();  // cancels what is under way or waits, and ends when none is
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -31,23 +29,12 @@ class Session {
   Json describe() const;
 
  private:
-  struct Live {
-    RequestId id = 0;
-    std::shared_ptr<Request> request;
-    std::unique_ptr<Probe> probe;
-  };
-  void work();
-  void collect();
-
   std::string folder_;
   Engine engine_;
   Context context_;
-  Scheduler scheduler_;
   std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<Live> live_;  // given to the scheduler and not taken back
-  bool stopping_ = false;
-  std::thread thread_;
+  std::map<const Request*, RequestId> live_;  // not ended
+  EngineThread thread_;                       // the last member: it tells requests of their end
 };
 
 }  // namespace vl3::capi
