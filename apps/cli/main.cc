@@ -44,13 +44,14 @@ int main(int argc, char** argv) {
   add_quantize(app);
   add_compare(app);
   add_merge(app);
+  add_batch(app);
   add_bench(app);
   add_train(app);
   add_scenes(app);
   add_vocabulary(app);
   add_eval(app);
   const std::pair<const char*, std::vector<const char*>> headings[] = {
-      {"Answers", {"run", "plan", "inspect"}},
+      {"Answers", {"run", "batch", "plan", "inspect"}},
       {"Models", {"quantize", "merge", "train", "vocabulary"}},
       {"Measuring", {"bench", "eval", "compare", "scenes"}},
       {"One stage at a time", {"tokenize", "process", "forward", "generate"}}};
