@@ -62,6 +62,7 @@ void add_train(CLI::App& app);
 void add_scenes(CLI::App& app);
 void add_vocabulary(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_serve(CLI::App& app);
 
 // A JSON file, or standard input for "-".
 Json read_json_argument(const std::string& path);

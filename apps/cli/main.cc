@@ -50,8 +50,9 @@ int main(int argc, char** argv) {
   add_scenes(app);
   add_vocabulary(app);
   add_eval(app);
+  add_serve(app);
   const std::pair<const char*, std::vector<const char*>> headings[] = {
-      {"Answers", {"run", "batch", "plan", "inspect"}},
+      {"Answers", {"run", "serve", "batch", "plan", "inspect"}},
       {"Models", {"quantize", "merge", "train", "vocabulary"}},
       {"Measuring", {"bench", "eval", "compare", "scenes"}},
       {"One stage at a time", {"tokenize", "process", "forward", "generate"}}};
@@ -60,6 +61,7 @@ int main(int argc, char** argv) {
   }
   finish_help(app, {{"run MODEL --image photo.jpg \"What is this?\"", ""},
                     {"run MODEL", "a chat about pictures and clips"},
+                    {"serve MODEL", "the API that clients speak, and a page"},
                     {"inspect MODEL", ""}});
   try {
     const std::vector<std::string> words = spread_media(app, args);
