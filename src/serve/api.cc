@@ -5,6 +5,9 @@
 #include "base/clock.h"
 #include "serve/answer_job.h"
 #include "serve/chat_request.h"
+#include "serve/completion_request.h"
+#include "serve/embeddings.h"
+#include "serve/responses.h"
 #include "serve/strict_json.h"
 #include "serve/token_routes.h"
 
@@ -132,6 +135,17 @@ void Api::keep_alive() {
 
 void Api::add_to(Routes& routes) {
   Service& service = service_;
+  routes.add(post_route("/v1/completions", answering(service, completion_setup), "Continues texts."));
+  routes.add(post_route("/v1/responses", answering(service, responses_setup),
+                        "Answers a conversation in the form of OpenAI's newer route."));
+  routes.add(post_route("/v1/embeddings",
+                        computing(
+                            service,
+                            [&service](const Json& body, const std::string& client, const auto& cancelled) {
+                              return embeddings(service, body, client, cancelled);
+                            },
+                            true),
+                        "Gives vectors of texts, pictures, clips and conversations."));
   routes.add(post_route("/v1/chat/completions", answering(service, chat_setup),
                         "Answers a conversation with pictures and clips."));
   routes.add(post_route("/v1/chat/completions/input_tokens",

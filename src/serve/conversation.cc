@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
+#include "media/source_bytes.h"
 #include "processor/messages.h"
 #include "vl3/answer_request.h"
 #include "vl3/error.h"
+#include "vl3/media_decoder.h"
 #include "vl3/visual_stream.h"
 
 namespace vl3::serve {
@@ -22,6 +24,8 @@ std::string words_of(const Error& error) {
 // One option over others; wrong values are refused under its own name.
 template <typename Options>
 void merge_option(Options& options, const std::string& key, const Json& value, const std::string& param) {
+  if (key == "fps" && value.is_number() && !(value.get<double>() > 0))
+    refuse(param, fmt::format("\"{}\" is {}; it should be above 0.", param, shown(value)));
   try {
     options.merge(Json{{key, value}}, param);
   } catch (const Error& error) {
@@ -96,8 +100,12 @@ void read_template_fields(const FieldReader& fields, const ChatTemplate& chat_te
 
 Image picture_of(const MediaSource& source, const MediaLimits& limits) {
   if (source.kind() == MediaSource::Kind::kFrames) return source.pictures()[0];
-  if (source.kind() == MediaSource::Kind::kBytes) return decode_image(source.data(), limits, source.name());
-  return read_image(source.path(), limits);
+  Image image;
+  if (source.decoder())
+    source.decoder()->decode_picture(source, limits, &image, nullptr);
+  else
+    image = decode_image(bytes_of(source, limits).bytes, limits, source.name(), false);
+  return image;
 }
 
 // The frames of a list with the times that were given.
