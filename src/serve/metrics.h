@@ -52,9 +52,19 @@ struct FinishCounters {
   Counter stop, length, abort, error;
 };
 
-// Media that were refused, by why.
-struct RejectCounters {
-  Counter address, unreachable, too_large, not_media, decoder_crashed, other;
+// Visual tokens in prompts, after compression.
+struct KindCounters {
+  Counter image, video;
+};
+
+// What downloads, caches and decoders have counted themselves since the beginning.
+struct MediaTotals {
+  int64_t downloads = 0, downloaded_bytes = 0;
+  double download_s = 0;
+  std::map<std::string, int64_t> refused;  // by code, of which there is a fixed list
+  int64_t cache_hits = 0;                  // pictures and clips that were not encoded again
+  int64_t decoders = 0, decoders_running = 0, decoders_crashed = 0, decoders_timed_out = 0,
+          decoder_restarts = 0;
 };
 
 // Thread-safe: each member is fed by whoever knows it.
@@ -71,7 +81,6 @@ class Metrics {
   // Of requests.
   Counter prompt_tokens, generation_tokens;
   Counter prefix_cache_queries, prefix_cache_hits;  // tokens of prompts, and those of them that were kept
-  Counter mm_cache_queries, mm_cache_hits;          // pictures and clips
   FinishCounters request_success;                   // videollama3:request_success_total{finished_reason}
   Histogram time_to_first_token_seconds, inter_token_latency_seconds, e2e_request_latency_seconds;
   Histogram request_queue_time_seconds, request_inference_time_seconds;
@@ -81,11 +90,9 @@ class Metrics {
   Histogram iteration_tokens_total;  // rows of the language model in a step
 
   // Of media.
-  Histogram media_fetch_seconds, media_decode_seconds, media_encode_seconds;
-  Counter media_fetched_bytes, frames_sampled;
-  Counter visual_tokens_before, visual_tokens_after;  // before and after compression
-  RejectCounters media_rejects;                       // videollama3:media_rejects_total{reason}
-  Counter decoder_restarts;
+  Counter frames_sampled;
+  KindCounters visual_tokens;
+  void set_media(MediaTotals totals);  // when metrics are asked for
 
   // Of HTTP. route: a pattern of the table of routes, or "none".
   Gauge http_connections;
@@ -97,6 +104,7 @@ class Metrics {
  private:
   const std::string model_;
   mutable std::mutex mutex_;
+  MediaTotals media_;
   std::map<std::pair<std::string, int>, uint64_t> http_;  // by route and hundreds of the status
 };
 
