@@ -237,6 +237,7 @@ void add_serve(CLI::App& app) {
                {"serve MODEL --host 0.0.0.0 --api-key-file keys --tls-cert c.pem --tls-key k.pem", ""}});
   command->callback([options] {
     Signals signals;
+    raise_file_limit();
     Serving(*options, signals).run();
   });
 }

@@ -193,16 +193,16 @@ class Server::Impl {
 
   void take(Tcp::socket socket) {
     set_options(socket);
-    if (core_.open.size() >= core_.options.max_connections && !close_idlest()) return turn_away(socket);
+    if (core_.open.size() >= core_.options.max_connections && !make_room()) return turn_away(socket);
     std::string peer = address_of(socket);
     auto transport = tls_ ? tls_transport(std::move(socket), tls_) : plain_transport(std::move(socket));
     std::make_shared<Connection>(core_, std::move(transport), std::move(peer))->start();
   }
 
-  bool close_idlest() {
+  bool make_room() {
     std::shared_ptr<Connection> oldest;
     for (const auto& connection : all()) {
-      if (connection->idle() && (!oldest || connection->since() < oldest->since())) oldest = connection;
+      if (connection->waiting() && (!oldest || connection->since() < oldest->since())) oldest = connection;
     }
     if (oldest) oldest->cut();
     return oldest != nullptr;
