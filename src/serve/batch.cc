@@ -57,7 +57,8 @@ class RowExchange final : public http::Exchange {
  private:
   mutable std::mutex mutex_;
   bool gone_ = false;
-  std::function<void()> then_, told_;
+  std::function<void()> then_;
+  std::function<void(http::Reply)> told_;
 };
 
 struct Row {
