@@ -8,7 +8,6 @@
 #include <future>
 #include <thread>
 
-#include "sandbox/sandboxed_decoder.h"
 #include "serve/front.h"
 #include "serve/page.h"
 #include "serve_options.h"
@@ -19,40 +18,6 @@ namespace vl3::cli {
 namespace {
 
 using serve::Level;
-
-// Tried before requests come: a machine on which it cannot be should say so at once.
-std::shared_ptr<sandbox::SandboxedDecoder> make_decoder() {
-  auto decoder = std::make_shared<sandbox::SandboxedDecoder>();
-  try {
-    decoder->check();
-  } catch (const Error& error) {
-    throw Error(error.code(),
-                fmt::format("[serve] media cannot be decoded in a process of its own here ({}); "
-                            "--no-sandbox decodes them in the server, which only clients that "
-                            "are trusted should be able to reach",
-                            error.what()));
-  }
-  return decoder;
-}
-
-serve::MediaTotals media_totals(const Engine& engine, const serve::MediaIntake& intake,
-                                const sandbox::SandboxedDecoder* decoder) {
-  serve::MediaTotals totals;
-  const serve::MediaIntakeStats media = intake.stats();
-  totals.downloads = media.downloads;
-  totals.downloaded_bytes = media.downloaded_bytes;
-  totals.download_s = media.download_s;
-  totals.refused = media.refused;
-  totals.cache_hits = engine.cache_stats().pictures;
-  if (decoder == nullptr) return totals;
-  const sandbox::SandboxStats stats = decoder->stats();
-  totals.decoders = stats.jobs;
-  totals.decoders_running = stats.running;
-  totals.decoders_crashed = stats.crashed;
-  totals.decoders_timed_out = stats.timed_out;
-  totals.decoder_restarts = stats.restarts;
-  return totals;
-}
 
 // The server on a thread of its own, from the beginning: while the model is loaded it says so.
 class Serving {
@@ -129,8 +94,6 @@ std::string Serving::url() const {
 }
 
 void Serving::warn() {
-  if (options_.no_sandbox)
-    log_.add(Level::kWarning, "no_sandbox", "pictures and clips are decoded in the server itself");
   if (!options_.api_key_file.empty() && serve::others_can_read(options_.api_key_file))
     log_.add(Level::kWarning, "keys", options_.api_key_file + " can be read by every user of this machine");
   if (local()) return;
@@ -178,20 +141,13 @@ void Serving::run() {
   serve::ApiOptions api_options = options_.api(engine);
   const std::string name = api_options.models.names.front();
   serve::Metrics metrics(name, engine.model().config().text.max_position_embeddings);
-  const auto decoder = options_.no_sandbox ? nullptr : make_decoder();
-  serve::MediaIntakeOptions media = options_.media();
-  media.decoder = decoder;
-  serve::MediaIntake intake(std::move(media));
+  serve::MediaIntake intake(options_.media());
   serve::Routes routes;
   serve::Api api(std::move(api_options), *context, engine, intake, metrics);
   api.add_to(routes);
-  serve::add_own_routes(routes, front_, metrics,
-                        {version(), commit(),
-                         [&] {
-                           api.update_gauges();
-                           metrics.set_media(media_totals(engine, intake, decoder.get()));
-                         },
-                         [this] { return server_->connections(); }});
+  serve::add_own_routes(
+      routes, front_, metrics,
+      {version(), commit(), [&api] { api.update_gauges(); }, [this] { return server_->connections(); }});
   serve::add_page(routes, serve::embedded_page());
   front_.open(routes, metrics);
   log_.add(Level::kInfo, "listening",
@@ -237,7 +193,6 @@ void add_serve(CLI::App& app) {
                {"serve MODEL --host 0.0.0.0 --api-key-file keys --tls-cert c.pem --tls-key k.pem", ""}});
   command->callback([options] {
     Signals signals;
-    raise_file_limit();
     Serving(*options, signals).run();
   });
 }

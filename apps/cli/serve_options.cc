@@ -100,11 +100,6 @@ void add_media(CLI::App& command, ServeOptions& o) {
       ->type_name("BYTES")
       ->capture_default_str()
       ->group(kMedia);
-  command
-      .add_flag(
-          "--no-sandbox", o.no_sandbox,
-          "pictures and clips are decoded in the server itself, not in processes that can do nothing else")
-      ->group(kMedia);
 }
 
 void add_limits(CLI::App& command, ServeOptions& o) {

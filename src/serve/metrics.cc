@@ -47,17 +47,14 @@ class Text {
     text_ +=
         fmt::format("videollama3:{}{{{}{}{}}} {}\n", name, model_, labels.empty() ? "" : ",", labels, value);
   }
-  template <class Value>
-  void number(const char* name, const char* type, const char* help, Value value) {
-    family(name, type, help);
-    sample(name, "", value);
-  }
   void gauge(const char* name, const char* help, const Gauge& gauge) {
-    number(name, "gauge", help, gauge.value());
+    family(name, "gauge", help);
+    sample(name, "", gauge.value());
   }
   // name with its "_total".
   void counter(const char* name, const char* help, const Counter& counter) {
-    number(name, "counter", help, counter.value());
+    family(name, "counter", help);
+    sample(name, "", counter.value());
   }
   void counters(const char* name, const char* help, const char* label,
                 std::initializer_list<std::pair<const char*, const Counter*>> counters) {
@@ -126,26 +123,25 @@ void requests(Text& text, const Metrics& m) {
                  m.request_params_max_tokens);
 }
 
-void media(Text& text, const Metrics& m, const MediaTotals& totals) {
+void media(Text& text, const Metrics& m) {
+  text.histogram("media_fetch_seconds", "Downloading a picture or clip.", m.media_fetch_seconds);
+  text.histogram("media_decode_seconds", "Decoding a picture or clip.", m.media_decode_seconds);
+  text.counter("media_fetched_bytes_total", "Bytes that were downloaded.", m.media_fetched_bytes);
   text.counter("frames_sampled_total", "Frames that were taken from clips.", m.frames_sampled);
   text.counters("visual_tokens_total", "Visual tokens in prompts, after compression.", "kind",
                 {{"image", &m.visual_tokens.image}, {"video", &m.visual_tokens.video}});
-  text.number("mm_cache_hits_total", "counter", "Pictures and clips that were not encoded again.",
-              totals.cache_hits);
-  text.number("media_fetch_seconds_total", "counter", "Downloading.", totals.download_s);
-  text.number("media_fetches_total", "counter", "Downloads that were begun.", totals.downloads);
-  text.number("media_fetched_bytes_total", "counter", "Bytes that were downloaded.", totals.downloaded_bytes);
-  text.family("media_rejects_total", "counter", "Pictures and clips that were refused, by why.");
-  for (const auto& [reason, count] : totals.refused)
-    text.sample("media_rejects_total", fmt::format("reason=\"{}\"", label_value(reason)), count);
-  text.number("decoders_running", "gauge", "Decoding processes.", totals.decoders_running);
-  text.number("decoders_total", "counter", "Decoding processes that were made.", totals.decoders);
-  text.number("decoder_crashes_total", "counter", "Decoding processes that died of what they decoded.",
-              totals.decoders_crashed);
-  text.number("decoder_timeouts_total", "counter", "Decoding processes that were ended for taking too long.",
-              totals.decoders_timed_out);
-  text.number("decoder_restarts_total", "counter", "Restarts of the process that makes decoders.",
-              totals.decoder_restarts);
+  text.family("mm_cache_hits_total", "counter", "Pictures and clips that were not encoded again.");
+  text.sample("mm_cache_hits_total", "", m.mm_cache_hits.value());
+  const RejectCounters& why = m.media_rejects;
+  text.counters("media_rejects_total", "Pictures and clips that were refused, by why.", "reason",
+                {{"address", &why.address},
+                 {"unreachable", &why.unreachable},
+                 {"too_large", &why.too_large},
+                 {"not_media", &why.not_media},
+                 {"decoder_crashed", &why.decoder_crashed},
+                 {"other", &why.other}});
+  text.counter("decoder_restarts_total", "Decoding processes that were begun anew after one ended.",
+               m.decoder_restarts);
 }
 
 }  // namespace
@@ -178,6 +174,8 @@ Metrics::Metrics(std::string model, int64_t max_model_len)
       request_params_n({1, 2, 5, 10, 20}),
       request_params_max_tokens(tokens(max_model_len)),
       iteration_tokens_total({1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384}),
+      media_fetch_seconds(first_token()),
+      media_decode_seconds(first_token()),
       model_(std::move(model)) {}
 
 void Metrics::count_http(std::string_view route, int status) {
@@ -185,23 +183,20 @@ void Metrics::count_http(std::string_view route, int status) {
   ++http_[{std::string(route), status / 100}];
 }
 
-void Metrics::set_media(MediaTotals totals) {
-  const std::scoped_lock lock(mutex_);
-  media_ = std::move(totals);
-}
-
 std::string Metrics::text() const {
   Text text(model_);
   scheduler(text, *this);
   requests(text, *this);
+  media(text, *this);
   text.gauge("http_connections", "Connections that are open.", http_connections);
   text.family("http_requests_total", "counter", "Requests over HTTP, by route and class of status.");
-  const std::scoped_lock lock(mutex_);
-  for (const auto& [key, count] : http_) {
-    text.sample("http_requests_total",
-                fmt::format("route=\"{}\",status=\"{}xx\"", label_value(key.first), key.second), count);
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& [key, count] : http_) {
+      text.sample("http_requests_total",
+                  fmt::format("route=\"{}\",status=\"{}xx\"", label_value(key.first), key.second), count);
+    }
   }
-  media(text, *this, media_);
   return text.take();
 }
 

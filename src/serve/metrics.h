@@ -57,14 +57,9 @@ struct KindCounters {
   Counter image, video;
 };
 
-// What downloads, caches and decoders have counted themselves since the beginning.
-struct MediaTotals {
-  int64_t downloads = 0, downloaded_bytes = 0;
-  double download_s = 0;
-  std::map<std::string, int64_t> refused;  // by code, of which there is a fixed list
-  int64_t cache_hits = 0;                  // pictures and clips that were not encoded again
-  int64_t decoders = 0, decoders_running = 0, decoders_crashed = 0, decoders_timed_out = 0,
-          decoder_restarts = 0;
+// Media that were refused, by why.
+struct RejectCounters {
+  Counter address, unreachable, too_large, not_media, decoder_crashed, other;
 };
 
 // Thread-safe: each member is fed by whoever knows it.
@@ -90,9 +85,12 @@ class Metrics {
   Histogram iteration_tokens_total;  // rows of the language model in a step
 
   // Of media.
-  Counter frames_sampled;
+  Histogram media_fetch_seconds, media_decode_seconds;
+  Gauge mm_cache_hits;  // pictures and clips that were not encoded again; only rises
+  Counter media_fetched_bytes, frames_sampled;
   KindCounters visual_tokens;
-  void set_media(MediaTotals totals);  // when metrics are asked for
+  RejectCounters media_rejects;  // videollama3:media_rejects_total{reason}
+  Counter decoder_restarts;
 
   // Of HTTP. route: a pattern of the table of routes, or "none".
   Gauge http_connections;
@@ -104,7 +102,6 @@ class Metrics {
  private:
   const std::string model_;
   mutable std::mutex mutex_;
-  MediaTotals media_;
   std::map<std::pair<std::string, int>, uint64_t> http_;  // by route and hundreds of the status
 };
 
