@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "vl3/context.h"
 #include "vl3/engine.h"
 #include "vl3/scheduler.h"
+#include "vl3/structured_output.h"
 
 namespace vl3::capi {
 
@@ -38,9 +40,12 @@ class Session {
   };
   void work();
   void collect();
+  const StructuredCompiler& compiler();
 
   std::string folder_;
   Engine engine_;
+  std::once_flag compiler_once_;
+  std::optional<StructuredCompiler> compiler_;  // of forms of answers, made when the first is asked for
   Context context_;
   Scheduler scheduler_;
   std::mutex mutex_;
