@@ -68,7 +68,7 @@ void SchemaRules::add_named(Members& members, const Json& schema, const std::str
               "[schema] {}: propertyNames excludes the required property {}", path, shown(name));
       continue;
     }
-    const std::string place = fmt::format("{}/properties/{}", path, name);
+    const std::string place = place_of(path + "/properties", name);
     members.named.push_back(
         {name, member_rule(name, member_schema(schema, name, path), place, depth), required.contains(name)});
   }
@@ -137,7 +137,7 @@ int32_t SchemaRules::other_members(const Json& schema, const std::vector<std::st
   std::string place = fmt::format("{}/{}", path, kOther);
   if (patterns) {
     const auto first = schema["patternProperties"].items().begin();
-    place = fmt::format("{}/patternProperties/{}", path, first.key());
+    place = place_of(path + "/patternProperties", first.key());
     value = first.value();
     key = regex_nfa(first.key(), RegexMatch::kSearch, fmt::format("schema {}", place), budget);
   }
