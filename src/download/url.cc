@@ -120,6 +120,13 @@ void Url::set(const std::string& text) {
   host_ = part_of(handle_.get(), CURLUPART_HOST);
   if (host_.size() > 2 && host_.front() == '[') host_ = host_.substr(1, host_.size() - 2);
   if (host_.empty()) refuse("is an address without a host");
+  // libcurl takes percent signs apart by itself, where it finds a host that check_characters did not see.
+  if (std::any_of(host_.begin(), host_.end(), [](char c) {
+        const auto byte = static_cast<uint8_t>(c);
+        return byte <= 0x20 || byte == 0x7f ||
+               std::string_view("%/\\@?#<>\"'`{}|^").find(c) != std::string_view::npos;
+      }))
+    refuse("is an address whose host is none");
   const std::string digits = part_of(handle_.get(), CURLUPART_PORT);
   uint16_t port = 1024;
   if (!digits.empty() &&

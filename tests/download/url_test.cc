@@ -84,7 +84,7 @@ TEST(Url, RedirectsAreReadFromWhereTheyStand) {
   EXPECT_EQ(from.follow("//other.example/x").host(), "other.example");
   EXPECT_EQ(from.follow("http://127.0.0.1:81/x").host(), "127.0.0.1");
   for (const char* location : {"file:///etc/passwd", "gopher://127.0.0.1/_x", "//user@example.com/",
-                               "http://a\\b/", "//example.com:22/", "//[::1%25lo]/"})
+                               "http://a\\b/", "//example.com:22/", "//[::1%25lo]/", "http:/h~%7f.0/"})
     EXPECT_THROW(from.follow(location), Error) << location;
 }
 
