@@ -13,14 +13,15 @@ namespace vl3::test {
 
 inline std::filesystem::path project() { return data_path("../..").lexically_normal(); }
 
-// All *.md, as paths from the project's root, but for those of builds and test data.
+// All *.md, as paths from the project's root, but for those of builds, test data and packages.
 inline std::vector<std::string> documents() {
   namespace fs = std::filesystem;
   std::vector<std::string> names;
   for (auto at = fs::recursive_directory_iterator(project()); at != fs::recursive_directory_iterator();
        ++at) {
     const std::string name = at->path().filename().string();
-    if (at->is_directory() && (name.starts_with('.') || name.starts_with("build") || name == "data"))
+    if (at->is_directory() &&
+        (name.starts_with('.') || name.starts_with("build") || name == "data" || name == "node_modules"))
       at.disable_recursion_pending();
     else if (at->path().extension() == ".md")
       names.push_back(at->path().lexically_relative(project()).string());

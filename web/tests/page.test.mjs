@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, test } from "node:test";
-import { answered, ask, CLIP, closeBrowser, noBrowser, openPage, PICTURE } from "./support.mjs";
+import { answered, ask, CLIP, closeBrowser, noBrowser, openPage, PICTURE, STRANGE } from "./support.mjs";
 
 const options = { skip: noBrowser, timeout: 60_000 };
 after(closeBrowser);
@@ -95,6 +95,25 @@ test("attachments come by paste, drop and camera; other files are refused by nam
   await ask(page, "");
   await answered(page);
   assert.deepEqual(parts(mock).map((part) => part.type), ["image_url", "image_url", "video_url"]);
+  await done();
+});
+
+test("a clip that the browser cannot show is sent all the same, with its part", options, async () => {
+  const { page, mock, done, ready } = await openPage();
+  await ready();
+  await page.setInputFiles("#composer input[type=file]", [STRANGE]);
+  await tile(page, ".video").locator(".no-preview").waitFor();
+  await page.click("#composer .tile-view");
+  assert.match(await page.locator("#trim-dialog").innerText(), /cannot show the clip/);
+  await page.locator("#trim-dialog .fields input").nth(1).fill("2");
+  await page.click("#trim-dialog .primary");
+  await ask(page, "What is it?");
+  await answered(page);
+  const [clip] = parts(mock);
+  assert.deepEqual([clip.type, clip.start_time, clip.end_time], ["video_url", undefined, 2]);
+  await page.click(".saw summary");
+  await page.locator(".frames canvas.undrawn").first().waitFor();
+  assert.equal(await page.locator(".frames canvas.map").count(), 1);
   await done();
 });
 

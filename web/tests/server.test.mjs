@@ -2,7 +2,7 @@
 // both speak alike.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { answered, ask, CLIP, closeBrowser, lastAnswer, noBrowser, openPage, PICTURE } from "./support.mjs";
+import { answered, ask, CLIP, closeBrowser, lastAnswer, noBrowser, openPage, PICTURE, STRANGE } from "./support.mjs";
 
 const server = process.env.VL3_SERVER;
 const options = { skip: noBrowser || (server ? false : "VL3_SERVER names no server"), timeout: 60_000 };
@@ -88,6 +88,19 @@ test("a server: what the camera records can be read", options, async () => {
   await answered(page);
   await noErrors(page);
   assert.equal(await page.locator(".saw").count(), 1);
+  await done();
+});
+
+test("a server: a clip that the browser cannot show is read", options, async () => {
+  const { page, done } = await open();
+  await set(page, "max_completion_tokens", 4);
+  await page.setInputFiles("#composer input[type=file]", [STRANGE]);
+  await page.locator("#composer .no-preview").waitFor();
+  await ask(page, "What is it?");
+  await answered(page);
+  await noErrors(page);
+  await page.click(".saw summary");
+  assert.ok((await page.locator(".frames li").count()) > 0);
   await done();
 });
 

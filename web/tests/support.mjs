@@ -71,6 +71,9 @@ export const PICTURE = {
 // 16 s of 64 × 48 pixels
 export const CLIP = { name: "long.mp4", mimeType: "video/mp4", buffer: readFileSync(join(project, "tests/data/media/long_h264.mp4")) };
 
+// of a codec that browsers do not have
+export const STRANGE = { name: "strange.avi", mimeType: "video/x-msvideo", buffer: readFileSync(join(project, "tests/data/media/formats/huffyuv.avi")) };
+
 export async function ask(page, text) {
   await page.fill("#composer-text", text);
   await page.press("#composer-text", "Enter");

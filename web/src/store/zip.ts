@@ -6,9 +6,19 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   return n;
 });
 
+// Not every browser has streams that can be looped over.
+async function* pieces(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const reader = stream.getReader();
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
 async function crc32(blob: Blob): Promise<number> {
   let crc = 0xffffffff;
-  for await (const bytes of blob.stream() as unknown as AsyncIterable<Uint8Array>) {
+  for await (const bytes of pieces(blob.stream())) {
     for (const byte of bytes) crc = TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
   }
   return (crc ^ 0xffffffff) >>> 0;
@@ -90,8 +100,7 @@ export async function readZip(file: Blob): Promise<Map<string, () => Promise<Blo
 async function inflate(data: Blob, size: number): Promise<Blob> {
   const parts: BlobPart[] = [];
   let sum = 0;
-  const stream = data.stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  for await (const bytes of stream as unknown as AsyncIterable<Uint8Array<ArrayBuffer>>) {
+  for await (const bytes of pieces(data.stream().pipeThrough(new DecompressionStream("deflate-raw")))) {
     sum += bytes.length;
     // What an entry says of itself bounds what is unpacked.
     if (sum > size) throw new Error("This zip file is broken (an entry is longer than it says).");

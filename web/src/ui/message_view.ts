@@ -213,7 +213,7 @@ function factsOf(message: Message): string[] {
   const { usage, timing } = message;
   if (usage) {
     const cached = usage.prompt_tokens_details?.cached_tokens;
-    facts.push(`${counted(usage.prompt_tokens)}${cached ? ` (${counted(cached)} kept)` : ""} + ${counted(usage.completion_tokens)} tokens`);
+    facts.push(`${counted(usage.prompt_tokens)}${cached ? ` (${counted(cached)} cached)` : ""} + ${counted(usage.completion_tokens)} tokens`);
   }
   if (timing) {
     facts.push(`first after ${(timing.first / 1000).toFixed(2)} s`);
