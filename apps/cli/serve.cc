@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "sandbox/sandboxed_decoder.h"
 #include "serve/front.h"
 #include "serve/page.h"
 #include "serve_options.h"
@@ -67,6 +68,7 @@ class Serving {
   std::string url() const;
   void warn();
   Engine load();
+  std::shared_ptr<MediaDecoder> make_decoder(serve::Metrics& metrics) const;
   void reload();
   void wait_for_end();
   bool ended_within(double seconds);
@@ -124,6 +126,19 @@ bool Serving::ended_within(double seconds) {
   return end_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return ended_; });
 }
 
+// Nobody, where there is to be no sandbox.
+std::shared_ptr<MediaDecoder> Serving::make_decoder(serve::Metrics& metrics) const {
+  if (options_.no_sandbox) return nullptr;
+  using Event = sandbox::SandboxEvent;
+  sandbox::SandboxOptions options;
+  options.on_event = [&metrics](const Event& event) {
+    if (event.kind == Event::Kind::kDecoded) return metrics.media_decode_seconds.observe(event.seconds);
+    metrics.decoder_restarts.add();
+    if (event.kind == Event::Kind::kCrashed) metrics.media_rejects.decoder_crashed.add();
+  };
+  return std::make_shared<sandbox::SandboxedDecoder>(std::move(options));
+}
+
 // While requests are told that it is loaded. What reads gigabytes cannot be interrupted; the process can.
 Engine Serving::load() {
   std::future<Engine> loading =
@@ -136,18 +151,29 @@ Engine Serving::load() {
 }
 
 void Serving::run() {
+  if (options_.no_sandbox)
+    log_.add(Level::kWarning, "no_sandbox", "pictures and clips are decoded in this process (--no-sandbox)");
+  else
+    sandbox::SandboxedDecoder().check();  // before the model is loaded
   const auto context = options_.compute.make_context();
   const Engine engine = load();
   serve::ApiOptions api_options = options_.api(engine);
   const std::string name = api_options.models.names.front();
   serve::Metrics metrics(name, engine.model().config().text.max_position_embeddings);
-  serve::MediaIntake intake(options_.media());
+  serve::MediaIntakeOptions media = options_.media();
+  media.metrics = &metrics;
+  media.decoder = make_decoder(metrics);
+  serve::MediaIntake intake(std::move(media));
   serve::Routes routes;
   serve::Api api(std::move(api_options), *context, engine, intake, metrics);
   api.add_to(routes);
-  serve::add_own_routes(
-      routes, front_, metrics,
-      {version(), commit(), [&api] { api.update_gauges(); }, [this] { return server_->connections(); }});
+  serve::add_own_routes(routes, front_, metrics,
+                        {version(), commit(),
+                         [&] {
+                           api.update_gauges();
+                           metrics.mm_cache_hits.set(static_cast<double>(engine.cache_stats().pictures));
+                         },
+                         [this] { return server_->connections(); }});
   serve::add_page(routes, serve::embedded_page());
   front_.open(routes, metrics);
   log_.add(Level::kInfo, "listening",
@@ -193,6 +219,7 @@ void add_serve(CLI::App& app) {
                {"serve MODEL --host 0.0.0.0 --api-key-file keys --tls-cert c.pem --tls-key k.pem", ""}});
   command->callback([options] {
     Signals signals;
+    raise_file_limit();
     Serving(*options, signals).run();
   });
 }

@@ -90,6 +90,10 @@ void add_media(CLI::App& command, ServeOptions& o) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->group(kMedia);
+  command
+      .add_flag("--no-sandbox", o.no_sandbox,
+                "decode pictures and clips in the server itself: a file that breaks a decoder breaks it all")
+      ->group(kMedia);
   command.add_option("--max-image", o.max_image_bytes, "largest picture that is downloaded, bytes (64M)")
       ->transform(CLI::AsSizeValue(false))
       ->type_name("BYTES")

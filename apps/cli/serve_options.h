@@ -24,6 +24,7 @@ struct ServeOptions {
 
   std::string media_root;
   std::vector<std::string> media_addresses;
+  bool no_sandbox = false;
   uint64_t max_image_bytes = uint64_t{64} << 20, max_video_bytes = uint64_t{1} << 30;
 
   int64_t max_queue = 512, max_running = 64;

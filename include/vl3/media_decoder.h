@@ -24,9 +24,9 @@ class VL3_API MediaDecoder {
 
   // probe_image: the size is that of the picture upright.
   virtual ImageInfo probe_picture(const MediaSource& source, const MediaLimits& limits) = 0;
-  // decode_image into *image: upright, in bands where its format allows for that. ready may be null.
+  // decode_image into *image, in bands where its format allows for that. ready may be null.
   virtual void decode_picture(const MediaSource& source, const MediaLimits& limits, Image* image,
-                              const RowsReady& ready) = 0;
+                              const RowsReady& ready, bool apply_exif_orientation = true) = 0;
   // A clip as processor/open_clip.h opens it: a file, or pictures that are its frames. upright: its frames
   // come as its container says that they are turned.
   virtual std::unique_ptr<VideoReader> open_clip(const std::vector<MediaSource>& sources,

@@ -104,7 +104,7 @@ class Child {
       shown = rows;
     };
     const SourceBytes read = bytes_of(source, job.limits);
-    decode_image(read.bytes, job.limits, source.name(), true, &image, [&](int64_t rows) {
+    decode_image(read.bytes, job.limits, source.name(), job.upright, &image, [&](int64_t rows) {
       if (rows <= shown) return;
       show(rows);
       send(socket_, MessageKind::kRows, Writer().add(rows).take());

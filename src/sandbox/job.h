@@ -19,8 +19,8 @@ struct Job {
   Task task = Task::kProbe;
   MediaLimits limits;
   Confinement confinement;
-  bool upright = false;                 // of a clip
-  std::optional<double> pictures_rate;  // likewise
+  bool upright = false;                 // a clip is turned, a picture's orientation is applied
+  std::optional<double> pictures_rate;  // of a clip
   std::vector<MediaSource> sources;
 };
 

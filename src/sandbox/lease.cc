@@ -33,7 +33,17 @@ DecoderPool::DecoderPool(SandboxOptions options)
 
 SandboxStats DecoderPool::stats() const {
   const std::lock_guard lock(mutex_);
-  return {jobs_, running_, crashed_, timed_out_, std::max<int64_t>(nursery_.starts() - 1, 0)};
+  return {jobs_, running_, crashed_, timed_out_, restarts_};
+}
+
+void DecoderPool::count(SandboxEvent::Kind kind, double seconds) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (kind == SandboxEvent::Kind::kCrashed) ++crashed_;
+    if (kind == SandboxEvent::Kind::kTimedOut) ++timed_out_;
+    if (kind == SandboxEvent::Kind::kRestarted) ++restarts_;
+  }
+  if (options_.on_event) options_.on_event({kind, seconds});
 }
 
 Decoder DecoderPool::take(const std::string& name, const Lease::Cancelled& cancelled) {
@@ -60,7 +70,10 @@ Decoder DecoderPool::take(const std::string& name, const Lease::Cancelled& cance
   ++jobs_;
   lock.unlock();
   try {
-    return nursery_.make();
+    bool restarted = false;
+    Decoder decoder = nursery_.make(&restarted);
+    if (restarted) count(SandboxEvent::Kind::kRestarted);
+    return decoder;
   } catch (...) {
     lock.lock();
     --running_;
@@ -101,6 +114,10 @@ std::optional<int> Lease::end() {
   Decoder ended = std::move(decoder_);
   decoder_.number = -1;
   return pool_->give_back(std::move(ended));
+}
+
+void Lease::done() {
+  pool_->count(SandboxEvent::Kind::kDecoded, std::chrono::duration<double>(waited_).count());
 }
 
 void Lease::park() {
@@ -175,19 +192,13 @@ void Lease::throw_error(const Message& message, std::optional<ClipState>* state)
 
 void Lease::broke_rules() {
   end();
-  {
-    const std::lock_guard lock(pool_->mutex_);
-    ++pool_->crashed_;
-  }
+  pool_->count(SandboxEvent::Kind::kCrashed);
   fail(ErrorCode::kFormat, "[{}] broke its decoder, which gave no answer that makes sense", name_);
 }
 
 void Lease::timed_out(const char* limit, milliseconds most) {
   end();
-  {
-    const std::lock_guard lock(pool_->mutex_);
-    ++pool_->timed_out_;
-  }
+  pool_->count(SandboxEvent::Kind::kTimedOut);
   fail(ErrorCode::kLimitExceeded, "[{}] takes too long: {} may take {} ms", name_, limit, most.count());
 }
 
@@ -195,10 +206,7 @@ void Lease::died() {
   const std::optional<int> status = end();
   const bool killed = status && WIFSIGNALED(*status);
   const int signal = killed ? WTERMSIG(*status) : 0;
-  {
-    const std::lock_guard lock(pool_->mutex_);
-    ++(signal == SIGXCPU ? pool_->timed_out_ : pool_->crashed_);
-  }
+  pool_->count(signal == SIGXCPU ? SandboxEvent::Kind::kTimedOut : SandboxEvent::Kind::kCrashed);
   require(signal != SIGXCPU, ErrorCode::kLimitExceeded,
           "[{}] takes too long: decoding may take {} s of a processor", name_, pool_->options().cpu_s);
   require(signal != SIGKILL, ErrorCode::kLimitExceeded,

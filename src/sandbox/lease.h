@@ -47,6 +47,9 @@ class Lease {
     }
   }
 
+  // That the job is done: what it took is told.
+  void done();
+
   // Nobody waits for this decoder now: where places are short it may be ended. False from unpark(): it was.
   void park();
   bool unpark();
@@ -75,6 +78,7 @@ class DecoderPool {
 
  private:
   friend class Lease;
+  void count(SandboxEvent::Kind kind, double seconds = 0);
   Decoder take(const std::string& name, const Lease::Cancelled& cancelled);
   std::optional<int> give_back(Decoder decoder);
 
@@ -82,7 +86,7 @@ class DecoderPool {
   Nursery nursery_;
   mutable std::mutex mutex_;  // of what follows
   std::condition_variable freed_;
-  int64_t jobs_ = 0, running_ = 0, crashed_ = 0, timed_out_ = 0;
+  int64_t jobs_ = 0, running_ = 0, crashed_ = 0, timed_out_ = 0, restarts_ = 0;
   std::list<Lease*> parked_;  // the longest parked first
 };
 

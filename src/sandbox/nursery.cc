@@ -67,7 +67,6 @@ void Nursery::start() {
   require(error == 0, ErrorCode::kIo, "[sandbox] {} cannot be started: {}", words[0],
           std::generic_category().message(error));
   orders_ = std::move(ours);
-  ++starts_;
 }
 
 void Nursery::stop() noexcept {
@@ -89,14 +88,18 @@ std::optional<int32_t> Nursery::ask(const void* order, size_t bytes, int fd) {
   return result.value;
 }
 
-Decoder Nursery::make() {
+Decoder Nursery::make(bool* restarted) {
   auto [ours, theirs] = socket_pair(SOCK_STREAM);
   ::setsockopt(ours.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
   const std::lock_guard lock(mutex_);
   const Order order{OrderKind::kFork, 0};
   std::optional<int32_t> child;
   for (int tries = 0; tries < 2 && !child; ++tries) {
-    if (!orders_) start();
+    if (!orders_) {
+      start();
+      *restarted = started_before_;
+      started_before_ = true;
+    }
     child = ask(&order, sizeof order, theirs.get());
   }
   require(child.has_value(), ErrorCode::kIo, "[sandbox] the process that makes decoders dies when it starts");

@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -27,11 +26,11 @@ class Nursery {
   Nursery(const Nursery&) = delete;
   Nursery& operator=(const Nursery&) = delete;
 
-  // Throws kIo where no process can be started.
-  Decoder make();
+  // restarted: set where the process that forks had died and was started again. Throws kIo where no process
+  // can be started.
+  Decoder make(bool* restarted);
   // Kills it where it still runs. What waitpid tells of it; nothing where nobody knows any more.
   std::optional<int> end(Decoder decoder);
-  int64_t starts() const noexcept { return starts_; }  // of the process that forks
 
  private:
   void start();
@@ -42,7 +41,7 @@ class Nursery {
   std::mutex mutex_;  // of what follows: one order at a time
   Fd orders_;
   pid_t process_ = -1;
-  std::atomic<int64_t> starts_ = 0;
+  bool started_before_ = false;
 };
 
 }  // namespace vl3::sandbox

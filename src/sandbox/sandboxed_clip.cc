@@ -125,6 +125,7 @@ void SandboxedClip::read(std::span<const int64_t> indices,
     lease_.reset();  // whatever it was doing
     throw;
   }
+  lease_->done();
   // Most clips are read once. Another reading opens it again, unless that would not be the same.
   if (!ended_early_) lease_.reset();
 }

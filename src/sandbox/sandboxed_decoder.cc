@@ -105,9 +105,12 @@ ImageInfo SandboxedDecoder::probe_picture(const MediaSource& source, const Media
 }
 
 void SandboxedDecoder::decode_picture(const MediaSource& source, const MediaLimits& limits, Image* image,
-                                      const RowsReady& ready) {
-  Lease lease(pool_, job_of(*pool_, Task::kPicture, {source}, limits));
+                                      const RowsReady& ready, bool apply_exif_orientation) {
+  Job job = job_of(*pool_, Task::kPicture, {source}, limits);
+  job.upright = apply_exif_orientation;
+  Lease lease(pool_, job);
   ComingPicture(lease, limits, source.name(), image, ready).run();
+  lease.done();
 }
 
 std::unique_ptr<VideoReader> SandboxedDecoder::open_clip(const std::vector<MediaSource>& sources,

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,14 @@
 #include "vl3/media_decoder.h"
 
 namespace vl3::sandbox {
+
+// What becomes of decoders. kDecoded: one was done with its picture or clip; seconds: how long it was waited
+// for.
+struct SandboxEvent {
+  enum class Kind { kDecoded, kCrashed, kTimedOut, kRestarted };
+  Kind kind = Kind::kDecoded;
+  double seconds = 0;
+};
 
 struct SandboxOptions {
   // What runs wait_for_orders (worker.h); empty: this program with the argument "decode-worker".
@@ -22,6 +31,7 @@ struct SandboxOptions {
   // Decoders at a time. Clips that were opened and are not being read give theirs up when there are more, and
   // are opened again.
   int max_decoders = 32;
+  std::function<void(const SandboxEvent&)> on_event;  // for metrics: by any thread, and quick
 };
 
 // Since the beginning, for /metrics.
@@ -45,7 +55,7 @@ class SandboxedDecoder final : public MediaDecoder {
 
   ImageInfo probe_picture(const MediaSource& source, const MediaLimits& limits) override;
   void decode_picture(const MediaSource& source, const MediaLimits& limits, Image* image,
-                      const RowsReady& ready) override;
+                      const RowsReady& ready, bool apply_exif_orientation = true) override;
   std::unique_ptr<VideoReader> open_clip(const std::vector<MediaSource>& sources, const MediaLimits& limits,
                                          bool upright, std::optional<double> pictures_rate) override;
 

@@ -209,6 +209,8 @@ void AnswerJob::measure(const EndedRequest& ended, const AnswerOutcome& outcome)
   metrics.prefix_cache_queries.add(count(ended.status.prompt_tokens));
   metrics.prefix_cache_hits.add(count(ended.status.cached_tokens));
   metrics.frames_sampled.add(count(ended.status.frames));
+  metrics.visual_tokens.image.add(count(usage.image_tokens));
+  metrics.visual_tokens.video.add(count(usage.video_tokens));
   auto& ends = metrics.request_success;
   const std::string reason = outcome.choices.empty() ? "stop" : outcome.choices[0].finish_reason;
   (reason == "stop" ? ends.stop : reason == "length" ? ends.length : ends.abort).add();

@@ -102,7 +102,7 @@ Image picture_of(const MediaSource& source, const MediaLimits& limits) {
   if (source.kind() == MediaSource::Kind::kFrames) return source.pictures()[0];
   Image image;
   if (source.decoder())
-    source.decoder()->decode_picture(source, limits, &image, nullptr);
+    source.decoder()->decode_picture(source, limits, &image, nullptr, false);
   else
     image = decode_image(bytes_of(source, limits).bytes, limits, source.name(), false);
   return image;

@@ -14,6 +14,7 @@
 #include "serve/api_error.h"
 #include "serve/media_root.h"
 #include "serve/media_store.h"
+#include "serve/metrics.h"
 #include "vl3/error.h"
 #include "vl3/image.h"
 
@@ -93,6 +94,15 @@ void check_data_head(std::string_view url, MediaKind kind, const std::string& pa
                        kind == MediaKind::kImage ? "a picture's" : "a clip's"));
 }
 
+Counter& reason_of(const std::string& code, RejectCounters& reasons) {
+  if (code == "address_not_allowed" || code == "file_not_allowed" || code == "files_not_allowed")
+    return reasons.address;
+  if (code.starts_with("media_fetch")) return reasons.unreachable;
+  if (code == "media_too_large") return reasons.too_large;
+  if (code == "not_a_medium" || code == "invalid_base64") return reasons.not_media;
+  return reasons.other;
+}
+
 download::DownloaderOptions downloader_options(const MediaIntakeOptions& options) {
   download::DownloaderOptions downloads;
   downloads.allow_addresses = options.allow_addresses;
@@ -132,6 +142,7 @@ class MediaIntake::Impl {
   }
 
   void count_refusal(const std::string& code) {
+    if (options_.metrics != nullptr) reason_of(code, options_.metrics->media_rejects).add();
     const std::lock_guard lock(mutex_);
     ++stats_.refused[code];
   }
@@ -214,18 +225,23 @@ class MediaIntake::Impl {
     } catch (const download::DownloadError& error) {
       refuse_download(error, param);
     }
+    const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
     {
       const std::lock_guard lock(mutex_);
       ++stats_.downloads;
       stats_.downloaded_bytes += static_cast<int64_t>(content.size);
-      stats_.download_s += std::chrono::duration<double>(Clock::now() - begun).count();
+      stats_.download_s += seconds;
+    }
+    if (options_.metrics != nullptr) {
+      options_.metrics->media_fetch_seconds.observe(seconds);
+      options_.metrics->media_fetched_bytes.add(content.size);
     }
     if (content.file.get() >= 0) return MediaSource::open_file(content.file.release(), param);
     const auto head =
         std::as_bytes(std::span(content.bytes).first(std::min(kLookedAt, content.bytes.size())));
     ImageFormat format{};
     if (const std::string other = describe_foreign_file(head); !sniff_image(head, &format) && !other.empty())
-      refuse(422, "media_fetch_failed", param, "is answered by its server with what is " + other);
+      refuse(422, "not_a_medium", param, "is answered by its server with what is " + other);
     return MediaSource::bytes(std::move(content.bytes), param);
   }
 

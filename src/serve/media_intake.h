@@ -17,6 +17,8 @@
 
 namespace vl3::serve {
 
+class Metrics;
+
 struct MediaIntakeOptions {
   std::filesystem::path root;                // file: URLs must lie under it; empty: none are read
   std::vector<std::string> allow_addresses;  // CIDR blocks beside the public ones
@@ -27,6 +29,7 @@ struct MediaIntakeOptions {
   uint64_t max_remembered_bytes = uint64_t{256} << 20;  // of what uuids stand for
   std::filesystem::path temporary;                      // folder of larger downloads; empty: the system's
   MediaLimits limits;
+  Metrics* metrics = nullptr;             // that are fed; outlive this; may be null
   std::shared_ptr<MediaDecoder> decoder;  // of all sources that come out; null: they are decoded here
 };
 

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "http/server.h"
-#include "raw_client.h"
+#include "support/raw_client.h"
 #include "support/support.h"
 #include "vl3/error.h"
 
