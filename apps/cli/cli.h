@@ -56,11 +56,13 @@ void add_forward(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_merge(CLI::App& app);
+void add_batch(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_train(CLI::App& app);
 void add_scenes(CLI::App& app);
 void add_vocabulary(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_serve(CLI::App& app);
 
 // A JSON file, or standard input for "-".
 Json read_json_argument(const std::string& path);

@@ -4,11 +4,13 @@
 
 #include <csignal>
 #include <new>
+#include <string_view>
 
 #include "cli.h"
 #include "help.h"
 #include "media_arguments.h"
 #include "report.h"
+#include "sandbox/worker.h"
 #include "version.h"
 #include "vl3/error.h"
 
@@ -27,6 +29,8 @@ int status_of(const vl3::Error& error) {
 
 int main(int argc, char** argv) {
   using namespace vl3::cli;
+  // Not among the commands: `serve` starts it, before anything else is set up.
+  if (argc == 2 && std::string_view(argv[1]) == "decode-worker") return vl3::sandbox::wait_for_orders();
   av_log_set_level(AV_LOG_QUIET);  // the library leaves it alone; this process is the program's
   std::signal(SIGPIPE, SIG_IGN);   // a closed pipe is an error like any other
   CLI::App app("VideoLLaMA3: pictures, clips and text in, answers out");
@@ -44,13 +48,15 @@ int main(int argc, char** argv) {
   add_quantize(app);
   add_compare(app);
   add_merge(app);
+  add_batch(app);
   add_bench(app);
   add_train(app);
   add_scenes(app);
   add_vocabulary(app);
   add_eval(app);
+  add_serve(app);
   const std::pair<const char*, std::vector<const char*>> headings[] = {
-      {"Answers", {"run", "plan", "inspect"}},
+      {"Answers", {"run", "serve", "batch", "plan", "inspect"}},
       {"Models", {"quantize", "merge", "train", "vocabulary"}},
       {"Measuring", {"bench", "eval", "compare", "scenes"}},
       {"One stage at a time", {"tokenize", "process", "forward", "generate"}}};
@@ -59,6 +65,7 @@ int main(int argc, char** argv) {
   }
   finish_help(app, {{"run MODEL --image photo.jpg \"What is this?\"", ""},
                     {"run MODEL", "a chat about pictures and clips"},
+                    {"serve MODEL", "the API that clients speak, and a page"},
                     {"inspect MODEL", ""}});
   try {
     const std::vector<std::string> words = spread_media(app, args);

@@ -42,6 +42,12 @@ struct RequestOptions {
   std::string client;
   int priority = 0;                  // a higher one goes first at every stage, and is preempted last
   std::optional<double> deadline_s;  // seconds after submit; must be above 0
+  // What the engine's caches keep of a request serves requests of the same salt alone: how long an answer
+  // took tells nobody what others have asked.
+  std::string cache_salt;
+  // The answer ends where the context (or all of kv_cache_bytes) does. Otherwise a request that wants more
+  // new tokens than there is room for is refused; one whose prompt leaves none is refused either way.
+  bool cut_to_context = false;
   // Which of EngineOptions::request_adapters answers; -1: the engine as it was opened.
   int64_t adapter = -1;
   // Progress in "decode" (frames), "encode" (patches) and "prefill" (tokens), told on the thread that steps.

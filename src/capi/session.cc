@@ -1,6 +1,6 @@
 #include "capi/session.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "base/json.h"
 #include "capi/json_text.h"
@@ -8,8 +8,6 @@
 
 namespace vl3::capi {
 namespace {
-
-constexpr double kPatience_s = 0.02;  // without anything to do, while media are processed elsewhere
 
 // The keys of a request that are the scheduler's.
 RequestOptions scheduling(const Json& request) {
@@ -27,19 +25,7 @@ Session::Session(std::string folder, const EngineOptions& engine, ContextOptions
     : folder_(std::move(folder)),
       engine_(Engine::open(folder_, engine)),
       context_(std::move(context)),
-      scheduler_(context_, engine_) {
-  thread_ = std::thread([this] { work(); });
-}
-
-Session::~Session() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    for (const Live& live : live_) scheduler_.cancel(live.id);
-  }
-  wake_.notify_all();
-  thread_.join();
-}
+      thread_(context_, engine_) {}
 
 std::shared_ptr<Request> Session::submit(const Json& json) {
   // A bare list of messages has no place for the scheduler's keys.
@@ -60,12 +46,21 @@ std::shared_ptr<Request> Session::submit(const Json& json) {
     told->tell_progress(stage, done, total);
   };
   options.probe = probe.get();
-  {
-    const std::lock_guard lock(mutex_);
-    const RequestId id = scheduler_.submit(std::move(asked.request), std::move(options));
-    live_.push_back({id, request, std::move(probe)});
-  }
-  wake_.notify_all();
+  const auto then = [this, request, kept = std::shared_ptr<Probe>(std::move(probe))](EndedRequest ended) {
+    {
+      const std::lock_guard lock(mutex_);
+      live_.erase(request.get());
+    }
+    if (ended.failure) return request->fail(ended.failure);
+    try {
+      request->finish(answers_text(ended.answers));
+    } catch (...) {
+      request->fail(std::current_exception());
+    }
+  };
+  // Held meanwhile: the end is told behind this.
+  const std::lock_guard lock(mutex_);
+  live_[request.get()] = thread_.submit(std::move(asked.request), std::move(options), then);
   return request;
 }
 
@@ -78,40 +73,7 @@ const StructuredCompiler& Session::compiler() {
 void Session::cancel(Request& request) {
   const std::lock_guard lock(mutex_);
   request.ask_to_cancel();
-  for (const Live& live : live_) {
-    if (live.request.get() == &request) scheduler_.cancel(live.id);
-  }
-}
-
-void Session::work() {
-  for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !live_.empty(); });
-      if (stopping_ && live_.empty()) return;
-    }
-    if (!scheduler_.step()) scheduler_.wait_for_work(kPatience_s);
-    collect();
-  }
-}
-
-// Takes what is done.
-void Session::collect() {
-  std::vector<Live> done;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto ended = std::stable_partition(live_.begin(), live_.end(),
-                                             [this](const Live& live) { return !scheduler_.done(live.id); });
-    std::move(ended, live_.end(), std::back_inserter(done));
-    live_.erase(ended, live_.end());
-  }
-  for (const Live& live : done) {
-    try {
-      live.request->finish(answers_text(scheduler_.take(live.id)));
-    } catch (...) {
-      live.request->fail(std::current_exception());
-    }
-  }
+  if (const auto found = live_.find(&request); found != live_.end()) thread_.cancel(found->second);
 }
 
 Json Session::describe() const {

@@ -1,15 +1,14 @@
 #pragma once
 // An engine, its scheduler and the thread that steps it: what stands behind the handle vl3_engine.
 
-#include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "capi/request.h"
+#include "engine/engine_thread.h"
 #include "vl3/context.h"
 #include "vl3/engine.h"
 #include "vl3/scheduler.h"
@@ -17,11 +16,10 @@
 
 namespace vl3::capi {
 
-// Thread-safe but for the destructor.
+// Thread-safe but for the destructor, which cancels what is under way or waits, and ends when none is.
 class Session {
  public:
   Session(std::string folder, const EngineOptions& engine, ContextOptions context);
-  ~Session();  // cancels what is under way or waits, and ends when none is
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -33,13 +31,6 @@ class Session {
   Json describe() const;
 
  private:
-  struct Live {
-    RequestId id = 0;
-    std::shared_ptr<Request> request;
-    std::unique_ptr<Probe> probe;
-  };
-  void work();
-  void collect();
   const StructuredCompiler& compiler();
 
   std::string folder_;
@@ -47,12 +38,9 @@ class Session {
   std::once_flag compiler_once_;
   std::optional<StructuredCompiler> compiler_;  // of forms of answers, made when the first is asked for
   Context context_;
-  Scheduler scheduler_;
   std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<Live> live_;  // given to the scheduler and not taken back
-  bool stopping_ = false;
-  std::thread thread_;
+  std::map<const Request*, RequestId> live_;  // not ended
+  EngineThread thread_;                       // the last member: it tells requests of their end
 };
 
 }  // namespace vl3::capi

@@ -74,6 +74,16 @@ int64_t text_tokens(const Json& messages) {
   return tokens;
 }
 
+// The same, counted: for texts so long that it matters. Marks of media count as the text they are.
+int64_t exact_text_tokens(const Processor& processor, const ProcessorRequest& request, const Json& messages) {
+  const auto pieces = processor.chat_template().render_pieces(messages, request.add_generation_prompt,
+                                                              request.template_arguments);
+  std::vector<TextSpan> spans;
+  for (const auto& piece : pieces)
+    spans.push_back({piece.text, request.special_tokens_in_messages || !piece.from_message});
+  return static_cast<int64_t>(processor.tokenizer().encode(spans).size());
+}
+
 // Pixels and patches that are there at once: of a clip the groups that wait, are made and are encoded, and a
 // frame as it is decoded and as it is resized; of pictures those that are decoded together, as patches and as
 // pixels.
@@ -152,6 +162,11 @@ Plan Engine::plan(Context* context, const ProcessorRequest& request, const Gener
 
   std::vector<int64_t> prompts, shortest;  // tokens of each conversation, before and after compression
   for (const Json& messages : request.conversations) prompts.push_back(text_tokens(messages));
+  // Where bytes would be too many, tokens may be few enough.
+  for (size_t c = 0; c < prompts.size(); ++c) {
+    if (prompts[c] + settings.new_token_limit(1) <= plan.context_tokens) continue;
+    prompts[c] = exact_text_tokens(*processor_, request, request.conversations[c]);
+  }
   shortest = prompts;
   AnswerShape shape;
   for (const MediaPlan& m : plan.media) {

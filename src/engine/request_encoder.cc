@@ -24,7 +24,8 @@ void Encoding::tell_progress(int64_t patches) {
 }
 
 RequestEncoder::RequestEncoder(const ForConditionalGeneration& model, std::unique_ptr<VisualStream> stream,
-                               FeatureCache* cache, bool reuse_static_frames, const Probe* probe)
+                               FeatureCache* cache, bool reuse_static_frames, const Probe* probe,
+                               const std::string& salt)
     : Encoding(probe),
       stream_(std::move(stream)),
       cache_(cache),
@@ -33,7 +34,11 @@ RequestEncoder::RequestEncoder(const ForConditionalGeneration& model, std::uniqu
       clips_(model, reuse_static_frames),
       items_(stream_->items().size()) {
   const double started = now_s();
-  for (size_t i = 0; cache_ != nullptr && i < items_.size(); ++i) items_[i].content = stream_->content_key(i);
+  for (size_t i = 0; cache_ != nullptr && i < items_.size(); ++i) {
+    std::string& content = items_[i].content;
+    content = stream_->content_key(i);
+    if (!content.empty() && !salt.empty()) content += " of " + salt;
+  }
   if (items_.empty()) prompts_ = stream_->finish();
   media_s_ = now_s() - started;
 }

@@ -59,9 +59,11 @@ class RequestEncoder final : public Encoding {
  public:
   // cache: may be null. probe: may be null; its progress is told "encode" in patches. All of them and the
   // model outlive this. Where there is a cache, media get their content keys here, for which files are read
-  // whole; text alone becomes ids here, and what VisualStream::finish throws is thrown.
+  // whole; text alone becomes ids here, and what VisualStream::finish throws is thrown. salt: what is kept
+  // of media is found with the same one only.
   RequestEncoder(const ForConditionalGeneration& model, std::unique_ptr<VisualStream> stream,
-                 FeatureCache* cache, bool reuse_static_frames, const Probe* probe = nullptr);
+                 FeatureCache* cache, bool reuse_static_frames, const Probe* probe = nullptr,
+                 const std::string& salt = {});
 
   // Finds what the cache holds: nothing of that is decoded.
   void begin(Context& context) override;

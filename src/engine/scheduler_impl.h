@@ -85,6 +85,7 @@ class Scheduler::Impl {
   bool encode_next(int64_t patches);
   void encode_some(ScheduledRequest& request, int64_t patches);
   void add_jobs(ScheduledRequest& request);
+  int64_t new_tokens_in_context(const GenerationConfig& settings, int64_t prompt_tokens) const;
   bool step_loop(bool with_prompts);
   void update(ScheduledRequest& request);
   void collect(ScheduledRequest& request);

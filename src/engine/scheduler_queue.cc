@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "engine/input_encoder.h"
 #include "engine/scheduler_impl.h"
+#include "vl3/context_exceeded.h"
 
 namespace vl3 {
 namespace {
@@ -333,7 +334,12 @@ ProcessHooks Scheduler::Impl::decoding_hooks(ScheduledRequest& request) {
 
 void Scheduler::Impl::open_media(ScheduledRequest& request) {
   OpenMedia opened;
-  const Plan plan = engine_.plan(&context_, *request.request, request.options.generation, &opened, false);
+  GenerationConfig planned = request.options.generation;
+  if (request.options.cut_to_context) planned.max_new_tokens = 1;
+  const Plan plan = engine_.plan(&context_, *request.request, planned, &opened, false);
+  if (plan.min_prompt_tokens + plan.new_tokens > plan.context_tokens)
+    throw ContextExceeded(plan.min_prompt_tokens, plan.new_tokens, plan.context_tokens,
+                          "[plan] " + plan.rejection_reason());
   const std::string reason = plan.rejection_reason();
   require(reason.empty(), ErrorCode::kLimitExceeded, "[plan] {}", reason);
   hold_bytes(request, plan.pixel_bytes);
@@ -345,7 +351,7 @@ void Scheduler::Impl::open_media(ScheduledRequest& request) {
       engine_.model(),
       engine_.processor().stream(std::move(*request.request), engine_.options().limits, hooks,
                                  decoding_threads_, group_patches_),
-      features_, engine_.options().reuse_static_frames, request.options.probe);
+      features_, engine_.options().reuse_static_frames, request.options.probe, request.options.cache_salt);
   request.request.reset();
   require(!hooks.cancelled(), ErrorCode::kCancelled, "[scheduler] cancelled");
 }

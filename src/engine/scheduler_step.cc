@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "engine/scheduler_impl.h"
 #include "generate/generate.h"
+#include "vl3/context_exceeded.h"
 
 namespace vl3 {
 namespace {
@@ -248,6 +249,22 @@ void Scheduler::Impl::encode_some(ScheduledRequest& request, int64_t patches) {
   }
 }
 
+// As many as the settings want and the context, and all memory for keys and values, hold behind the prompt.
+int64_t Scheduler::Impl::new_tokens_in_context(const GenerationConfig& settings,
+                                               int64_t prompt_tokens) const {
+  const int64_t context_tokens = engine_.model().config().text.max_position_embeddings;
+  int64_t room = context_tokens - prompt_tokens;
+  if (room < 1) throw ContextExceeded(prompt_tokens, 1, context_tokens);
+  if (totals_.max_cache_blocks > 0) {
+    const int64_t sequences = std::max(settings.num_beams, settings.num_return_sequences);
+    // Of each sequence the last block may be begun, and the prompt's last one copied.
+    const int64_t blocks = totals_.max_cache_blocks / sequences - 2;
+    room = std::clamp<int64_t>(blocks * KvCache::kBlockTokens - prompt_tokens, 1, room);
+  }
+  const bool limited = settings.max_new_tokens || settings.max_length;
+  return limited ? std::min(room, settings.new_token_limit(prompt_tokens)) : room;
+}
+
 void Scheduler::Impl::add_jobs(ScheduledRequest& request) {
   EncodedRequest encoded = request.encoding->finish(context_);
   request.answers.timings.process_s = request.encoding->media_s();
@@ -261,8 +278,12 @@ void Scheduler::Impl::add_jobs(ScheduledRequest& request) {
   const GenerationHooks hooks = hooks_for(request);
   for (size_t i = 0; i < prompts.size(); ++i) {
     prompts[i].adapter = request.options.adapter;
+    prompts[i].cache_salt = request.options.cache_salt;
+    GenerationConfig own = settings;
+    if (request.options.cut_to_context)
+      own.max_new_tokens = new_tokens_in_context(settings, prompts[i].length());
     request.jobs.push_back(loop_.add({std::move(prompts[i]),
-                                      {static_cast<int64_t>(i), decoder_.vocab_size(), seed, settings, hooks},
+                                      {static_cast<int64_t>(i), decoder_.vocab_size(), seed, own, hooks},
                                       request.rank}));
   }
   const std::lock_guard lock(mutex_);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "generate/logits.h"
@@ -44,6 +45,7 @@ struct Prompt {
   // Content at each position, as the prefix cache has it (prefix_tree.h); empty: neither looked up nor kept.
   std::vector<int64_t> cache_key;
   int64_t adapter = -1;
+  std::string cache_salt;  // prompts of others are not looked at in the prefix cache
 
   int64_t length() const { return embeds.defined() ? embeds.dim(0) : static_cast<int64_t>(ids.size()); }
 };

@@ -119,7 +119,7 @@ void GenerationLoop::retire(Slot& slot) {
 
 // What keys and values depend on beside the content of a prompt.
 CacheKind GenerationLoop::kind_of(const Slot& slot, const KvCache& cache) const {
-  return {cache.type(), context_.compute(), slot.prompt.adapter};
+  return {cache.type(), context_.compute(), slot.prompt.adapter, slot.prompt.cache_salt};
 }
 
 // Whole prompts are counted from the start, so that a prefill that has begun can end.
@@ -150,8 +150,8 @@ bool GenerationLoop::waits_for_prefix(const Slot& slot) const {
   if (options_.prefixes == nullptr || slot.prompt.cache_key.empty()) return false;
   return std::any_of(slots_.begin(), slots_.end(), [&](const auto& entry) {
     const Slot& other = entry.second;
-    return other.prompt.adapter == slot.prompt.adapter && other.phase == JobPhase::kPrefilling &&
-           !other.prompt.cache_key.empty() &&
+    return other.prompt.adapter == slot.prompt.adapter && other.prompt.cache_salt == slot.prompt.cache_salt &&
+           other.phase == JobPhase::kPrefilling && !other.prompt.cache_key.empty() &&
            other.cached_tokens + KvCache::kBlockTokens <=
                common_prefix(other.prompt.cache_key, slot.prompt.cache_key);
   });

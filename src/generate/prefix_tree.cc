@@ -135,6 +135,9 @@ void PrefixTree::insert(std::span<const int64_t> key, const KvCache& cache, cons
   const std::lock_guard lock(mutex_);
   if (cache.length() == 0) return;
   ++now_;
+  // Salts are anybody's words: those of which nothing is left must not add up.
+  if (!roots_.contains(kind))
+    std::erase_if(roots_, [](const auto& entry) { return entry.second.node->children.empty(); });
   Root& root = roots_[kind];
   if (root.node == nullptr) {
     root.empty = cache.with_blocks({}, 0);

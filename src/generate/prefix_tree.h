@@ -11,6 +11,7 @@
 #include <mutex>
 #include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "model/kv_cache.h"
@@ -28,7 +29,8 @@ int64_t common_prefix(std::span<const int64_t> a, std::span<const int64_t> b);
 struct CacheKind {
   CacheType type = CacheType::kF32;
   Compute compute = Compute::kAuto;
-  int64_t adapter = -1;  // of an AdapterSet; -1: none
+  int64_t adapter = -1;   // of an AdapterSet; -1: none
+  std::string salt = {};  // whose it is
   friend auto operator<=>(const CacheKind&, const CacheKind&) = default;
 };
 

@@ -33,6 +33,15 @@ class Exchange {
   virtual void when_gone(std::function<void()> then) = 0;
 };
 
+// One request and how it was answered, for logs and counters.
+struct Served {
+  Head head;       // of a request that could not be parsed, what was: all may be empty
+  int status = 0;  // 0: nothing was answered, the client went away before
+  uint64_t body_bytes = 0, reply_bytes = 0;  // without heads; of a reply what was given to the system
+  double seconds = 0;                        // from the request's first byte to the reply's last
+  bool cut_off = false;                      // the client went away, or was too slow, before the end
+};
+
 struct ServerOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8080;        // 0: any that is free
@@ -47,6 +56,11 @@ struct ServerOptions {
   std::chrono::milliseconds idle_timeout{60'000};   // between requests of a connection
   std::chrono::milliseconds write_timeout{30'000};  // without a byte taken by the client
   size_t max_unsent_bytes = size_t{8} << 20;        // of a streamed answer, or the client is cut off
+  // Of all bodies that are being read: more are refused with 503. One of max_body_bytes always has room.
+  uint64_t max_bodies_bytes = uint64_t{1} << 30;
+  Fields every_reply;  // fields of every reply that has no such field itself, names in lower case
+  // Told of every request that was answered, also by the server itself, on its thread. Must not block.
+  std::function<void(const Served&)> served;
 };
 
 class Server {
@@ -66,8 +80,9 @@ class Server {
   void run();  // serves, on this thread, until stop() or until drain() has nothing left to wait for
   // No new connections; idle ones are closed, others after their answer. Thread-safe, as the next two.
   void drain();
-  void stop();                // cuts off what is under way
-  void reload_certificate();  // throws what the constructor throws, and keeps the old one then
+  void stop();                 // cuts off what is under way
+  size_t connections() const;  // that are open; thread-safe
+  void reload_certificate();   // throws what the constructor throws, and keeps the old one then
 
  private:
   class Impl;

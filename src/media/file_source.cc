@@ -36,7 +36,7 @@ FileSource::FileSource(const MediaSource& source) : source_(source) {
     ::fstat(fd_, &status);
     size_ = status.st_size;
   } else {
-    size_ = static_cast<int64_t>(source.data().size());
+    size_ = static_cast<int64_t>(source.size_bytes());
   }
   auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferBytes));
   io_ = avio_alloc_context(buffer, kBufferBytes, 0, this, &read, nullptr, &seek);
@@ -65,6 +65,14 @@ void FileSource::rewind() noexcept {
 
 int FileSource::read(void* self, uint8_t* target, int bytes) {
   auto& source = *static_cast<FileSource*>(self);
+  if (const int open_file = source.source_.descriptor(); open_file >= 0) {
+    ssize_t got;
+    do got = ::pread(open_file, target, static_cast<size_t>(bytes), source.at_);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0) return got == 0 ? AVERROR_EOF : AVERROR(errno);
+    source.at_ += got;
+    return static_cast<int>(got);
+  }
   if (source.fd_ < 0) {
     const int64_t count = std::min<int64_t>(bytes, source.size_ - source.at_);
     if (count <= 0) return AVERROR_EOF;

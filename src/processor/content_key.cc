@@ -2,9 +2,9 @@
 
 #include <bit>
 
-#include "base/file.h"
 #include "base/sha256.h"
 #include "media/picture_frames.h"
+#include "media/source_bytes.h"
 #include "media/versions.h"
 
 namespace vl3 {
@@ -81,10 +81,8 @@ void add_content(Sha256& hash, const MediaSource& source, const std::shared_ptr<
   };
   if (held)
     add_piece(std::as_bytes(std::span(*held)));
-  else if (source.kind() == MediaSource::Kind::kBytes)
-    add_piece(source.data());
   else
-    read_in_pieces(source.path(), add_piece);
+    read_in_pieces(source, add_piece);
   hash.add_number(bytes);
 }
 

@@ -7,6 +7,7 @@
 
 #include "media/source_bytes.h"
 #include "media/webp_clip.h"
+#include "vl3/media_decoder.h"
 #include "vl3/video_processor.h"
 
 namespace vl3 {
@@ -56,6 +57,8 @@ std::string words_of(const ClipTurn& turn) {
 
 std::unique_ptr<VideoReader> open_clip(const std::vector<MediaSource>& sources, const MediaLimits& limits,
                                        const VideoOptions& options) {
+  if (const auto& decoder = sources[0].decoder(); decoder && sources[0].kind() != MediaSource::Kind::kFrames)
+    return decoder->open_clip(sources, limits, options.rotate, options.pictures_rate);
   if (sources.size() > 1 || is_still_picture(sources[0]))
     return VideoReader::open_pictures(sources, limits, options.pictures_rate);
   auto reader = VideoReader::open(sources[0], limits, options.pictures_rate);

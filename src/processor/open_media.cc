@@ -6,6 +6,7 @@
 #include "media/source_bytes.h"
 #include "processor/file_stamp.h"
 #include "processor/open_clip.h"
+#include "vl3/media_decoder.h"
 
 namespace vl3 {
 namespace {
@@ -47,6 +48,11 @@ const OpenPicture& OpenMedia::picture(const MediaSource& source, const MediaLimi
     require(picture->height <= limits.max_pixels / picture->width, ErrorCode::kLimitExceeded,
             "[{}] {} x {} pixels are above max_pixels, {}", source.name(), picture->width, picture->height,
             limits.max_pixels);
+  } else if (source.decoder()) {
+    picture->stamps = stamps_of({source});
+    const ImageInfo info = source.decoder()->probe_picture(source, limits);
+    picture->height = info.height;
+    picture->width = info.width;
   } else {
     picture->stamps = stamps_of({source});
     SourceBytes read = bytes_of(source, limits);

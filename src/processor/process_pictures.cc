@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "media/source_bytes.h"
 #include "processor/patches.h"
+#include "vl3/media_decoder.h"
 
 namespace vl3 {
 namespace {
@@ -148,6 +149,10 @@ PictureInput picture_input(const OpenPicture& picture, const MediaLimits& limits
   const Size size{picture.height, picture.width};
   if (source.kind() == MediaSource::Kind::kFrames)
     return {source.name(), size, &source.pictures()[0], [source](Image*, const RowsReady&) {}};
+  if (source.decoder())
+    return {source.name(), size, nullptr, [source, limits](Image* image, const RowsReady& ready) {
+              source.decoder()->decode_picture(source, limits, image, ready);
+            }};
   return {source.name(), size, nullptr,
           [source, limits, held = picture.bytes](Image* image, const RowsReady& ready) {
             const SourceBytes read =

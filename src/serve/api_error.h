@@ -14,8 +14,11 @@ namespace vl3::serve {
 struct ApiError : std::runtime_error {
   // code: in words, e.g. "context_length_exceeded"; param: e.g. "messages[0].content[1].image_url"; may be
   // empty
-  ApiError(int status, std::string code, const std::string& message, std::string param = "")
-      : std::runtime_error(message), status(status), code(std::move(code)), param(std::move(param)) {}
+  ApiError(int http_status, std::string in_words, const std::string& message, std::string where = "")
+      : std::runtime_error(message),
+        status(http_status),
+        code(std::move(in_words)),
+        param(std::move(where)) {}
   int status;
   std::string code, param;
   std::optional<int> retry_after_s;  // of 429 and 503

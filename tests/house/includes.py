@@ -11,7 +11,7 @@ import sys
 
 # What the programs may include besides public headers: what they share with the library (errors with text, files,
 # JSON, clocks), and the libraries that are theirs alone.
-OF_PROGRAMS = {"base", "bench", "eval", "scenes"}
+OF_PROGRAMS = {"base", "bench", "eval", "http", "sandbox", "scenes", "serve"}
 LIBRARY = re.compile(r"vl3_library\((\w+)([^)]*)\)")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 SOURCES = {".h", ".cc", ".c", ".inc", ".in"}

@@ -1,0 +1,63 @@
+#pragma once
+// What an answer came to, whatever route asked for it: choices, usage, times, and what was looked at.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "engine/engine_thread.h"
+#include "serve/sampling_fields.h"
+
+namespace vl3::serve {
+
+struct Choice {
+  int64_t index = 0;
+  std::string text;
+  GenerationResult result;
+  std::string finish_reason;  // "stop", "length", "abort"
+  Json stop_reason;           // the stop string or token of the request that ended it; null for others
+};
+
+struct Usage {
+  int64_t prompt_tokens = 0, completion_tokens = 0;
+  int64_t cached_tokens = 0, image_tokens = 0, video_tokens = 0;  // of prompt_tokens
+  int64_t total_tokens() const noexcept { return prompt_tokens + completion_tokens; }
+  Json to_json() const;  // as chat and completions have it
+};
+
+// By now_s(), base/clock.h.
+struct AnswerTimes {
+  double received_s = 0, submitted_s = 0, first_token_s = 0, done_s = 0;
+};
+
+struct AnswerOutcome {
+  std::vector<Choice> choices;  // by index
+  Usage usage;
+  Json media_report;  // null where there is none
+  Json timings;       // likewise
+};
+
+// status and answers: of a request that did not fail. The choices of prompt p are p·n to p·n + n - 1.
+AnswerOutcome outcome_of(const RequestStatus& status, Answers answers, const Sampling& sampling,
+                         const AnswerTimes& times);
+
+// {"images": [{"tokens", "grid"}…], "videos": [{"frames_indices", "timestamps", "kept", "grid", "masks",
+// …}…]}
+Json media_report_of(const ProcessorOutput& inputs);
+// llama.cpp's names, in milliseconds, and what came before: fetching and waiting.
+Json timings_of(const RequestStatus& status, const Timings& engine, const AnswerTimes& times);
+// Visual tokens of a prompt: of its pictures, and those that were kept of its clips.
+int64_t image_tokens(const ProcessorOutput& inputs);
+int64_t video_tokens(const ProcessorOutput& inputs);
+
+// {"token", "logprob", "bytes"}, without alternatives.
+Json token_json(const Tokenizer& tokenizer, int64_t id, double logprob);
+// An entry of "content" of chat's logprobs.
+Json chat_logprob(const Tokenizer& tokenizer, const TokenLogprob& token, int64_t top);
+
+// An event of a stream: one line.
+void append_event(const Json& event, std::string& out);
+
+}  // namespace vl3::serve

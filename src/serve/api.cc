@@ -1,0 +1,201 @@
+#include "serve/api.h"
+
+#include <utility>
+
+#include "base/clock.h"
+#include "serve/answer_job.h"
+#include "serve/chat_request.h"
+#include "serve/completion_request.h"
+#include "serve/embeddings.h"
+#include "serve/responses.h"
+#include "serve/strict_json.h"
+#include "serve/token_routes.h"
+
+namespace vl3::serve {
+namespace {
+
+using MakeSetup = AnswerSetup (*)(Service&, const Json&, const std::string&);
+using MakeJson =
+    std::function<Json(const Json& body, const std::string& client, const std::function<bool()>& cancelled)>;
+
+http::Reply json_reply(const Json& body) {
+  http::Reply reply;
+  reply.fields.add("content-type", "application/json");
+  reply.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return reply;
+}
+
+// A route whose answer is generated.
+std::function<void(Call)> answering(Service& service, MakeSetup make) {
+  return [&service, make](Call call) {
+    const auto job =
+        std::make_shared<AnswerJob>(service, call.exchange, std::make_unique<OpenPlace>(service), now_s());
+    service.parsers.post(call.client, [&service, make, job, client = call.client,
+                                       body = std::make_shared<std::string>(std::move(call.request.body))] {
+      try {
+        Json parsed = parse_strictly(*body);
+        body->clear();
+        body->shrink_to_fit();
+        job->start(make(service, parsed, client));
+      } catch (...) {
+        job->fail(api_error_of(std::current_exception()));
+      }
+    });
+  };
+}
+
+// A route that a worker answers by itself. slow: it may download.
+std::function<void(Call)> computing(Service& service, MakeJson make, bool slow) {
+  return [&service, make = std::move(make), slow](Call call) {
+    const auto place = std::make_shared<OpenPlace>(service);
+    const auto gone = std::make_shared<std::atomic<bool>>(false);
+    call.exchange->when_gone([gone] { *gone = true; });
+    WorkerPool& pool = slow ? service.fetchers : service.parsers;
+    pool.post(call.client, [make, place, gone, exchange = call.exchange, client = call.client,
+                            body = std::make_shared<std::string>(std::move(call.request.body))] {
+      try {
+        exchange->send(json_reply(make(parse_strictly(*body), client, [gone] { return gone->load(); })));
+      } catch (...) {
+        exchange->send(error_reply(api_error_of(std::current_exception())));
+      }
+    });
+  };
+}
+
+Route post_route(std::string path, std::function<void(Call)> handler, std::string summary) {
+  Route route;
+  route.method = "POST";
+  route.path = std::move(path);
+  route.handler = std::move(handler);
+  route.summary = std::move(summary);
+  route.reads_body = true;
+  return route;
+}
+
+Route get_route(std::string path, std::function<void(Call)> handler, std::string summary) {
+  Route route;
+  route.method = "GET";
+  route.path = std::move(path);
+  route.handler = std::move(handler);
+  route.summary = std::move(summary);
+  return route;
+}
+
+Json entry_of(const Service& service, const std::string& name, const Json& parent) {
+  return {{"id", name},
+          {"object", "model"},
+          {"created", service.created},
+          {"owned_by", "videollama3"},
+          {"root", parent.is_null() ? Json(name) : parent},
+          {"parent", parent},
+          {"max_model_len", service.context_tokens()},
+          {"architecture",
+           {{"input_modalities", {"text", "image", "video"}}, {"output_modalities", Json::array({"text"})}}}};
+}
+
+}  // namespace
+
+Json models_json(const Service& service) {
+  const ModelNames& models = service.options.models;
+  Json data = Json::array({entry_of(service, models.names[0], nullptr)});
+  for (const std::string& adapter : models.adapters)
+    data.push_back(entry_of(service, adapter, models.names[0]));
+  return {{"object", "list"}, {"data", std::move(data)}};
+}
+
+Json model_json(const Service& service, const std::string& name) {
+  const auto found = service.options.models.find(name);
+  const Json parent = found.adapter < 0 ? Json(nullptr) : Json(service.options.models.names[0]);
+  return entry_of(service, found.name, parent);
+}
+
+Api::Api(ApiOptions options, Context& context, const Engine& engine, MediaIntake& intake, Metrics& metrics)
+    : service_(std::move(options), context, engine, intake, metrics) {
+  add_to(own_);
+  keeper_ = std::thread([this] { keep_alive(); });
+}
+
+Api::~Api() {
+  drain();
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  keeper_.join();
+}
+
+void Api::keep_alive() {
+  const auto every =
+      std::min<std::chrono::milliseconds>(service_.options.keep_alive / 4, std::chrono::milliseconds(500));
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, std::max(every, std::chrono::milliseconds(10)), [this] { return stopping_; }))
+    service_.glance();
+}
+
+void Api::add_to(Routes& routes) {
+  Service& service = service_;
+  routes.add(post_route("/v1/completions", answering(service, completion_setup), "Continues texts."));
+  routes.add(post_route("/v1/responses", answering(service, responses_setup),
+                        "Answers a conversation in the form of OpenAI's newer route."));
+  routes.add(post_route("/v1/embeddings",
+                        computing(
+                            service,
+                            [&service](const Json& body, const std::string& client, const auto& cancelled) {
+                              return embeddings(service, body, client, cancelled);
+                            },
+                            true),
+                        "Gives vectors of texts, pictures, clips and conversations."));
+  routes.add(post_route("/v1/chat/completions", answering(service, chat_setup),
+                        "Answers a conversation with pictures and clips."));
+  routes.add(post_route("/v1/chat/completions/input_tokens",
+                        computing(
+                            service,
+                            [&service](const Json& body, const std::string& client, const auto& cancelled) {
+                              return input_tokens(service, body, client, cancelled);
+                            },
+                            true),
+                        "Counts the tokens that a conversation's prompt has."));
+  routes.add(post_route("/tokenize",
+                        computing(
+                            service,
+                            [&service](const Json& body, const std::string& client, const auto& cancelled) {
+                              return tokenize(service, body, client, cancelled);
+                            },
+                            true),
+                        "Gives the ids of a text, or of a conversation's prompt."));
+  routes.add(post_route(
+      "/detokenize",
+      computing(
+          service,
+          [&service](const Json& body, const std::string&, const auto&) { return detokenize(service, body); },
+          false),
+      "Gives the text of ids."));
+  routes.add(get_route(
+      "/v1/models", [&service](const Call& call) { call.exchange->send(json_reply(models_json(service))); },
+      "Lists the model and its adapters."));
+  routes.add(get_route(
+      "/v1/models/{id}",
+      [&service](const Call& call) { call.exchange->send(json_reply(model_json(service, call.id))); },
+      "Tells of one of them."));
+}
+
+bool Api::post(const std::string& path, std::string body, const std::string& client,
+               std::shared_ptr<http::Exchange> exchange) {
+  const Routes::Match match = own_.find("POST", path);
+  if (match.route == nullptr) return false;
+  Call call;
+  call.request.method = "POST";
+  call.request.path = path;
+  call.request.body = std::move(body);
+  call.client = client;
+  call.exchange = exchange;
+  try {
+    match.route->handler(std::move(call));
+  } catch (...) {
+    exchange->send(error_reply(to_api_error(std::current_exception())));
+  }
+  return true;
+}
+
+}  // namespace vl3::serve

@@ -1,0 +1,375 @@
+// POST /v1/chat/completions: whole answers and streams, every field's range, and what ends early.
+
+#include <algorithm>
+#include <thread>
+
+#include "serve/api_support.h"
+#include "vl3/answer_request.h"
+
+namespace vl3::test {
+namespace {
+
+using Chat = ApiTest;
+
+// What the engine answers to the same, without a server.
+Answers alone(const Engine& engine, const Json& messages, const Json& generate) {
+  Context context(ContextOptions{.num_threads = 2});
+  const AnswerRequest asked =
+      parse_answer_request(engine, {{"messages", messages}, {"generate", generate}}, "test");
+  return engine.answer(context, asked.request, asked.settings);
+}
+
+TEST_F(Chat, AnswersAsTheEngineDoes) {
+  const Json messages = {{{"role", "user"}, {"content", "describe the picture."}}};
+  const Answers expected = alone(engine(), messages, {{"max_new_tokens", 16}, {"do_sample", false}});
+  const auto exchange = chat("describe the picture.");
+  ASSERT_EQ(exchange->status(), 200) << exchange->body();
+  const Json answer = exchange->json();
+  EXPECT_EQ(answer["object"], "chat.completion");
+  EXPECT_TRUE(answer["id"].get<std::string>().starts_with("chatcmpl-"));
+  EXPECT_EQ(answer["model"], "demo");
+  EXPECT_EQ(text_of(answer), expected.results[0].text);
+  EXPECT_TRUE(answer["choices"][0]["logprobs"].is_null());
+  const int64_t prompt =
+      static_cast<int64_t>(expected.results[0].ids.size() - expected.results[0].new_ids.size());
+  EXPECT_EQ(answer["usage"]["prompt_tokens"], prompt);
+  EXPECT_EQ(answer["usage"]["completion_tokens"], expected.results[0].new_ids.size());
+  EXPECT_EQ(answer["usage"]["total_tokens"],
+            prompt + static_cast<int64_t>(expected.results[0].new_ids.size()));
+}
+
+TEST_F(Chat, SeesPicturesAndClipsAsTheEngineDoes) {
+  const std::string picture = (project() / "examples/media/scenes/shapes.png").string();
+  const std::string clip = (project() / "examples/media/scenes/count.mp4").string();
+  const Json messages = {{{"role", "user"},
+                          {"content",
+                           {{{"type", "video"}, {"video", clip}, {"fps", 1}},
+                            {{"type", "image"}, {"image", picture}},
+                            {{"type", "text"}, {"text", "what?"}}}}}};
+  const Answers expected = alone(engine(), messages, {{"max_new_tokens", 16}, {"do_sample", false}});
+  const auto exchange =
+      chat({clip_part({{"fps", 1}}), picture_part(), words("what?")}, {{"media_report", true}});
+  ASSERT_EQ(exchange->status(), 200) << exchange->body();
+  const Json answer = exchange->json();
+  EXPECT_EQ(text_of(answer), expected.results[0].text);
+  const Json& usage = answer["usage"];
+  EXPECT_EQ(usage["prompt_tokens"], expected.results[0].ids.size() - expected.results[0].new_ids.size());
+  const auto count = [&](int64_t id) {
+    return std::count(expected.inputs.ids[0].begin(), expected.inputs.ids[0].end(), id);
+  };
+  EXPECT_EQ(usage["prompt_tokens_details"]["image_tokens"], count(engine().processor().image_token_id()));
+  EXPECT_EQ(usage["prompt_tokens_details"]["video_tokens"], count(engine().processor().video_token_id()));
+  const Json& report = answer["media_report"];
+  ASSERT_EQ(report["videos"].size(), 1u);
+  const ClipReport& looked_at = expected.inputs.videos.clips[0];
+  EXPECT_EQ(report["videos"][0]["timestamps"], Json(looked_at.frames.timestamps));
+  EXPECT_EQ(report["videos"][0]["kept"], Json(looked_at.kept));
+  for (size_t frame = 0; frame < looked_at.kept.size(); ++frame) {
+    const auto mask = report["videos"][0]["masks"][frame].get<std::string>();
+    EXPECT_EQ(std::count(mask.begin(), mask.end(), '1'), looked_at.kept[frame]);
+    EXPECT_EQ(static_cast<int64_t>(mask.size()), looked_at.tokens_per_frame);
+  }
+  EXPECT_EQ(report["images"][0]["tokens"], usage["prompt_tokens_details"]["image_tokens"]);
+}
+
+TEST_F(Chat, StreamsTheSameAnswer) {
+  const std::string whole = say("describe the picture.", {{"max_tokens", 40}});
+  const auto exchange =
+      chat("describe the picture.",
+           {{"max_tokens", 40}, {"stream", true}, {"stream_options", {{"include_usage", true}}}});
+  ASSERT_EQ(exchange->status(), 200);
+  EXPECT_TRUE(exchange->fields().find("content-type")->starts_with("text/event-stream"));
+  const std::vector<Json> events = exchange->events();
+  ASSERT_GE(events.size(), 4u);
+  EXPECT_EQ(events[0]["choices"][0]["delta"], (Json{{"role", "assistant"}, {"content", ""}}));
+  std::string text;
+  for (const Json& event : events) {
+    EXPECT_EQ(event["id"], events[0]["id"]);
+    EXPECT_EQ(event["created"], events[0]["created"]);
+    EXPECT_EQ(event["object"], "chat.completion.chunk");
+    if (&event == &events.back()) continue;
+    EXPECT_TRUE(event["usage"].is_null());
+    text += event["choices"][0]["delta"].value("content", "");
+  }
+  EXPECT_EQ(text, whole);
+  const Json& last = events[events.size() - 2]["choices"][0];
+  EXPECT_EQ(last["delta"], Json::object());
+  EXPECT_EQ(last["finish_reason"], "stop");
+  EXPECT_EQ(events.back()["choices"], Json::array());
+  EXPECT_GT(events.back()["usage"]["completion_tokens"], 3);
+}
+
+TEST_F(Chat, GivesSeveralChoices) {
+  const auto same = chat("describe the picture.", {{"n", 3}, {"max_tokens", 5}})->json();
+  ASSERT_EQ(same["choices"].size(), 3u);
+  EXPECT_EQ(same["usage"]["completion_tokens"], 15) << "greedy choices are all the same, and counted";
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(same["choices"][i]["index"], i);
+    EXPECT_EQ(text_of(same, i), text_of(same));
+  }
+  const Json draw = {{"n", 3}, {"max_tokens", 12}, {"temperature", 1.8}, {"seed", 3}, {"ignore_eos", true}};
+  const auto drawn = chat("tell me", draw)->json(), again = chat("tell me", draw)->json();
+  ASSERT_EQ(drawn["choices"].size(), 3u);
+  EXPECT_EQ(drawn["usage"]["completion_tokens"], 36);
+  EXPECT_NE(text_of(drawn, 0), text_of(drawn, 1));
+  Json streamed = draw;
+  streamed["stream"] = true;
+  const std::vector<Json> events = chat("tell me", streamed)->events();
+  std::vector<std::string> joined(3);
+  for (const Json& event : events) {
+    for (const Json& choice : event["choices"])
+      joined[choice["index"].get<size_t>()] += choice["delta"].value("content", "");
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(text_of(drawn, i), text_of(again, i)) << "a seed gives the same again";
+    EXPECT_EQ(joined[i], text_of(drawn, i));
+  }
+}
+
+TEST_F(Chat, SearchesWithBeamsAsTheEngineDoes) {
+  const Json messages = {{{"role", "user"}, {"content", "hello there"}}};
+  const Answers expected =
+      alone(engine(), messages, {{"max_new_tokens", 10}, {"num_beams", 3}, {"num_return_sequences", 2}});
+  const auto answer =
+      chat("hello there", {{"max_tokens", 10}, {"use_beam_search", true}, {"n", 2}, {"best_of", 3}})->json();
+  ASSERT_EQ(answer["choices"].size(), 2u) << answer.dump();
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(text_of(answer, i), expected.results[i].text);
+}
+
+TEST_F(Chat, EndsWhereItIsToldTo) {
+  const std::string whole = say("describe the picture.", {{"max_tokens", 40}});
+  const std::string stop = whole.substr(whole.size() / 2, 3);
+  const auto stopped = chat("describe the picture.", {{"max_tokens", 40}, {"stop", stop}})->json();
+  EXPECT_EQ(text_of(stopped), whole.substr(0, whole.find(stop)));
+  EXPECT_EQ(stopped["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(stopped["choices"][0]["stop_reason"], stop);
+  const Json with = {{"max_tokens", 40}, {"stop", stop}, {"include_stop_str_in_output", true}};
+  EXPECT_EQ(say("describe the picture.", with), whole.substr(0, whole.find(stop)) + stop);
+  const auto ids = engine().processor().tokenizer().encode(whole, false);
+  const auto token =
+      chat("describe the picture.", {{"max_tokens", 40}, {"stop_token_ids", {ids[2]}}})->json();
+  EXPECT_EQ(token["choices"][0]["stop_reason"], ids[2]);
+  EXPECT_LE(token["usage"]["completion_tokens"], 3);
+  const auto cut = chat("describe the picture.", {{"max_tokens", 40}, {"max_completion_tokens", 2}})->json();
+  EXPECT_EQ(cut["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(cut["usage"]["completion_tokens"], 2);
+  Json unlimited = chat_body("describe the picture.");
+  unlimited.erase("max_tokens");
+  const auto ended = ask("/v1/chat/completions", unlimited)->json();
+  EXPECT_EQ(ended["choices"][0]["finish_reason"], "stop") << "without a limit it goes to its end";
+}
+
+TEST_F(Chat, TellsLogprobs) {
+  const Json answer = chat("describe the picture.", {{"logprobs", true}, {"top_logprobs", 3}})->json();
+  const Json& content = answer["choices"][0]["logprobs"]["content"];
+  ASSERT_EQ(content.size(), answer["usage"]["completion_tokens"]);
+  std::string bytes;
+  for (const Json& token : content) {
+    EXPECT_LE(token["logprob"], 1e-6);
+    ASSERT_EQ(token["top_logprobs"].size(), 3u);
+    EXPECT_EQ(token["top_logprobs"][0]["token"], token["token"]);
+    for (const Json& byte : token["bytes"]) bytes += static_cast<char>(byte.get<int>());
+  }
+  EXPECT_TRUE(bytes.starts_with(text_of(answer)));
+  Json streamed;
+  for (const Json& event :
+       chat("describe the picture.", {{"logprobs", true}, {"top_logprobs", 3}, {"stream", true}})->events()) {
+    for (const Json& choice : event["choices"]) {
+      if (!choice["logprobs"].is_null())
+        for (const Json& token : choice["logprobs"]["content"]) streamed.push_back(token);
+    }
+  }
+  EXPECT_EQ(streamed, content);
+}
+
+TEST_F(Chat, RefusesFieldsOutOfTheirRange) {
+  const std::pair<const char*, Json> wrong[] = {{"temperature", -0.1},
+                                                {"temperature", 2.5},
+                                                {"temperature", "hot"},
+                                                {"temperature", true},
+                                                {"top_p", 0},
+                                                {"top_p", 1.5},
+                                                {"n", 0},
+                                                {"n", 17},
+                                                {"n", "2"},
+                                                {"n", 1.5},
+                                                {"n", 1e300},
+                                                {"max_tokens", 0},
+                                                {"max_tokens", -5},
+                                                {"max_tokens", 2.5},
+                                                {"presence_penalty", 2.1},
+                                                {"frequency_penalty", -2.1},
+                                                {"stop", 5},
+                                                {"stop", {1}},
+                                                {"stop", std::vector<std::string>(65, "x")},
+                                                {"stop", ""},
+                                                {"top_logprobs", 2},
+                                                {"logprobs", 3},
+                                                {"logit_bias", {1}},
+                                                {"logit_bias", {{"red", 5}}},
+                                                {"logit_bias", {{"99999999", 5}}},
+                                                {"logit_bias", {{"5", 101}}},
+                                                {"logit_bias", {{"-1", 1}}},
+                                                {"logit_bias", {{"", 1}}},
+                                                {"seed", "a"},
+                                                {"seed", 1.5},
+                                                {"stream", "yes"},
+                                                {"stream_options", {{"include_usage", true}}},
+                                                {"top_k", "a"},
+                                                {"top_k", -2},
+                                                {"min_p", 1.5},
+                                                {"repetition_penalty", 0},
+                                                {"stop_token_ids", {-1}},
+                                                {"stop_token_ids", {512}},
+                                                {"min_tokens", 50},
+                                                {"best_of", 0},
+                                                {"priority", 5000},
+                                                {"deadline_s", 0},
+                                                {"cache_salt", ""},
+                                                {"allowed_token_ids", Json::array()},
+                                                {"bad_words", {""}},
+                                                {"tools", {{{"type", "function"}}}},
+                                                {"tool_choice", "required"},
+                                                {"functions", {1}},
+                                                {"mm_processor_kwargs", 5},
+                                                {"truncate_prompt_tokens", 5},
+                                                {"chat_template", "x"}};
+  for (const auto& [key, value] : wrong) {
+    const auto exchange = chat("hello", {{key, value}});
+    ASSERT_EQ(exchange->status(), 400) << key << " " << value.dump();
+    EXPECT_EQ(exchange->json()["error"]["param"], key) << exchange->body();
+  }
+  expect_error(*chat("hello", {{"logprobs", true}, {"top_logprobs", 21}}), 400, "top_logprobs");
+  expect_error(*chat("hello", {{"mm_processor_kwargs", {{"fps", -1}}}}), 400, "mm_processor_kwargs.fps");
+  expect_error(*chat("hello", {{"model", "gpt-nonesuch"}}), 404, "model", "model_not_found");
+}
+
+TEST_F(Chat, LetsThroughWhatItDoesNotKnowAndNulls) {
+  const std::string plain = say("hello");
+  EXPECT_EQ(
+      say("hello", {{"user", "u"}, {"store", false}, {"x_unknown", {{"y", {1}}}}, {"tools", Json::array()}}),
+      plain);
+  Json nulls = Json::object();
+  for (const char* key : {"stop", "seed", "n", "top_p", "logit_bias", "logprobs", "top_logprobs", "tools",
+                          "tool_choice", "stream", "stream_options", "response_format", "functions"})
+    nulls[key] = nullptr;
+  EXPECT_EQ(say("hello", nulls), plain);
+}
+
+TEST_F(Chat, CutsAnAnswerToTheContextAndRefusesALongerPrompt) {
+  std::string text;
+  for (int i = 0; i < 8192; ++i) text += "red cross. ";
+  const auto refused = chat(text);
+  expect_error(*refused, 400, "messages", "context_length_exceeded");
+  EXPECT_NE(refused->body().find("8192"), std::string::npos);
+  const auto cut = chat("hello", {{"max_tokens", 1000000000}, {"stop", "."}});
+  EXPECT_EQ(cut->status(), 200) << cut->body();
+  // More bytes than the context has tokens, and few enough of these.
+  const std::string words_of_text = text.substr(0, 10000);
+  const auto ids = engine().processor().tokenizer().encode(words_of_text, false);
+  ASSERT_LT(ids.size(), 8000u);
+  EXPECT_EQ(chat(words_of_text, {{"max_tokens", 1}})->status(), 200);
+}
+
+TEST_F(Chat, StopsWhenTheClientLeaves) {
+  const auto exchange =
+      start("/v1/chat/completions",
+            chat_body("hello", {{"stream", true}, {"max_tokens", 7000}, {"ignore_eos", true}}).dump());
+  exchange->wait(3);
+  EXPECT_EQ(api().open(), 1);
+  exchange->leave();
+  for (int i = 0; i < 200 && api().open() > 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(api().open(), 0);
+  EXPECT_FALSE(say("hello").empty()) << "others are answered";
+}
+
+TEST_F(Chat, RefusesMoreThanItsQueueHoldsAndAllWhileDraining) {
+  options_.max_open = 2;
+  const Json endless = chat_body("hello", {{"stream", true}, {"max_tokens", 7000}, {"ignore_eos", true}});
+  const auto a = start("/v1/chat/completions", endless.dump()),
+             b = start("/v1/chat/completions", endless.dump());
+  const auto refused = chat("hello");
+  expect_error(*refused, 429, "", "queue_full");
+  EXPECT_NE(refused->fields().find("retry-after"), nullptr);
+  a->leave();
+  b->leave();
+  for (int i = 0; i < 500 && api().open() > 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(chat("hello")->status(), 200);
+  api().drain();
+  expect_error(*chat("hello"), 503, "", "shutting_down");
+}
+
+TEST_F(Chat, SaysSomethingWhileAStreamWaits) {
+  options_.keep_alive = std::chrono::milliseconds(40);
+  options_.scheduler.max_running = 1;
+  const auto first =
+      start("/v1/chat/completions",
+            chat_body("hello", {{"stream", true}, {"max_tokens", 2000}, {"ignore_eos", true}}).dump());
+  first->wait(2);
+  const auto second = start("/v1/chat/completions", chat_body("hello", {{"stream", true}}).dump());
+  second->wait(3);  // role, and pings
+  first->leave();
+  second->wait();
+  EXPECT_NE(second->body().find(": ping\n\n"), std::string::npos);
+  EXPECT_EQ(second->events().back()["choices"][0]["finish_reason"], "stop");
+}
+
+TEST_F(Chat, TellsProgressWhereItIsAskedFor) {
+  const auto exchange = chat({clip_part(), words("what?")}, {{"stream", true}, {"return_progress", true}});
+  bool told = false;
+  for (const Json& event : exchange->events()) {
+    if (!event.contains("prompt_progress")) continue;
+    told = true;
+    EXPECT_LE(event["prompt_progress"]["processed"], event["prompt_progress"]["total"]);
+  }
+  EXPECT_TRUE(told);
+}
+
+TEST_F(Chat, KeepsCachesOfClientsApart) {
+  std::string text;
+  for (int i = 0; i < 60; ++i) text += "the red cross ";
+  const auto cached = [&](const char* client, const Json& more) {
+    return chat(text, more, client)->json()["usage"]["prompt_tokens_details"]["cached_tokens"].get<int64_t>();
+  };
+  const Json salted = {{"cache_salt", "mine"}};
+  EXPECT_EQ(cached("apart a", Json::object()), 0);
+  EXPECT_GT(cached("apart a", Json::object()), 64);
+  EXPECT_EQ(cached("apart b", Json::object()), 0);
+  EXPECT_EQ(cached("apart a", salted), 0);
+  EXPECT_GT(cached("apart a", salted), 64);
+}
+
+TEST_F(Chat, AnErrorOfABadMediumHasItsStatusAlsoOfAStream) {
+  for (const bool stream : {false, true}) {
+    const Json bad = {{"type", "image_url"}, {"image_url", {{"url", "data:image/png;base64,!!!!"}}}};
+    const auto exchange = chat({bad, words("x")}, {{"stream", stream}});
+    expect_error(*exchange, 400);
+    EXPECT_EQ(exchange->replies(), 1);
+  }
+}
+
+// The answer does not depend on who else asks.
+TEST_F(Chat, ManyAtOnceAreAnsweredAsAlone) {
+  const std::vector<Json> questions = {chat_body("hello there"),
+                                       chat_body({picture_part(), words("describe the picture.")}),
+                                       chat_body({clip_part({{"fps", 1}}), words("what happens?")}),
+                                       chat_body("tell me", {{"temperature", 1.5}, {"seed", 7}}),
+                                       chat_body("x", {{"n", 2}, {"temperature", 1.2}, {"seed", 3}})};
+  std::vector<Json> expected;
+  for (const Json& question : questions)
+    expected.push_back(ask("/v1/chat/completions", question)->json()["choices"]);
+  std::vector<std::shared_ptr<CaughtExchange>> all;
+  for (int round = 0; round < 4; ++round) {
+    for (const Json& question : questions)
+      all.push_back(start("/v1/chat/completions", question.dump(), round % 2 == 0 ? "a" : "b"));
+  }
+  for (size_t i = 0; i < all.size(); ++i) {
+    all[i]->wait();
+    EXPECT_EQ(all[i]->json()["choices"], expected[i % questions.size()]);
+  }
+}
+
+}  // namespace
+}  // namespace vl3::test
