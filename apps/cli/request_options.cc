@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/json.h"
+#include "vl3/structured_output.h"
 
 namespace vl3::cli {
 void RequestOptions::add_to(CLI::App& command) {
@@ -152,6 +154,48 @@ void RequestOptions::add_media_to(CLI::App& command) {
       ->group(limits);
 }
 
+void RequestOptions::add_form_to(CLI::App& command) {
+  const std::string group = "Form of the answer";
+  command
+      .add_option("--json-schema", json_schema,
+                  "JSON of this schema (docs/structured_output.md): a file, or the schema itself")
+      ->type_name("FILE|JSON")
+      ->group(group);
+  command.add_flag("--json-object", json_object, "any JSON object")->group(group);
+  command.add_option("--regex", regex, "text that this regular expression matches in whole")->group(group);
+  command.add_option("--choices", choices, "one of these texts, with | between them: left|right")
+      ->delimiter('|')
+      ->type_name("TEXT|TEXT")
+      ->group(group);
+}
+
+bool RequestOptions::asks_for_form(const Json* request) const {
+  return !json_schema.empty() || json_object || !regex.empty() || !choices.empty() ||
+         (request != nullptr && request->is_object() && request->contains("structured"));
+}
+
+GenerationHooks RequestOptions::form(const Engine& from, const GenerationConfig& config,
+                                     const Json* request) const {
+  GenerationHooks hooks;
+  if (!asks_for_form(request)) return hooks;
+  std::vector<Json> asked;
+  if (request != nullptr && request->contains("structured")) asked.push_back((*request)["structured"]);
+  if (!json_schema.empty()) {
+    const bool text = json_schema.find_first_not_of(" \t\r\n") != std::string::npos &&
+                      json_schema[json_schema.find_first_not_of(" \t\r\n")] == '{';
+    asked.push_back(
+        {{"json", text ? parse_json(json_schema, "--json-schema") : read_json_argument(json_schema)}});
+  }
+  if (json_object) asked.push_back({{"json_object", true}});
+  if (!regex.empty()) asked.push_back({{"regex", regex}});
+  if (!choices.empty()) asked.push_back({{"choice", choices}});
+  require(asked.size() == 1, ErrorCode::kInvalidArgument,
+          "[command line] an answer has one form, and {} are asked for", asked.size());
+  const StructuredCompiler compiler(from.processor().tokenizer());
+  install_structured(compiler.from_json(asked.front()), config, hooks);
+  return hooks;
+}
+
 Engine RequestOptions::open(bool chats) const {
   EngineOptions options = engine;
   if (chats) {
@@ -252,7 +296,7 @@ ProcessorRequest RequestOptions::make(const Engine& from, const Json& messages) 
 }
 
 ProcessorRequest RequestOptions::parse(const Engine& from, const Json& json) const {
-  ProcessorRequest request = from.processor().parse_request(json, request_file, {"generate"});
+  ProcessorRequest request = from.processor().parse_request(json, request_file, {"generate", "structured"});
   sample_as_trained(request);
   apply(request);
   return request;

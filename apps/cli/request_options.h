@@ -28,12 +28,24 @@ struct RequestOptions {
   EngineOptions engine;
   double max_memory_gib = 0, disk_cache_gib = 4;
 
+  // The form of answers; empty: none.
+  std::string json_schema, regex;
+  std::vector<std::string> choices;
+  bool json_object = false;
+
   bool no_history = false;                                  // of a chat
   std::shared_ptr<const StandardInputFile> standard_input;  // after take_media(), where it was asked for
 
   void add_to(CLI::App& command);
   // Of these, how pictures and clips are looked at, and limits.
   void add_media_to(CLI::App& command);
+  // Options of the form of answers.
+  void add_form_to(CLI::App& command);
+  // Whether any of them, or the request file, asks for a form.
+  bool asks_for_form(const Json* request) const;
+  // The hook that keeps it; none where none is asked for. Throws what StructuredCompiler throws, and
+  // kInvalidArgument where two are asked for.
+  GenerationHooks form(const Engine& engine, const GenerationConfig& settings, const Json* request) const;
   // Reads standard input where it is named as a picture or clip, and checks that --image and --video fit
   // their files. Throws kInvalidArgument where standard input is asked for twice, or also for a chat's lines.
   void take_media(bool chats);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include "base/check.h"
 #include "chat.h"
 #include "request_options.h"
 
@@ -67,7 +68,7 @@ Json as_json(const GenerationResult& result, const Answers& answers) {
 
 // Answers of a request; streamed where there is one of them and text is wanted.
 void run_request(const RunOptions& options, const Engine& engine, Context& context,
-                 const ProcessorRequest& request, const GenerationConfig& settings) {
+                 const ProcessorRequest& request, const GenerationConfig& settings, GenerationHooks hooks) {
   Progress progress;
   Probe probe;
   probe.progress = [&](std::string_view stage, int64_t done, int64_t total) {
@@ -75,7 +76,6 @@ void run_request(const RunOptions& options, const Engine& engine, Context& conte
   };
   const bool streams =
       !options.json && request.conversations.size() == 1 && settings.num_return_sequences == 1;
-  GenerationHooks hooks;
   hooks.on_token = [&](const StreamEvent& event) {
     progress.clear();
     if (streams) {
@@ -115,13 +115,18 @@ void run(RunOptions& options) {
     if (!asked.request_file.empty()) {
       const Json file = read_json_argument(asked.request_file);
       const InterruptScope interrupt(*context);
-      run_request(options, engine, *context, asked.parse(engine, file), asked.generation(engine, &file));
+      const GenerationConfig settings = asked.generation(engine, &file);
+      run_request(options, engine, *context, asked.parse(engine, file), settings,
+                  asked.form(engine, settings, &file));
       return context->check_cancelled();
     }
     const GenerationConfig settings = asked.generation(engine, nullptr);
+    require(!chats || !asked.asks_for_form(nullptr), ErrorCode::kInvalidArgument,
+            "[command line] a chat's answers have no form: add a question");
     if (chats) return chat(engine, *context, asked, settings);
     const InterruptScope interrupt(*context);
-    run_request(options, engine, *context, asked.make(engine, asked.messages()), settings);
+    run_request(options, engine, *context, asked.make(engine, asked.messages()), settings,
+                asked.form(engine, settings, nullptr));
     context->check_cancelled();
   });
 }
@@ -133,6 +138,7 @@ void add_run(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("run", "answer about pictures and clips; a chat when there is no question");
   options->request.add_to(*command);
+  options->request.add_form_to(*command);
   options->compute.add_to(*command, "auto");
   put_under(*command, kMostUsed, {"--threads", "--verbose"});
   command->add_flag("--json", options->json, "one JSON object a conversation: ids, new_ids, text")
@@ -148,6 +154,7 @@ void add_run(CLI::App& app) {
                          {"run MODEL --image before.png after.png \"What changed?\"", ""},
                          {"run MODEL --video clip.mp4 --fps 2 \"What happens?\"", ""},
                          {"run MODEL --image - \"What is this?\" < photo.jpg", ""},
+                         {"run MODEL --image photo.jpg \"Is it day?\" --choices \"yes|no\"", ""},
                          {"run MODEL", "a chat: /help there lists its commands"}});
   command->callback([options] { run(*options); });
 }

@@ -101,7 +101,8 @@ typedef struct vl3_request vl3_request;
 
 // Asks, and returns at once. request: {"messages": [...], "generate": {settings}} with everything else that
 // a request file may have (docs/tools.md): "images" and "videos" (how media are looked at), "conversations"
-// for several questions at once, and so on. Requests under way share every step of the model; "priority" (a
+// for several questions at once, "structured" (the answers' form: docs/structured_output.md), and so on.
+// Requests under way share every step of the model; "priority" (a
 // higher one goes first), "client" (whose it is: clients are served in turn) and "deadline_s" (seconds) say
 // how. Media are paths or data: URLs. An object that says something wrong is refused here; media that cannot
 // be read make the request end with an error.

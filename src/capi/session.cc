@@ -31,7 +31,10 @@ std::shared_ptr<Request> Session::submit(const Json& json) {
   // A bare list of messages has no place for the scheduler's keys.
   RequestOptions options = json.is_object() ? scheduling(json) : RequestOptions();
   auto request = std::make_shared<Request>();
-  AnswerRequest asked = parse_answer_request(engine_, json, "request", {"client", "priority", "deadline_s"});
+  const bool structured = json.is_object() && json.contains("structured");
+  AnswerRequest asked = parse_answer_request(engine_, json, "request", {"client", "priority", "deadline_s"},
+                                             structured ? &compiler() : nullptr);
+  options.hooks.allowed = std::move(asked.hooks.allowed);
   options.generation = std::move(asked.settings);
   // The scheduler holds the hooks no longer than the request that they tell.
   options.hooks.on_token = [told = request.get()](const StreamEvent& event) {
@@ -59,6 +62,12 @@ std::shared_ptr<Request> Session::submit(const Json& json) {
   const std::lock_guard lock(mutex_);
   live_[request.get()] = thread_.submit(std::move(asked.request), std::move(options), then);
   return request;
+}
+
+// Sorting the vocabulary takes a while, and most sessions never ask for a form.
+const StructuredCompiler& Session::compiler() {
+  std::call_once(compiler_once_, [this] { compiler_.emplace(engine_.processor().tokenizer()); });
+  return *compiler_;
 }
 
 void Session::cancel(Request& request) {

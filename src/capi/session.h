@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "capi/request.h"
@@ -11,6 +12,7 @@
 #include "vl3/context.h"
 #include "vl3/engine.h"
 #include "vl3/scheduler.h"
+#include "vl3/structured_output.h"
 
 namespace vl3::capi {
 
@@ -29,8 +31,12 @@ class Session {
   Json describe() const;
 
  private:
+  const StructuredCompiler& compiler();
+
   std::string folder_;
   Engine engine_;
+  std::once_flag compiler_once_;
+  std::optional<StructuredCompiler> compiler_;  // of forms of answers, made when the first is asked for
   Context context_;
   std::mutex mutex_;
   std::map<const Request*, RequestId> live_;  // not ended

@@ -6,13 +6,16 @@
 namespace vl3::grammar {
 namespace {
 
-// Days as months and leap years have them, years from 1000 on.
-#define VL3_DATE                                                                                      \
-  "([1-9]\\d{3}-(0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|[1-9]\\d{3}-(0[469]|11)-(0[1-9]|[12]\\d|30)|" \
-  "[1-9]\\d{3}-02-(0[1-9]|1\\d|2[0-8])|"                                                              \
-  "([1-9]\\d(0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)-02-29)"
+// Days as months and leap years have them, years from 0001 on.
+#define VL3_YEAR "([1-9]\\d{3}|0[1-9]\\d\\d|00[1-9]\\d|000[1-9])"
+#define VL3_LEAP_YEAR "(\\d\\d(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)"
+#define VL3_DATE                                                               \
+  "(" VL3_YEAR                                                                 \
+  "-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|" \
+  "02-(0[1-9]|1\\d|2[0-8]))|" VL3_LEAP_YEAR "-02-29)"
 #define VL3_TIME "([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)"
 #define VL3_OCTET "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
+#define VL3_GROUP "[0-9a-fA-F]{1,4}"
 #define VL3_LABEL "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 #define VL3_HOST VL3_LABEL "(\\." VL3_LABEL "){0,7}"
 #define VL3_URI_REST \
@@ -29,9 +32,11 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kFormats
     {"email", "[A-Za-z0-9_%+-]{1,32}(\\.[A-Za-z0-9_%+-]{1,32}){0,3}@" VL3_LABEL "(\\." VL3_LABEL "){1,7}"},
     {"hostname", VL3_HOST},
     {"ipv4", VL3_OCTET "(\\." VL3_OCTET "){3}"},
-    {"ipv6",
-     "[0-9a-fA-F]{1,4}(:[0-9a-fA-F]{1,4}){7}|([0-9a-fA-F]{1,4}(:[0-9a-fA-F]{1,4}){0,2})?::"
-     "([0-9a-fA-F]{1,4}(:[0-9a-fA-F]{1,4}){0,3})?"},
+    {"ipv6", "(" VL3_GROUP ":){7}" VL3_GROUP "|(" VL3_GROUP ":){1,7}:|(" VL3_GROUP ":){1,6}:" VL3_GROUP
+             "|(" VL3_GROUP ":){1,5}(:" VL3_GROUP "){1,2}|(" VL3_GROUP ":){1,4}(:" VL3_GROUP
+             "){1,3}|(" VL3_GROUP ":){1,3}(:" VL3_GROUP "){1,4}|"
+             "(" VL3_GROUP ":){1,2}(:" VL3_GROUP "){1,5}|" VL3_GROUP ":(:" VL3_GROUP "){1,6}|:((:" VL3_GROUP
+             "){1,7}|:)"},
     {"uri", "https?:" VL3_URI_REST},
     {"url", "https?:" VL3_URI_REST},
     {"json-pointer", "(/([^~/]|~[01])*)*"},

@@ -135,7 +135,7 @@ class Parser {
     int64_t min = 0, max = 0;
     size_t end = 0;
   };
-  // {m}, {m,}, {m,n} or {,n} here; other braces stand for themselves.
+  // {m}, {m,} or {m,n} here; other braces stand for themselves.
   std::optional<Range> range_ahead() const {
     if (done() || text_[at_] != '{') return std::nullopt;
     Range range;
@@ -147,6 +147,8 @@ class Parser {
     if (text_[at] == ',') {
       ++at;
       const std::optional<int64_t> max = number(at);
+      if (!min && at < text_.size() && text_[at] == '}')
+        unsupported("a repetition without its least (dialects disagree: write {0,n})");
       if (!min && !max) return std::nullopt;
       range.max = max.value_or(-1);
     } else if (!min) {

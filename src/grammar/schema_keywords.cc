@@ -128,10 +128,9 @@ void check_keywords(const Json& schema, const std::string& path) {
     if (found == kKeywords.end()) {
       Json alone = Json::object();
       alone[key] = value;
-      require(
-          !asserts(alone), ErrorCode::kUnsupported,
-          "[schema] {}/{}: this keyword is not supported (docs/structured_output.md lists those that are)",
-          path, key);
+      require(!asserts(alone), ErrorCode::kUnsupported,
+              "[schema] {}: this keyword is not supported (docs/structured_output.md lists those that are)",
+              place_of(path, key));
       continue;
     }
     const char* wanted = expected(found->kind, value);

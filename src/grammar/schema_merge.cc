@@ -59,13 +59,15 @@ std::string unescaped(std::string_view pointer) {
     if (pointer[i] == '%' && hex(i + 1) && hex(i + 2)) {
       out += static_cast<char>(std::stoi(std::string(pointer.substr(i + 1, 2)), nullptr, 16));
       i += 2;
+    } else if (pointer.substr(i).starts_with("~1")) {
+      out += '/';
+      ++i;
+    } else if (pointer.substr(i).starts_with("~0")) {
+      out += '~';
+      ++i;
     } else {
       out += pointer[i];
     }
-  }
-  for (size_t at = 0; (at = out.find('~', at)) != std::string::npos; ++at) {
-    if (out.compare(at, 2, "~1") == 0) out.replace(at, 2, "/");
-    if (out.compare(at, 2, "~0") == 0) out.replace(at, 2, "~");
   }
   return out;
 }
@@ -98,6 +100,21 @@ const Json& resolve_ref(const Json& root, const Json& ref, const std::string& pa
     at = next;
   }
   return *at;
+}
+
+std::string place_of(const std::string& path, std::string_view name) {
+  std::string out = path + "/";
+  for (const char c : name.substr(0, 60)) {
+    if (c == '~') {
+      out += "~0";
+    } else if (c == '/') {
+      out += "~1";
+    } else {
+      out += c;
+    }
+  }
+  if (name.size() > 60) out += "...";
+  return out;
 }
 
 bool asserts(const Json& schema) {
@@ -143,6 +160,7 @@ Json SchemaMerge::flat(const Json& schema, const std::string& path, int depth) {
 
 Json SchemaMerge::operator()(const Json& first, const Json& second, const std::string& path, int depth) {
   budget_.spend();
+  budget_.check_time();
   const Json a = flat(first, path, depth), b = flat(second, path, depth);
   if (a == Json(false) || b == Json(false)) return false;
   Json out = a;

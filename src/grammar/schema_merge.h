@@ -2,6 +2,7 @@
 // Schemas that a value has to satisfy at once, as one schema.
 
 #include <string>
+#include <string_view>
 
 #include "grammar/budget.h"
 #include "vl3/json.h"
@@ -14,6 +15,9 @@ inline constexpr int kMaxSchemaDepth = 128;
 // What a $ref of the schema root points to. Throws kInvalidArgument where there is nothing, kUnsupported for
 // a reference to another document.
 const Json& resolve_ref(const Json& root, const Json& ref, const std::string& path);
+
+// The place of a member of a schema as a JSON pointer, its name cut where it is long.
+std::string place_of(const std::string& path, std::string_view name);
 
 // Whether a schema has any keyword that restricts values.
 bool asserts(const Json& schema);

@@ -68,7 +68,7 @@ void SchemaRules::add_named(Members& members, const Json& schema, const std::str
               "[schema] {}: propertyNames excludes the required property {}", path, shown(name));
       continue;
     }
-    const std::string place = fmt::format("{}/properties/{}", path, name);
+    const std::string place = place_of(path + "/properties", name);
     members.named.push_back(
         {name, member_rule(name, member_schema(schema, name, path), place, depth), required.contains(name)});
   }
@@ -137,7 +137,7 @@ int32_t SchemaRules::other_members(const Json& schema, const std::vector<std::st
   std::string place = fmt::format("{}/{}", path, kOther);
   if (patterns) {
     const auto first = schema["patternProperties"].items().begin();
-    place = fmt::format("{}/patternProperties/{}", path, first.key());
+    place = place_of(path + "/patternProperties", first.key());
     value = first.value();
     key = regex_nfa(first.key(), RegexMatch::kSearch, fmt::format("schema {}", place), budget);
   }
@@ -182,7 +182,10 @@ void SchemaRules::fill_members(const Rule& at, const Members& members) {
   };
   builder_.skip(builder_.literal(rule.start, "{"), node(0, false, 0));
   while (!work.empty()) {
-    const auto [next, some, count] = work.back();
+    const std::tuple<size_t, bool, int64_t> state = work.back();
+    const size_t next = std::get<0>(state);
+    const bool some = std::get<1>(state);
+    const int64_t count = std::get<2>(state);
     work.pop_back();
     const int32_t from = node(next, some, count);
     const bool full = members.max >= 0 && count >= members.max;
