@@ -15,12 +15,14 @@ void TokenStates::make_room() {
 
 bool TokenStates::accepts(std::string_view text) {
   make_room();
+  matcher_.allow_work(INT64_MAX);
   const int32_t state = matcher_.step(matcher_.start(), text);
   return state != Matcher::kDead && matcher_.accepts(state);
 }
 
 bool TokenStates::begins(std::string_view text) {
   make_room();
+  matcher_.allow_work(INT64_MAX);
   return matcher_.step(matcher_.start(), text) != Matcher::kDead;
 }
 
@@ -97,6 +99,14 @@ const std::vector<uint32_t>& TokenStates::mask_of(int32_t state) {
 void TokenStates::allow(const ConstraintQuery& query, std::span<const int64_t> end_tokens, Answers& answers,
                         TokenMask mask) {
   make_room();
+  const int64_t least = std::max<int64_t>(0, answers.work_left - kMaxWorkAtOnce);
+  matcher_.allow_work(answers.work_left - least);
+  find(query, end_tokens, answers, mask);
+  answers.work_left = least + matcher_.work_left();
+}
+
+void TokenStates::find(const ConstraintQuery& query, std::span<const int64_t> end_tokens, Answers& answers,
+                       TokenMask mask) {
   const int32_t state = state_of(query, end_tokens, answers);
   if (state == Matcher::kDead) return;
   const bool may_end = state == kEnded || matcher_.accepts(state);

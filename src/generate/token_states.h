@@ -17,6 +17,10 @@ namespace vl3 {
 // Not thread-safe. Grammar and trie must outlive it.
 class TokenStates {
  public:
+  // Steps of making states for the answers of one hook, and for one question: tens of nanoseconds each, on
+  // the thread that all answers wait for. Forms that people write take some hundred thousand in all.
+  static constexpr int64_t kMaxWork = 40'000'000, kMaxWorkAtOnce = 4'000'000;
+
   // The answers that one hook is asked about: beginnings that are remembered, so that a query costs as much
   // as what is new in it. Drafts and beams that came to nothing are forgotten by and by.
   class Answers {
@@ -30,6 +34,7 @@ class TokenStates {
     };
     std::vector<Answer> list;
     uint64_t epoch = 0, clock = 0;
+    int64_t work_left = kMaxWork;
   };
 
   TokenStates(const grammar::Grammar& grammar, const grammar::TokenTrie& trie)
@@ -50,6 +55,8 @@ class TokenStates {
     std::vector<uint32_t> words;
     uint64_t used = 0;
   };
+  void find(const ConstraintQuery& query, std::span<const int64_t> end_tokens, Answers& answers,
+            TokenMask mask);
   int32_t state_of(const ConstraintQuery& query, std::span<const int64_t> end_tokens, Answers& answers);
   int32_t after(int32_t state, int64_t id, std::span<const int64_t> end_tokens);
   const std::vector<uint32_t>& mask_of(int32_t state);

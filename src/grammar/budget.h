@@ -24,7 +24,10 @@ class Budget {
   }
   // A step of work that makes no state; asks the clock now and then.
   void tick() {
-    if ((++ticks_ & 1023) != 0) return;
+    if ((++ticks_ & 1023) == 0) check_time();
+  }
+  // Beside steps that may take long by themselves.
+  void check_time() const {
     const double taken_s = now_s() - begun_s_;
     require(taken_s <= max_seconds_, ErrorCode::kLimitExceeded,
             "[constraint] takes longer than {} s to compile", max_seconds_);

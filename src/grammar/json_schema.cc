@@ -60,6 +60,7 @@ int32_t SchemaRules::rule_of(const Json& schema, const std::string& path, int de
   require(depth <= kMaxSchemaDepth, ErrorCode::kLimitExceeded, "[schema] {} lies deeper than {} levels", path,
           kMaxSchemaDepth);
   check_keywords(schema, path);
+  builder_.budget().check_time();
   const auto [found, fresh] = known_.try_emplace(schema.dump(), -1);
   if (!fresh) return found->second;
   const int32_t id = found->second = builder_.add_rule();
@@ -103,36 +104,50 @@ void SchemaRules::fill(const Rule& at, const Json& schema, const std::string& pa
   fill_types(rule, schema, path, depth);
 }
 
-// Whether a value listed by a schema is one of the rest of it.
-bool SchemaRules::fits(const Json& value, const Json& schema, const std::string& path, int depth) {
-  if (!asserts(schema)) return true;
-  if (value.is_structured()) {
+// Whether values that a schema lists satisfy the rest of it.
+class SchemaRules::Filter {
+ public:
+  Filter(SchemaRules& rules, const Json& schema, const std::string& path, int depth)
+      : schema_(schema), path_(path) {
+    if (!asserts(schema)) return;
+    GrammarBuilder builder(rules.builder_.budget());
+    SchemaRules own(rules.root_, builder);
+    grammar_ =
+        builder.finish(own.rule_of(schema, path, depth + 1), kMaxSchemaDepth, std::bitset<256>().set(), path);
+    matcher_.emplace(*grammar_);
+  }
+  bool passes(const Json& value) {
+    if (!matcher_) return true;
+    if (!value.is_structured()) {
+      const int32_t state = matcher_->step(matcher_->start(), scalar_text(value));
+      return state != Matcher::kDead && matcher_->accepts(state);
+    }
     require(
-        !asserts(without(without(schema, "type"), "nullable")), ErrorCode::kUnsupported,
+        !asserts(without(without(schema_, "type"), "nullable")), ErrorCode::kUnsupported,
         "[schema] {}: an object or array in enum or const beside other keywords than type is not supported",
-        path);
-    const std::vector<std::string> types = types_of(schema);
+        path_);
+    const std::vector<std::string> types = types_of(schema_);
     return std::find(types.begin(), types.end(), value.is_array() ? "array" : "object") != types.end();
   }
-  GrammarBuilder builder(builder_.budget());
-  SchemaRules rules(root_, builder);
-  const Grammar grammar =
-      builder.finish(rules.rule_of(schema, path, depth + 1), kMaxSchemaDepth, std::bitset<256>().set(), path);
-  Matcher matcher(grammar);
-  const int32_t state = matcher.step(matcher.start(), scalar_text(value));
-  return state != Matcher::kDead && matcher.accepts(state);
-}
+
+ private:
+  const Json& schema_;
+  const std::string& path_;
+  std::optional<Grammar> grammar_;
+  std::optional<Matcher> matcher_;
+};
 
 void SchemaRules::fill_values(const Rule& rule, const Json& schema, const std::string& path, int depth) {
   const bool alone = schema.contains("const");
-  const Json rest = without(schema, alone ? "const" : "enum");
+  const Json rest = without(without(schema, "const"), "enum");
+  Filter filter(*this, rest, path, depth);
   std::vector<std::string> words;
   for (const Json& value : alone ? Json::array({schema["const"]}) : schema["enum"]) {
     builder_.budget().spend();
     if (alone && schema.contains("enum") &&
         std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end())
       continue;
-    if (!fits(value, alone ? without(rest, "enum") : rest, path, depth)) continue;
+    if (!filter.passes(value)) continue;
     if (value.is_structured()) {
       builder_.skip(json_.literal(rule.start, value), rule.end);
     } else {

@@ -29,6 +29,7 @@ class SchemaRules {
   int32_t whole() { return rule_of(root_, "#", 0); }
 
  private:
+  class Filter;
   // Of one object's members.
   struct Property {
     std::string name;
@@ -45,7 +46,6 @@ class SchemaRules {
   void fill(const Rule& rule, const Json& schema, const std::string& path, int depth);
   void fill_values(const Rule& rule, const Json& schema, const std::string& path, int depth);
   void fill_types(const Rule& rule, const Json& schema, const std::string& path, int depth);
-  bool fits(const Json& value, const Json& schema, const std::string& path, int depth);
 
   int32_t string_rule(const Json& schema, const std::string& path);
   std::optional<CharNfa> string_nfa(const Json& schema, const std::string& path);

@@ -38,6 +38,7 @@ int32_t Matcher::make_step(int32_t state, uint8_t byte) {
   for (size_t i = 0; i < from.num_items; ++i) {
     const Item item = items_[from.first_item + i];
     const int32_t end = grammar_.first_edge[static_cast<size_t>(item.node) + 1];
+    work(1 + end - grammar_.first_edge[static_cast<size_t>(item.node)]);
     for (int32_t e = grammar_.first_edge[static_cast<size_t>(item.node)]; e < end; ++e) {
       const Edge& edge = grammar_.edges[static_cast<size_t>(e)];
       if (edge.kind == EdgeKind::kBytes && edge.first <= byte && byte <= edge.last)
@@ -47,6 +48,12 @@ int32_t Matcher::make_step(int32_t state, uint8_t byte) {
   const int32_t to = work_.empty() ? kDead : close();
   next_[static_cast<size_t>(state) * classes_ + grammar_.byte_class[byte]] = to;
   return to;
+}
+
+void Matcher::work(int64_t steps) {
+  work_left_ -= steps;
+  require(work_left_ >= 0, ErrorCode::kLimitExceeded,
+          "[constraint] finding what may follow takes too much work: the form can be read in too many ways");
 }
 
 void Matcher::add(Item item) {
@@ -88,6 +95,7 @@ void Matcher::call(const Edge& edge, Item item) {
 
 void Matcher::expand(Item item) {
   const int32_t end = grammar_.first_edge[static_cast<size_t>(item.node) + 1];
+  work(1 + end - grammar_.first_edge[static_cast<size_t>(item.node)]);
   for (int32_t e = grammar_.first_edge[static_cast<size_t>(item.node)]; e < end; ++e) {
     const Edge& edge = grammar_.edges[static_cast<size_t>(e)];
     if (edge.kind == EdgeKind::kSkip) add({edge.to, item.frame});

@@ -42,6 +42,10 @@ class Matcher {
   };
   Plain plain(int32_t state) const { return states_[static_cast<size_t>(state)].plain; }
 
+  // Steps of work that making states may still cost (edges looked at); beyond it they throw kLimitExceeded.
+  void allow_work(int64_t steps) noexcept { work_left_ = steps; }
+  int64_t work_left() const noexcept { return work_left_; }
+
   size_t num_states() const noexcept { return states_.size(); }
   size_t bytes() const noexcept;  // of memory, about
   void forget();                  // all states but the start
@@ -70,6 +74,7 @@ class Matcher {
   int32_t make_step(int32_t state, uint8_t byte);
   void begin();
   void add(Item item);
+  void work(int64_t steps);
   void expand(Item item);
   void call(const Edge& edge, Item item);
   int32_t frame(int32_t node, int32_t parent, int32_t depth);
@@ -83,6 +88,7 @@ class Matcher {
   std::vector<Item> items_;
   std::vector<int32_t> next_;  // a row for each state
   std::unordered_multimap<uint64_t, int32_t> states_by_hash_;
+  int64_t work_left_ = INT64_MAX;
   // Of the state being made.
   std::vector<Item> work_;
   std::unordered_map<uint64_t, bool> seen_;

@@ -160,6 +160,7 @@ Json SchemaMerge::flat(const Json& schema, const std::string& path, int depth) {
 
 Json SchemaMerge::operator()(const Json& first, const Json& second, const std::string& path, int depth) {
   budget_.spend();
+  budget_.check_time();
   const Json a = flat(first, path, depth), b = flat(second, path, depth);
   if (a == Json(false) || b == Json(false)) return false;
   Json out = a;

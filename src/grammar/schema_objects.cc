@@ -182,7 +182,10 @@ void SchemaRules::fill_members(const Rule& at, const Members& members) {
   };
   builder_.skip(builder_.literal(rule.start, "{"), node(0, false, 0));
   while (!work.empty()) {
-    const auto [next, some, count] = work.back();
+    const std::tuple<size_t, bool, int64_t> state = work.back();
+    const size_t next = std::get<0>(state);
+    const bool some = std::get<1>(state);
+    const int64_t count = std::get<2>(state);
     work.pop_back();
     const int32_t from = node(next, some, count);
     const bool full = members.max >= 0 && count >= members.max;

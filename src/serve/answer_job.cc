@@ -178,7 +178,9 @@ void AnswerJob::finish(EndedRequest ended) {
   const std::lock_guard lock(mutex_);
   times_.done_s = now_s();
   const RequestStatus status = ended.status;
-  AnswerOutcome outcome = outcome_of(status, std::move(ended.answers), setup_.sampling, times_);
+  const Processor& processor = service_.engine.processor();
+  const int64_t visual_ids[] = {processor.image_token_id(), processor.video_token_id()};
+  AnswerOutcome outcome = outcome_of(status, std::move(ended.answers), setup_.sampling, times_, visual_ids);
   if (setup_.adjust) setup_.adjust(outcome);
   measure(ended, outcome);
   place_.reset();

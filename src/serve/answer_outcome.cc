@@ -128,7 +128,7 @@ Json timings_of(const RequestStatus& status, const Timings& engine, const Answer
 }
 
 AnswerOutcome outcome_of(const RequestStatus& status, Answers answers, const Sampling& sampling,
-                         const AnswerTimes& times) {
+                         const AnswerTimes& times, std::span<const int64_t> visual_ids) {
   AnswerOutcome outcome;
   Usage& usage = outcome.usage;
   std::vector<std::vector<GenerationResult>> prompts;
@@ -154,6 +154,11 @@ AnswerOutcome outcome_of(const RequestStatus& status, Answers answers, const Sam
     }
   }
   usage.cached_tokens = std::min(status.cached_tokens, usage.prompt_tokens);
+  if (!answers.inputs.ids.empty() && !visual_ids.empty()) {
+    const std::vector<int64_t>& ids = answers.inputs.ids[0];
+    const auto first = std::find_first_of(ids.begin(), ids.end(), visual_ids.begin(), visual_ids.end());
+    usage.cached_tokens = std::min<int64_t>(usage.cached_tokens, first - ids.begin());
+  }
   usage.image_tokens = image_tokens(answers.inputs);
   usage.video_tokens = video_tokens(answers.inputs);
   outcome.timings = timings_of(status, answers.timings, times);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,10 @@ struct AnswerOutcome {
 };
 
 // status and answers: of a request that did not fail. The choices of prompt p are p·n to p·n + n - 1.
+// visual_ids: what stands for visual tokens in prompts. Cached tokens are counted up to the first of them:
+// the usage of a picture is the same whenever it is asked about.
 AnswerOutcome outcome_of(const RequestStatus& status, Answers answers, const Sampling& sampling,
-                         const AnswerTimes& times);
+                         const AnswerTimes& times, std::span<const int64_t> visual_ids);
 
 // {"images": [{"tokens", "grid"}…], "videos": [{"frames_indices", "timestamps", "kept", "grid", "masks",
 // …}…]}

@@ -239,6 +239,19 @@ TEST_F(StructuredOutputTest, LimitsHold) {
                        [&] { StructuredCompiler(*tokenizer_, limits).regex("(a|b){5000}"); });
 }
 
+// The cost of a question is bounded too: it is the thread of all answers that asks.
+TEST_F(StructuredOutputTest, AnExplosionOfReadingsEndsTheRequest) {
+  const StructuredOutput form = compiler_->regex("(.*a){3000}");
+  const GenerationHooks asked = hooks(form);
+  test::expect_failure(ErrorCode::kLimitExceeded, {"[constraint]", "ways"}, [&] {
+    std::vector<int64_t> ids;
+    for (int i = 0; i < 3000; ++i) {
+      allowed(asked, ids);
+      ids.push_back(byte_id(i % 3 == 0 ? 'a' : 'b'));
+    }
+  });
+}
+
 TEST(StructuredVocabulary, OfTheRealTokenizer) {
   VL3_NEED_SHARED(folder, "tokenizer");
   const Tokenizer tokenizer = Tokenizer::from_pretrained(folder);
