@@ -232,6 +232,11 @@ std::string Transfer::judge(CURLcode code) {
       fail_with(Failure::kBadUrl, "is an address whose host is none");
     case CURLE_COULDNT_RESOLVE_HOST:
       fail_with(Failure::kRefused, "names a host that is not known");
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+      fail_with(Failure::kUpstream, "was answered by its server with what is no HTTP");
+    case CURLE_OUT_OF_MEMORY:  // of libcurl's own bound for one line of a header
+      fail_with(Failure::kUpstream, "was answered by its server with headers that are too long");
     case CURLE_PARTIAL_FILE:
       fail_with(Failure::kUpstream, "was cut off by its server before its end");
     case CURLE_COULDNT_CONNECT:

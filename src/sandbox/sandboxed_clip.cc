@@ -95,6 +95,10 @@ size_t SandboxedClip::take_frame(const Message& message, size_t expected) {
 void SandboxedClip::read(std::span<const int64_t> indices,
                          const std::function<void(size_t, const Image&)>& sink,
                          const std::function<bool()>& cancelled) {
+  const int64_t frames = static_cast<int64_t>(indices.size()), most = pool_->options().max_clip_pixels;
+  require(frames <= most / (info_.height * info_.width), ErrorCode::kLimitExceeded,
+          "[{}] {} frames of {} x {} pixels are more than the {} pixels that may be decoded of a clip",
+          job_.sources[0].name(), frames, info_.width, info_.height, most);
   if (lease_ == nullptr || !lease_->unpark()) open(cancelled);
   std::optional<ClipState> state;
   try {

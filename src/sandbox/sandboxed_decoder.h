@@ -24,10 +24,12 @@ struct SandboxOptions {
   // What runs wait_for_orders (worker.h); empty: this program with the argument "decode-worker".
   std::vector<std::string> command;
   uint64_t memory_bytes = uint64_t{4} << 30;         // of one decoder
-  int cpu_s = 600;                                   // of all threads of one
-  std::chrono::milliseconds answer_timeout{60'000};  // from one picture, band or frame to the next
+  int cpu_s = 300;                                   // of all threads of one
+  std::chrono::milliseconds answer_timeout{30'000};  // from one picture, band or frame to the next
   std::chrono::milliseconds total_timeout{
-      600'000};  // of all of them, without the time that others took for them
+      300'000};  // of all of them, without the time that others took for them
+  // Pixels of all frames that one reading of a clip asks for: 180 frames of 8K fit in.
+  int64_t max_clip_pixels = int64_t{1} << 33;
   // Decoders at a time. Clips that were opened and are not being read give theirs up when there are more, and
   // are opened again.
   int max_decoders = 32;

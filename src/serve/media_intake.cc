@@ -22,7 +22,8 @@ namespace vl3::serve {
 namespace {
 
 constexpr size_t kMaxUuidBytes = 256;
-constexpr size_t kLookedAt = 1024;  // bytes of a download, for what it is instead of a medium
+constexpr size_t kLeastBase64 = 32;  // of a picture: what is shorter is a path or a name that looks like it
+constexpr size_t kLookedAt = 1024;   // bytes of a download, for what it is instead of a medium
 
 std::string lowered(std::string_view text) {
   std::string result(text);
@@ -194,7 +195,7 @@ class MediaIntake::Impl {
   std::vector<MediaSource> from_base64_alone(const std::string& text, MediaKind kind,
                                              const std::string& param) const {
     if (text.empty()) refuse(400, "invalid_url", param, "is empty");
-    if (text.find_first_of(".:\\%~?#") != std::string::npos)
+    if (text.size() < kLeastBase64 || text.find_first_of(".:\\%~?#") != std::string::npos)
       refuse(
           400, "invalid_url", param,
           "is neither an address (http://, https://, data:, or file:// where files are allowed) nor base64");
@@ -239,8 +240,10 @@ class MediaIntake::Impl {
     if (content.file.get() >= 0) return MediaSource::open_file(content.file.release(), param);
     const auto head =
         std::as_bytes(std::span(content.bytes).first(std::min(kLookedAt, content.bytes.size())));
+    // A clip is for its decoder to judge, also where a picture was wanted.
     ImageFormat format{};
-    if (const std::string other = describe_foreign_file(head); !sniff_image(head, &format) && !other.empty())
+    const std::string other = sniff_image(head, &format) ? std::string() : describe_foreign_file(head);
+    if (!other.empty() && !other.starts_with("a clip"))
       refuse(422, "not_a_medium", param, "is answered by its server with what is " + other);
     return MediaSource::bytes(std::move(content.bytes), param);
   }

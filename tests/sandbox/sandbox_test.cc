@@ -133,6 +133,21 @@ TEST(Sandbox, TimeAndMemoryAreLimited) {
 #endif
 }
 
+TEST(Sandbox, PixelsOfAReadingAreLimited) {
+  SandboxOptions tight = options();
+  tight.max_clip_pixels = 3 * 64 * 64;
+  SandboxedDecoder decoder(tight);
+  const auto clip = decoder.open_clip(
+      {MediaSource::bytes(bytes_of_file("../../../examples/media/moving.mp4"), "clip")}, {}, false, {});
+  try {
+    clip->read(std::vector<int64_t>(1000, 0), [](size_t, const Image&) { ADD_FAILURE(); });
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kLimitExceeded);
+    EXPECT_NE(std::string(error.what()).find("12288"), std::string::npos) << error.what();
+  }
+}
+
 TEST(Sandbox, AClipWhoseDecoderDiesMidwayIsRefused) {
   SandboxedDecoder decoder(options());
   const auto bytes = bytes_of_file("long_h264.mp4");
