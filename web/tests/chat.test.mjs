@@ -178,7 +178,7 @@ test("an answer that a reload cuts is there as far as it came", options, async (
 });
 
 test("an answer goes on while another chat is open", options, async () => {
-  const { page, done } = await openPage({ mock: { speed: 60 } });
+  const { page, done } = await openPage({ mock: { speed: 400 } });
   await ask(page, "first");
   await page.waitForSelector(".assistant");
   await page.click("#new-chat");
