@@ -178,7 +178,7 @@ test("an answer that a reload cuts is there as far as it came", options, async (
 });
 
 test("an answer goes on while another chat is open", options, async () => {
-  const { page, done } = await openPage({ mock: { speed: 60 } });
+  const { page, done } = await openPage({ mock: { speed: 400 } });
   await ask(page, "first");
   await page.waitForSelector(".assistant");
   await page.click("#new-chat");
@@ -234,5 +234,38 @@ test("a browser that cannot keep a chat says so, once, and the answer comes all 
   assert.deepEqual(await page.locator(".toast").allInnerTexts(), ["This browser could not keep the chat: The disk is full."]);
   await ask(page, "again");
   await answered(page, 2);
+  await done();
+});
+
+test("code and answers are copied as they were written", options, async () => {
+  const { page, done } = await openPage({ context: { permissions: ["clipboard-read", "clipboard-write"] } });
+  await ask(page, "markdown");
+  await answered(page);
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  await page.click('.code button[aria-label="Copy code"]');
+  await page.waitForFunction(async () => (await navigator.clipboard.readText()).startsWith('{"square"'));
+  assert.match(await copied(), /"leaves_at_s": 3\.0\}\}$/);
+  await page.click('.assistant .foot button[aria-label="Copy"]');
+  await page.waitForFunction(async () => (await navigator.clipboard.readText()).startsWith("## What is there"));
+  assert.match(await copied(), /\|:-------\|:------:\|--------:\|/);
+  await done();
+});
+
+test("a screen reader is told of sentences, not of tokens", options, async () => {
+  const { page, done } = await openPage({ mock: { speed: 4 } });
+  await page.waitForSelector("#composer-text");
+  await page.evaluate(() => {
+    window.said = [];
+    new MutationObserver(() => window.said.push(document.querySelector("#live").textContent)).observe(document.querySelector("#live"), { childList: true, characterData: true, subtree: true });
+  });
+  await ask(page, "long");
+  await page.waitForTimeout(6000);
+  await page.keyboard.press("Escape");
+  await answered(page);
+  const said = await page.evaluate(() => window.said);
+  assert.ok(said.length >= 3 && said.length <= 5, `${said.length} times`);
+  assert.equal(said[0], "The question is sent.");
+  assert.match(said.at(-1), /Stopped\.$/);
+  for (const text of said.slice(1, -1)) assert.match(text, /^All the same.*again\.$/);
   await done();
 });

@@ -94,7 +94,7 @@ export class MessageView {
       const share = progress && progress.total > 0 ? Math.min(1, progress.processed / progress.total) : null;
       if (share === null) bar.removeAttribute("value");
       else bar.value = share;
-      const what = phase === "sending" ? "Sending" : progress ? progressWords(progress) : "Waiting";
+      const what = phase === "sending" ? "Waiting for the server" : progress ? progressWords(progress) : "Waiting";
       words.textContent = `${what} · ${seconds.toFixed(1)} s`;
     };
     tick();

@@ -50,7 +50,7 @@ export class Sidebar {
       const day = dayOf(chat.updated);
       groups.set(day, [...(groups.get(day) ?? []), this.row(chat)]);
     }
-    this.list.replaceChildren(...[...groups].flatMap(([day, rows]) => [h("h3", {}, day), h("ul", {}, ...rows)]));
+    this.list.replaceChildren(...[...groups].flatMap(([day, rows]) => [h("h2", {}, day), h("ul", {}, ...rows)]));
   }
 
   private row(chat: Chat): HTMLElement {

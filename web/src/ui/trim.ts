@@ -49,7 +49,7 @@ export function trimDialog(attachment: Attachment, url: string | undefined, done
   for (const { input } of [start, end, fps, frames]) input.addEventListener("input", update);
 
   if (shown) {
-    const video = h("video", { class: "large", src: url, controls: true, muted: true, playsinline: true, "aria-label": attachment.name });
+    const video = h("video", { class: "large", src: url, controls: true, playsinline: true, "aria-label": attachment.name });
     const strip = h("div", { class: "strip", "aria-hidden": "true" });
     const shade = [h("span", { class: "shade" }), h("span", { class: "shade to" })];
     // A round number near a thousandth: what an arrow key moves by.
