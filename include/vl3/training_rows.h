@@ -38,7 +38,7 @@ struct TrainRow {
 // release has it. "system", "tools", and "start_time", "end_time", "fps", "num_frames", "min_frames",
 // "max_frames" for all clips. Of {"from", "value"} turns, those before the first human one are dropped, but
 // for a system turn. Or {"stream": true, "video": path or [path], "conversation": [{"role", "content",
-// "time"}]}: train/stream.h. Throws kFormat, naming origin and field; a key that is none of these, nor
+// "time"}]}: train/data/stream.h. Throws kFormat, naming origin and field; a key that is none of these, nor
 // metadata (kMetadata in rows.cc), nor null or empty is refused by name.
 VL3_API TrainRow parse_row(const Json& row, const std::string& origin, const std::filesystem::path& media);
 

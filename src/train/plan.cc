@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "model/cost.h"
 #include "model/parameters.h"
-#include "train/batches.h"
+#include "train/data/batches.h"
 #include "train/schedule.h"
 #include "vl3/adapter.h"
 #include "vl3/checkpoint.h"

@@ -12,7 +12,7 @@
 #include "model/cost.h"
 #include "ops/cpu/kernels/kernels.h"
 #include "runtime/peak.h"
-#include "train/batches.h"
+#include "train/data/batches.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 #include "train/training_state.h"

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "scenes/encode.h"
 #include "support/support.h"
-#include "train/batches.h"
+#include "train/data/batches.h"
 #include "vl3/image.h"
 #include "vl3/video.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/random.h"
 #include "base/thread_pool.h"
-#include "train/samples.h"
+#include "train/data/samples.h"
 #include "train_support.h"
 #include "vl3/forward_io.h"
 

@@ -4,9 +4,9 @@
 #include <map>
 
 #include "base/thread_pool.h"
-#include "train/batches.h"
-#include "train/samples.h"
-#include "train/stream.h"
+#include "train/data/batches.h"
+#include "train/data/samples.h"
+#include "train/data/stream.h"
 #include "train_support.h"
 #include "vl3/training_rows.h"
 

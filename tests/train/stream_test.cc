@@ -1,6 +1,6 @@
 // Rows of a stream: order of frames and turns, ids and labels, the balance of silence and speech.
 
-#include "train/stream.h"
+#include "train/data/stream.h"
 
 #include <algorithm>
 #include <set>
@@ -9,8 +9,8 @@
 #include "base/thread_pool.h"
 #include "scenes/encode.h"
 #include "support/support.h"
-#include "train/batches.h"
-#include "train/samples.h"
+#include "train/data/batches.h"
+#include "train/data/samples.h"
 
 namespace vl3 {
 namespace {

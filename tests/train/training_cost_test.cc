@@ -1,7 +1,7 @@
 // Operations of a step, counted by hand on a model whose sizes are known.
 
 #include "model/cost.h"
-#include "train/batches.h"
+#include "train/data/batches.h"
 #include "train/train_support.h"
 
 namespace vl3 {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "train/row_keys.h"
+#include "train/data/row_keys.h"
 
 namespace vl3 {
 

@@ -1,4 +1,4 @@
-#include "train/row_keys.h"
+#include "train/data/row_keys.h"
 
 #include <algorithm>
 

@@ -10,8 +10,8 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "base/thread_pool.h"
-#include "train/batches.h"
-#include "train/samples.h"
+#include "train/data/batches.h"
+#include "train/data/samples.h"
 
 namespace vl3 {
 namespace {

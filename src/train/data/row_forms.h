@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "train/row_keys.h"
+#include "train/data/row_keys.h"
 
 namespace vl3 {
 

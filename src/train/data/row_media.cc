@@ -1,4 +1,4 @@
-#include "train/row_media.h"
+#include "train/data/row_media.h"
 
 #include <algorithm>
 #include <string_view>

@@ -1,4 +1,4 @@
-#include "train/stream.h"
+#include "train/data/stream.h"
 
 #include <algorithm>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "train/row_forms.h"
+#include "train/data/row_forms.h"
 
 #include <algorithm>
 #include <vector>

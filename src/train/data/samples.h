@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "train/stream.h"
+#include "train/data/stream.h"
 #include "vl3/model.h"
 #include "vl3/processor.h"
 #include "vl3/train.h"

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text_file.h"
-#include "train/row_forms.h"
-#include "train/row_media.h"
+#include "train/data/row_forms.h"
+#include "train/data/row_media.h"
 #include "vl3/training_rows.h"
 
 namespace vl3 {

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 #include "model/packed_batch.h"
-#include "train/batches.h"
+#include "train/data/batches.h"
 #include "vl3/forward_io.h"
 
 namespace vl3 {
