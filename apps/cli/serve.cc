@@ -20,7 +20,7 @@ namespace {
 
 using serve::Level;
 
-// The server on a thread of its own, from the beginning: while the model is loaded it says so.
+// The server on a thread of its own, once the model is loaded or takes its time: then it says so.
 class Serving {
  public:
   Serving(const ServeOptions& options, Signals& signals)
@@ -31,25 +31,11 @@ class Serving {
         hosts_(listens_on(), options.allowed_hosts),
         front_(keys_, hosts_, log_, !options.no_request_log) {
     keys_.set(options.keys());
-    http::ServerOptions http = options.http();
-    http.listening = sockets_;
-    http.served = [this](const http::Served& one) { front_.served(one); };
-    server_ = std::make_unique<http::Server>(
-        std::move(http), [this](const http::Head& head) { return front_.admit(head); },
-        [this](http::Request request, std::shared_ptr<http::Exchange> exchange) {
-          front_.handle(std::move(request), std::move(exchange));
-        });
     warn();
-    thread_ = std::thread([this] {
-      server_->run();
-      const std::scoped_lock lock(mutex_);
-      ended_ = true;
-      end_.notify_all();
-    });
   }
 
   ~Serving() {
-    server_->stop();
+    if (server_) server_->stop();
     if (thread_.joinable()) thread_.join();
   }
 
@@ -67,6 +53,7 @@ class Serving {
   bool local() const { return listens_on() == "localhost" || serve::is_loopback_address(listens_on()); }
   std::string url() const;
   void warn();
+  void listen();
   Engine load();
   std::shared_ptr<MediaDecoder> make_decoder(serve::Metrics& metrics) const;
   void reload();
@@ -139,13 +126,34 @@ std::shared_ptr<MediaDecoder> Serving::make_decoder(serve::Metrics& metrics) con
   return std::make_shared<sandbox::SandboxedDecoder>(std::move(options));
 }
 
-// While requests are told that it is loaded. What reads gigabytes cannot be interrupted; the process can.
+void Serving::listen() {
+  http::ServerOptions http = options_.http();
+  http.listening = sockets_;
+  http.served = [this](const http::Served& one) { front_.served(one); };
+  server_ = std::make_unique<http::Server>(
+      std::move(http), [this](const http::Head& head) { return front_.admit(head); },
+      [this](http::Request request, std::shared_ptr<http::Exchange> exchange) {
+        front_.handle(std::move(request), std::move(exchange));
+      });
+  thread_ = std::thread([this] {
+    server_->run();
+    const std::scoped_lock lock(mutex_);
+    ended_ = true;
+    end_.notify_all();
+  });
+}
+
+// A small model is there before anybody is told to come later; of a large one requests are told that it is
+// loaded. What reads gigabytes cannot be interrupted; the process can.
 Engine Serving::load() {
+  constexpr std::chrono::seconds kQuick(5);
+  const auto begin = std::chrono::steady_clock::now();
   std::future<Engine> loading =
       std::async(std::launch::async, [this] { return Engine::open(options_.model, options_.engine()); });
   while (loading.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
     const std::optional<int> signal = signals_.wait_for(0.02);
     if (signal && *signal != SIGHUP) _exit(128 + *signal);
+    if (!server_ && std::chrono::steady_clock::now() - begin > kQuick) listen();
   }
   return loading.get();
 }
@@ -176,6 +184,7 @@ void Serving::run() {
                          [this] { return server_->connections(); }});
   serve::add_page(routes, serve::embedded_page());
   front_.open(routes, metrics);
+  if (!server_) listen();
   log_.add(Level::kInfo, "listening",
            fmt::format("{} serves {}: the page, and the API under /v1", url(), name));
   tell_service_manager("READY=1\nSTATUS=serving " + name);
