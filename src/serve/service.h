@@ -46,8 +46,6 @@ struct Service {
   std::atomic<bool> draining{false};
   std::atomic<int64_t> open{0};  // requests that have no answer yet
   StructuredForms forms;
-  EngineThread thread;
-  WorkerPool parsers, fetchers;
 
   SamplingSource sampling_source() const;
   int64_t context_tokens() const;
@@ -60,7 +58,12 @@ struct Service {
  private:
   std::mutex mutex_;
   std::list<std::weak_ptr<AnswerJob>> watched_;
-  SchedulerStats last_;
+  SchedulerStats last_;  // of the engine's thread
+
+ public:
+  // The last members: their threads use the others.
+  EngineThread thread;
+  WorkerPool parsers, fetchers;
 };
 
 // A place among the open requests. Throws ApiError 503 while draining and 429 where there is none.
