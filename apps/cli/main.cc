@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   add_quantize(app);
   add_compare(app);
   add_merge(app);
+  add_batch(app);
   add_bench(app);
   add_train(app);
   add_scenes(app);
@@ -55,7 +56,7 @@ int main(int argc, char** argv) {
   add_eval(app);
   add_serve(app);
   const std::pair<const char*, std::vector<const char*>> headings[] = {
-      {"Answers", {"run", "serve", "plan", "inspect"}},
+      {"Answers", {"run", "serve", "batch", "plan", "inspect"}},
       {"Models", {"quantize", "merge", "train", "vocabulary"}},
       {"Measuring", {"bench", "eval", "compare", "scenes"}},
       {"One stage at a time", {"tokenize", "process", "forward", "generate"}}};

@@ -167,9 +167,13 @@ void Serving::run() {
   serve::Routes routes;
   serve::Api api(std::move(api_options), *context, engine, intake, metrics);
   api.add_to(routes);
-  serve::add_own_routes(
-      routes, front_, metrics,
-      {version(), commit(), [&api] { api.update_gauges(); }, [this] { return server_->connections(); }});
+  serve::add_own_routes(routes, front_, metrics,
+                        {version(), commit(),
+                         [&] {
+                           api.update_gauges();
+                           metrics.mm_cache_hits.set(static_cast<double>(engine.cache_stats().pictures));
+                         },
+                         [this] { return server_->connections(); }});
   serve::add_page(routes, serve::embedded_page());
   front_.open(routes, metrics);
   log_.add(Level::kInfo, "listening",
@@ -215,6 +219,7 @@ void add_serve(CLI::App& app) {
                {"serve MODEL --host 0.0.0.0 --api-key-file keys --tls-cert c.pem --tls-key k.pem", ""}});
   command->callback([options] {
     Signals signals;
+    raise_file_limit();
     Serving(*options, signals).run();
   });
 }

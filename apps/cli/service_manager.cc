@@ -4,15 +4,19 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 
@@ -64,6 +68,14 @@ std::string address_of_socket(int descriptor) {
           : &reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
   if (address.ss_family != AF_INET && address.ss_family != AF_INET6) return "";
   return inet_ntop(address.ss_family, bytes, text.data(), text.size()) != nullptr ? text.data() : "";
+}
+
+void raise_file_limit() {
+  constexpr rlim_t kEnough = 65536;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kEnough) return;
+  limit.rlim_cur = std::min(limit.rlim_max, kEnough);
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void tell_service_manager(const std::string& state) {

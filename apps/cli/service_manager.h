@@ -12,6 +12,8 @@ namespace vl3::cli {
 std::vector<int> passed_sockets();
 // The address that a socket is bound to, as text; "" where it has none.
 std::string address_of_socket(int descriptor);
+// As many open files as the system lets this process have; each connection and each decoder needs some.
+void raise_file_limit();
 // A message to the service manager, e.g. "READY=1"; nothing where there is none.
 void tell_service_manager(const std::string& state);
 

@@ -53,6 +53,10 @@ class Connection final : public AnswerSink, public std::enable_shared_from_this<
   void cut();  // at once; whoever computes an answer is told
   // Between requests: it can be closed without anybody missing anything.
   bool idle() const noexcept { return phase_ == Phase::kIdle; }
+  // No whole header of a request has come: it can give way to others.
+  bool waiting() const noexcept {
+    return phase_ == Phase::kIdle || phase_ == Phase::kHandshake || phase_ == Phase::kHead;
+  }
   Clock::time_point since() const noexcept { return phase_began_; }
 
   void answer(const ExchangeState& state, Reply reply) override;

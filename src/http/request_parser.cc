@@ -82,9 +82,13 @@ class RequestParser::Beast final : public beast::http::basic_parser<true> {
   void on_header_impl(ErrorCode& ec) override { ec = {}; }
   void on_body_init_impl(const boost::optional<uint64_t>&, ErrorCode& ec) override { ec = {}; }
   size_t on_body_impl(Text bytes, ErrorCode& ec) override { return take(bytes, ec); }
-  void on_chunk_header_impl(uint64_t, Text, ErrorCode& ec) override {
+  void on_chunk_header_impl(uint64_t, Text extensions, ErrorCode& ec) override {
     ec = {};
     chunks = true;
+    // In a quoted one Beast takes any bytes, line ends as well.
+    const bool visible = std::all_of(extensions.begin(), extensions.end(),
+                                     [](char c) { return c == '\t' || (c >= 0x20 && c != 0x7f); });
+    if (!visible) ec = beast::http::error::bad_chunk_extension;
   }
   size_t on_chunk_body_impl(uint64_t, Text bytes, ErrorCode& ec) override { return take(bytes, ec); }
   void on_finish_impl(ErrorCode& ec) override { ec = {}; }

@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
 
@@ -53,6 +54,7 @@ std::list<Tcp::acceptor> listen(asio::io_context& io, const ServerOptions& optio
     check_listen(code, options);
     acceptor.listen(asio::socket_base::max_listen_connections, code);
     check_listen(code, options);
+    fcntl(acceptor.native_handle(), F_SETFD, FD_CLOEXEC);
     acceptors.push_back(std::move(acceptor));
   }
   require(!acceptors.empty(), ErrorCode::kInvalidArgument, "[serve] {} is no address of this machine",
@@ -94,6 +96,7 @@ void set_options(Tcp::socket& socket) {
   Code ignored;
   socket.set_option(Tcp::no_delay(true), ignored);
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
+  fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
   const int fd = socket.native_handle(), idle_s = 30, interval_s = 10, probes = 3;
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
@@ -190,16 +193,16 @@ class Server::Impl {
 
   void take(Tcp::socket socket) {
     set_options(socket);
-    if (core_.open.size() >= core_.options.max_connections && !close_idlest()) return turn_away(socket);
+    if (core_.open.size() >= core_.options.max_connections && !make_room()) return turn_away(socket);
     std::string peer = address_of(socket);
     auto transport = tls_ ? tls_transport(std::move(socket), tls_) : plain_transport(std::move(socket));
     std::make_shared<Connection>(core_, std::move(transport), std::move(peer))->start();
   }
 
-  bool close_idlest() {
+  bool make_room() {
     std::shared_ptr<Connection> oldest;
     for (const auto& connection : all()) {
-      if (connection->idle() && (!oldest || connection->since() < oldest->since())) oldest = connection;
+      if (connection->waiting() && (!oldest || connection->since() < oldest->since())) oldest = connection;
     }
     if (oldest) oldest->cut();
     return oldest != nullptr;

@@ -50,9 +50,11 @@ struct ServerOptions {
   uint64_t max_body_bytes = uint64_t{64} << 20;
   uint32_t max_head_bytes = 16 << 10;
   uint32_t max_target_bytes = 8 << 10;  // of the path with its query
+  // When there are more, the one that has waited longest without a whole header is closed; with none, new
+  // ones are turned away with 503.
   size_t max_connections = 1024;
   std::chrono::milliseconds head_timeout{10'000};   // from its first byte to its last
-  std::chrono::milliseconds body_timeout{60'000};   // without a byte of it
+  std::chrono::milliseconds body_timeout{30'000};   // without a byte of it
   std::chrono::milliseconds idle_timeout{60'000};   // between requests of a connection
   std::chrono::milliseconds write_timeout{30'000};  // without a byte taken by the client
   size_t max_unsent_bytes = size_t{8} << 20;        // of a streamed answer, or the client is cut off

@@ -40,8 +40,6 @@ RequestOptions AnswerJob::options_with_hooks() {
   options.generation = setup_.sampling.settings;
   if (!setup_.sampling.skip_special)
     options.hooks.make_text = text_with_specials(service_.engine.processor().tokenizer());
-  if (!setup_.sampling.allowed_ids.empty())
-    options.hooks.allowed = allow_only(setup_.sampling.allowed_ids, std::move(options.hooks.allowed));
   options.hooks.on_token = [this](const StreamEvent& event) {
     token(event);
     return !cancelled_;
@@ -53,6 +51,19 @@ RequestOptions AnswerJob::options_with_hooks() {
   return options;
 }
 
+void AnswerJob::keep_form(RequestOptions& options) {
+  if (!setup_.structured.spec.is_null()) {
+    const auto& ends = options.generation.eos_token_id;
+    if (ends.empty())
+      throw ApiError(400, "invalid_value",
+                     "An answer that has to have a form needs an end: \"ignore_eos\" should be false.",
+                     "ignore_eos");
+    service_.forms.compile(setup_.structured, options.client).install(options.hooks, ends);
+  }
+  if (!setup_.sampling.allowed_ids.empty())
+    options.hooks.allowed = allow_only(setup_.sampling.allowed_ids, std::move(options.hooks.allowed));
+}
+
 void AnswerJob::submit() {
   try {
     Prompted prompted = setup_.prepare([this] { return cancelled_.load(); });
@@ -62,6 +73,7 @@ void AnswerJob::submit() {
       times_.submitted_s = now_s();
     }
     RequestOptions options = options_with_hooks();
+    keep_form(options);
     // The hooks point here: the job lives until its end was told.
     const auto then = [job = shared_from_this()](EndedRequest ended) { job->end(std::move(ended)); };
     id_ = std::visit(
@@ -195,6 +207,8 @@ void AnswerJob::measure(const EndedRequest& ended, const AnswerOutcome& outcome)
   metrics.prefix_cache_queries.add(count(ended.status.prompt_tokens));
   metrics.prefix_cache_hits.add(count(ended.status.cached_tokens));
   metrics.frames_sampled.add(count(ended.status.frames));
+  metrics.visual_tokens.image.add(count(usage.image_tokens));
+  metrics.visual_tokens.video.add(count(usage.video_tokens));
   auto& ends = metrics.request_success;
   const std::string reason = outcome.choices.empty() ? "stop" : outcome.choices[0].finish_reason;
   (reason == "stop" ? ends.stop : reason == "length" ? ends.length : ends.abort).add();

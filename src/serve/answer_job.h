@@ -24,7 +24,8 @@ struct AnswerSetup {
   std::unique_ptr<AnswerFormat> format;
   // Called on a worker: downloads. Throws what the client is told.
   std::function<Prompted(const std::function<bool()>& cancelled)> prepare;
-  bool slow = false;  // it may wait for others' servers
+  bool slow = false;          // it may wait: for others' servers, or for a compiler
+  StructuredSpec structured;  // the form that the answer has to have
   // May add to the outcome before it is shown: on the engine's thread. May be null.
   std::function<void(AnswerOutcome&)> adjust;
 };
@@ -51,6 +52,7 @@ class AnswerJob : public std::enable_shared_from_this<AnswerJob> {
   void begin();                  // with the mutex held: the head of the stream
   void write(std::string text);  // likewise
   RequestOptions options_with_hooks();
+  void keep_form(RequestOptions& options);
 
   Service& service_;
   const std::shared_ptr<http::Exchange> exchange_;

@@ -58,7 +58,8 @@ AnswerSetup chat_setup(Service& service, const Json& body, const std::string& cl
   if (top_logprobs) sampling.settings.logprobs = *top_logprobs;
   Conversation conversation =
       read_conversation(fields, *fields.find("messages"), "messages", service.engine.processor());
-  setup.slow = !conversation.read.media.empty();
+  setup.structured = read_structured(fields);
+  setup.slow = !conversation.read.media.empty() || !setup.structured.spec.is_null();
   setup.options = scheduling_of(setup.fields, client, service.options.deadline_s);
   setup.format =
       std::make_unique<ChatFormat>("chatcmpl-" + random_hex(24), unix_time(), setup.fields, sampling.n,

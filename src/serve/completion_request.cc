@@ -114,7 +114,8 @@ AnswerSetup completion_setup(Service& service, const Json& body, const std::stri
   if (echoes && shape->logprobs && setup.fields.model.adapter >= 0)
     refuse("echo", "\"echo\" with \"logprobs\" is not done for adapters.", "unsupported");
   setup.options = scheduling_of(setup.fields, client, service.options.deadline_s);
-  setup.slow = echoes && shape->logprobs.has_value();  // it waits for the engine
+  setup.structured = read_structured(fields);
+  setup.slow = (echoes && shape->logprobs) || !setup.structured.spec.is_null();  // it waits for the engine
   setup.format = std::make_unique<CompletionFormat>("cmpl-" + random_hex(24), unix_time(), setup.fields,
                                                     service.engine.processor().tokenizer(), shape);
   setup.prepare = [&service, prompts, shape, echoes,

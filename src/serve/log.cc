@@ -108,29 +108,31 @@ void Log::write_all() {
     if (const size_t dropped = std::exchange(dropped_, 0); dropped > 0)
       batch += log_line(json_, now_text(), Level::kWarning, "log", "", {{"dropped_lines", dropped}});
     lock.unlock();
-    write(batch);
+    const bool goes_on = write(batch);
     lock.lock();
+    if (!goes_on) return;
   }
 }
 
 // In pieces that a pipe which can be written to takes without blocking: one that nobody empties must not keep
-// the process from ending.
-void Log::write(std::string_view bytes) {
+// the process from ending. False: the log ends, and nobody takes what is left.
+bool Log::write(std::string_view bytes) {
   constexpr size_t kPiece = 4096;  // PIPE_BUF of Linux
   constexpr int kGlance_ms = 100, kPatience_ms = 1000;
   for (int waited_ms = 0; !bytes.empty();) {
     pollfd wait{descriptor_, POLLOUT, 0};
     if (poll(&wait, 1, kGlance_ms) <= 0) {
       waited_ms += kGlance_ms;
-      if (ending_ && waited_ms > kPatience_ms) return;
+      if (ending_ && waited_ms > kPatience_ms) return false;
       continue;
     }
     const ssize_t written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kPiece));
     if (written < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (written <= 0) return;  // a full disk, a closed pipe: the server goes on without
+    if (written <= 0) return true;  // a full disk, a closed pipe: the server goes on without
     bytes.remove_prefix(static_cast<size_t>(written));
     waited_ms = 0;
   }
+  return true;
 }
 
 }  // namespace vl3::serve

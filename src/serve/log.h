@@ -33,7 +33,7 @@ class Log {
 
  private:
   void write_all();
-  void write(std::string_view bytes);
+  bool write(std::string_view bytes);
 
   const int descriptor_;
   const bool json_;

@@ -98,8 +98,6 @@ void requests(Text& text, const Metrics& m) {
                m.prefix_cache_queries);
   text.counter("prefix_cache_hits_total", "Tokens of prompts that were kept from before.",
                m.prefix_cache_hits);
-  text.counter("mm_cache_queries_total", "Pictures and clips that were looked up.", m.mm_cache_queries);
-  text.counter("mm_cache_hits_total", "Pictures and clips that were kept from before.", m.mm_cache_hits);
   const FinishCounters& ends = m.request_success;
   text.counters(
       "request_success_total", "Requests that were answered, by how the answer ended.", "finished_reason",
@@ -128,11 +126,12 @@ void requests(Text& text, const Metrics& m) {
 void media(Text& text, const Metrics& m) {
   text.histogram("media_fetch_seconds", "Downloading a picture or clip.", m.media_fetch_seconds);
   text.histogram("media_decode_seconds", "Decoding a picture or clip.", m.media_decode_seconds);
-  text.histogram("media_encode_seconds", "A picture or clip in the vision encoder.", m.media_encode_seconds);
   text.counter("media_fetched_bytes_total", "Bytes that were downloaded.", m.media_fetched_bytes);
   text.counter("frames_sampled_total", "Frames that were taken from clips.", m.frames_sampled);
-  text.counter("visual_tokens_before_total", "Visual tokens before compression.", m.visual_tokens_before);
-  text.counter("visual_tokens_after_total", "Visual tokens after compression.", m.visual_tokens_after);
+  text.counters("visual_tokens_total", "Visual tokens in prompts, after compression.", "kind",
+                {{"image", &m.visual_tokens.image}, {"video", &m.visual_tokens.video}});
+  text.family("mm_cache_hits_total", "counter", "Pictures and clips that were not encoded again.");
+  text.sample("mm_cache_hits_total", "", m.mm_cache_hits.value());
   const RejectCounters& why = m.media_rejects;
   text.counters("media_rejects_total", "Pictures and clips that were refused, by why.", "reason",
                 {{"address", &why.address},
@@ -177,7 +176,6 @@ Metrics::Metrics(std::string model, int64_t max_model_len)
       iteration_tokens_total({1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384}),
       media_fetch_seconds(first_token()),
       media_decode_seconds(first_token()),
-      media_encode_seconds(first_token()),
       model_(std::move(model)) {}
 
 void Metrics::count_http(std::string_view route, int status) {

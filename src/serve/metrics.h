@@ -52,6 +52,11 @@ struct FinishCounters {
   Counter stop, length, abort, error;
 };
 
+// Visual tokens in prompts, after compression.
+struct KindCounters {
+  Counter image, video;
+};
+
 // Media that were refused, by why.
 struct RejectCounters {
   Counter address, unreachable, too_large, not_media, decoder_crashed, other;
@@ -71,7 +76,6 @@ class Metrics {
   // Of requests.
   Counter prompt_tokens, generation_tokens;
   Counter prefix_cache_queries, prefix_cache_hits;  // tokens of prompts, and those of them that were kept
-  Counter mm_cache_queries, mm_cache_hits;          // pictures and clips
   FinishCounters request_success;                   // videollama3:request_success_total{finished_reason}
   Histogram time_to_first_token_seconds, inter_token_latency_seconds, e2e_request_latency_seconds;
   Histogram request_queue_time_seconds, request_inference_time_seconds;
@@ -81,10 +85,11 @@ class Metrics {
   Histogram iteration_tokens_total;  // rows of the language model in a step
 
   // Of media.
-  Histogram media_fetch_seconds, media_decode_seconds, media_encode_seconds;
+  Histogram media_fetch_seconds, media_decode_seconds;
+  Gauge mm_cache_hits;  // pictures and clips that were not encoded again; only rises
   Counter media_fetched_bytes, frames_sampled;
-  Counter visual_tokens_before, visual_tokens_after;  // before and after compression
-  RejectCounters media_rejects;                       // videollama3:media_rejects_total{reason}
+  KindCounters visual_tokens;
+  RejectCounters media_rejects;  // videollama3:media_rejects_total{reason}
   Counter decoder_restarts;
 
   // Of HTTP. route: a pattern of the table of routes, or "none".

@@ -232,7 +232,8 @@ AnswerSetup responses_setup(Service& service, const Json& body, const std::strin
   // Messages are read at their place in "input", which instructions come before.
   const Json messages = messages_of(fields);
   Conversation conversation = read_conversation(fields, messages, "input", service.engine.processor());
-  setup.slow = !conversation.read.media.empty();
+  setup.structured = read_structured(fields);
+  setup.slow = !conversation.read.media.empty() || !setup.structured.spec.is_null();
   setup.options = scheduling_of(setup.fields, client, service.options.deadline_s);
   setup.format = std::make_unique<ResponseFormat>(unix_time(), setup.fields,
                                                   service.engine.processor().tokenizer(), std::move(told));

@@ -16,6 +16,7 @@ Service::Service(ApiOptions given, Context& context, const Engine& opened, Media
       intake(media),
       metrics(fed),
       created(unix_time()),
+      forms(opened.processor().tokenizer()),
       thread(context, opened, options.scheduler),
       parsers(options.parsing_threads),
       fetchers(options.fetching_threads) {

@@ -15,6 +15,7 @@
 #include "serve/metrics.h"
 #include "serve/request_fields.h"
 #include "serve/sampling_fields.h"
+#include "serve/structured_fields.h"
 #include "serve/worker_pool.h"
 
 namespace vl3::serve {
@@ -44,6 +45,7 @@ struct Service {
   const int64_t created;  // when this began, in seconds since 1970
   std::atomic<bool> draining{false};
   std::atomic<int64_t> open{0};  // requests that have no answer yet
+  StructuredForms forms;
   EngineThread thread;
   WorkerPool parsers, fetchers;
 

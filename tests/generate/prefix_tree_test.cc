@@ -16,7 +16,7 @@ namespace vl3 {
 namespace {
 
 constexpr KvShape kShape{1, 1, 4};
-constexpr CacheKind kKind{CacheType::kF32, Compute::kF32};
+const CacheKind kKind{CacheType::kF32, Compute::kF32};
 constexpr int64_t kBlock = KvPool::kBlockTokens;
 
 std::shared_ptr<KvPool> pool_of(int64_t blocks) {
@@ -142,7 +142,8 @@ TEST(PrefixTree, KindsAreNotMixed) {
   const CacheKey key = tokens(0, 130);
   tree.insert(key, filled(f32, key), kKind);
   for (const CacheKind& kind : {CacheKind{CacheType::kF16, Compute::kF32}, CacheKind{CacheType::kF32},
-                                CacheKind{CacheType::kF32, Compute::kF32, 0}})
+                                CacheKind{CacheType::kF32, Compute::kF32, 0},
+                                CacheKind{CacheType::kF32, Compute::kF32, -1, "another's"}})
     EXPECT_EQ(found(tree, key, kind), 0);
   EXPECT_EQ(found(tree, key), 129);
   KvCache half(f16);

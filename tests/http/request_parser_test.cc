@@ -155,6 +155,7 @@ TEST(RequestParser, MalformedChunksAreRefused) {
                            "3\r\nabc\n0\r\n\r\n", "fffffffffffffffff\r\n", " 3\r\nabc\r\n", "\r\n"})
     EXPECT_EQ(refused(post(chunked, body)), 400) << body;
   EXPECT_EQ(refused(post(chunked, "0\r\nContent-Length: 9\r\n\r\n")), 400);
+  EXPECT_EQ(refused(post(chunked, "3;a=\"\n\"\r\nabc\r\n0\r\n\r\n")), 400);
   EXPECT_EQ(refused(post(chunked, "3;" + std::string(6000, 'x'))), 400);
 }
 

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "http/refusal.h"
-#include "raw_client.h"
+#include "support/raw_client.h"
 #include "vl3/error.h"
 
 namespace vl3::http {
@@ -355,7 +355,7 @@ TEST_F(HttpServer, SlowReadersAreCutOff) {
   EXPECT_TRUE(eventually([&] { return exchange->gone(); }));
 }
 
-TEST_F(HttpServer, ConnectionsAreLimitedAndIdleOnesGiveWay) {
+TEST_F(HttpServer, ConnectionsAreLimitedAndThoseWithoutARequestGiveWay) {
   serve({.max_connections = 2});
   RawClient idle(server_->port()), busy(server_->port());
   busy.send("GET /held" + kEnd);
@@ -368,6 +368,15 @@ TEST_F(HttpServer, ConnectionsAreLimitedAndIdleOnesGiveWay) {
   EXPECT_TRUE(idle.ended());
   RawClient fourth(server_->port());
   EXPECT_EQ(status_of(fourth.read()), "503");
+  held(1)->send({200, {}, "done"});
+  EXPECT_EQ(status_of(busy.read("done")), "200");
+  busy.close();
+  ASSERT_TRUE(eventually([&] { return server_->connections() == 1; }));
+  RawClient slow(server_->port());
+  slow.send("GET / HT");
+  ASSERT_TRUE(eventually([&] { return server_->connections() == 2; }));
+  RawClient quick(server_->port());
+  EXPECT_EQ(status_of(quick.ask("GET /echo" + kEnd, "GET ")), "200");
   held(2)->send({200, {}, "done"});
   EXPECT_EQ(status_of(third.read("done")), "200");
 }

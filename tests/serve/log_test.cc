@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
 
 namespace vl3::serve {
 namespace {
@@ -47,12 +46,10 @@ TEST(Log, WritesAllBeforeItEnds) {
 TEST(Log, APipeThatNobodyEmptiesHoldsNobodyUp) {
   std::array<int, 2> ends{};
   ASSERT_EQ(pipe(ends.data()), 0);
-  const auto begin = std::chrono::steady_clock::now();
   {
     Log log(ends[1], false);
     for (int i = 0; i < 20'000; ++i) log.add(Level::kInfo, "full", std::string(100, 'x'));
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
-  }
+  }  // comes here though nobody reads
   close(ends[0]);
   close(ends[1]);
 }

@@ -1,0 +1,108 @@
+// The page of a server that runs, whose address is VL3_SERVER (and its key, VL3_KEY): what the mock cannot show, that
+// both speak alike.
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { answered, ask, CLIP, closeBrowser, lastAnswer, noBrowser, openPage, PICTURE } from "./support.mjs";
+
+const server = process.env.VL3_SERVER;
+const options = { skip: noBrowser || (server ? false : "VL3_SERVER names no server"), timeout: 60_000 };
+after(closeBrowser);
+
+async function open() {
+  const opened = await openPage({ server });
+  if (process.env.VL3_KEY) {
+    await opened.page.fill("#key-dialog input[type=password]", process.env.VL3_KEY);
+    await opened.page.click("#key-dialog .primary");
+  }
+  await opened.ready();
+  return opened;
+}
+const set = async (page, name, value) => {
+  await page.click('#bar button[aria-label="Settings"]');
+  await page.evaluate(() => document.querySelector("dialog details").setAttribute("open", ""));
+  if (name === "ignore_eos") await page.check("dialog details input[type=checkbox]");
+  else await page.fill(`dialog [name=${name}]`, String(value));
+  await page.click("dialog .primary");
+};
+const noErrors = async (page) => assert.deepEqual(await page.locator(".error:visible").allInnerTexts(), []);
+
+test("a server: a question about a picture is answered, and the chat lasts over a reload", options, async () => {
+  const { page, done, ready } = await open();
+  await set(page, "max_completion_tokens", 16);
+  await page.setInputFiles("#composer input[type=file]", [PICTURE]);
+  await page.waitForFunction(() => /^\d+ of .+ tokens/.test(document.querySelector(".meter").textContent));
+  await ask(page, "What colour is it?");
+  await answered(page);
+  await noErrors(page);
+  const answer = await lastAnswer(page);
+  assert.notEqual(answer.trim(), "");
+  assert.match(await page.locator(".assistant .facts").innerText(), /\d+ \+ \d+ tokens/);
+  await ask(page, "And what else?");
+  await answered(page, 2);
+  await noErrors(page);
+  await page.reload();
+  await ready();
+  assert.equal(await page.locator(".assistant .text").first().innerText(), answer);
+  assert.equal(await page.locator(".user .tile img").count(), 1);
+  await done();
+});
+
+test("a server: a trimmed clip costs less, and its frames are those of the part", options, async () => {
+  const { page, done } = await open();
+  await set(page, "max_completion_tokens", 8);
+  const cost = async () => {
+    await page.waitForFunction(() => /^\d/.test(document.querySelector(".meter").textContent) && !document.querySelector(".meter").matches(".stale"));
+    return Number(/^[\d\u202f]+/.exec(await page.locator(".meter").innerText())[0].replaceAll("\u202f", ""));
+  };
+  await page.setInputFiles("#composer input[type=file]", [CLIP]);
+  const whole = await cost();
+  await page.click("#composer .tile-view");
+  for (const [i, value] of [4, 7, 2].entries()) await page.locator("#trim-dialog .fields input").nth(i).fill(String(value));
+  await page.click("#trim-dialog .primary");
+  const part = await cost();
+  assert.ok(part < whole, `${part} < ${whole}`);
+  await page.fill("#composer-text", "What moves?");
+  const all = await cost();
+  await page.press("#composer-text", "Enter");
+  await answered(page);
+  await noErrors(page);
+  assert.match(await page.locator(".assistant .facts").innerText(), new RegExp(`^${all} `), "what was counted is what was taken");
+  await page.click(".saw summary");
+  const times = (await page.locator(".frame-facts b").allInnerTexts()).map((text) => Number(text.split(":")[1]));
+  assert.ok(times.length >= 5 && times.length <= 7, `${times.length} frames`);
+  assert.ok(times[0] >= 3.9 && times.at(-1) <= 7.1, String(times));
+  await page.waitForFunction(() => document.querySelector(".frames canvas").width > 16);
+  assert.match(await page.locator(".report-head").innerText(), /\d frames, \d+ × \d+ tokens each; \d+ of \d+ tokens kept \(\d+ %\)/);
+  await done();
+});
+
+test("a server: what the camera records can be read", options, async () => {
+  const { page, done } = await open();
+  await set(page, "max_completion_tokens", 4);
+  await page.click('#composer button[aria-label="Camera"]');
+  await page.locator("dialog button:not([disabled])", { hasText: "Record a clip" }).click();
+  await page.waitForTimeout(1500);
+  await page.locator("dialog button", { hasText: "Stop recording" }).click();
+  await page.locator("#composer .tile.video").waitFor();
+  await ask(page, "What is it?");
+  await answered(page);
+  await noErrors(page);
+  assert.equal(await page.locator(".saw").count(), 1);
+  await done();
+});
+
+test("a server: an answer is stopped, and refusals are told", options, async () => {
+  const { page, done } = await open();
+  await set(page, "ignore_eos");
+  await set(page, "max_completion_tokens", 1500);
+  await ask(page, "Count.");
+  await page.waitForFunction(() => (document.querySelector(".assistant .text")?.textContent.length ?? 0) > 3);
+  await page.keyboard.press("Escape");
+  await answered(page);
+  assert.match(await page.locator(".assistant .facts").innerText(), /^stopped/);
+  await set(page, "max_completion_tokens", 1_000_000);
+  await ask(page, "word ".repeat(60_000));
+  await page.waitForSelector(".error:not([hidden])");
+  assert.match(await page.locator(".error:visible").innerText(), /HTTP 4\d\d · \w+/);
+  await done();
+});

@@ -1,0 +1,79 @@
+// What the tests share: modules of src/ as they are, and pages in a browser.
+import { build } from "esbuild";
+import { chromium } from "playwright-core";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { Mock } from "../dev/mock.mjs";
+
+export const web = join(dirname(fileURLToPath(import.meta.url)), "..");
+export const project = join(web, "..");
+
+// The exports of a file of src/, which must not need a page.
+export async function load(entry) {
+  const folder = await mkdtemp(join(tmpdir(), "vl3-test-"));
+  const outfile = join(folder, "module.mjs");
+  await build({ absWorkingDir: web, entryPoints: [join("src", entry)], bundle: true, format: "esm", outfile, logLevel: "error" });
+  const module = await import(pathToFileURL(outfile));
+  await rm(folder, { recursive: true });
+  return module;
+}
+
+export const browserPath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/usr/bin/google-chrome-stable"].find((path) => path && existsSync(path));
+export const noBrowser = browserPath ? false : "no Chromium here (CHROMIUM names one)";
+
+let shared = null;
+async function browser() {
+  shared ??= chromium.launch({
+    executablePath: browserPath,
+    // Root has no sandbox; the camera is a drawing.
+    args: ["--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
+  });
+  return shared;
+}
+export async function closeBrowser() {
+  await (await shared)?.close();
+  shared = null;
+}
+
+// A page on a mock server of its own, or of `server`. `done` closes both, and throws where the page logged errors or asked somebody
+// else for something.
+export async function openPage({ server = "", mock: options = {}, context: contextOptions = {}, path = "", allow = /Failed to load resource/ } = {}) {
+  const mock = server ? null : await new Mock({ folder: join(web, "dist"), speed: 5, ...options }).listen();
+  mock?.server.unref();
+  const url = mock?.url ?? server;
+  const context = await (await browser()).newContext({ viewport: { width: 1100, height: 800 }, acceptDownloads: true, ...contextOptions });
+  const problems = [];
+  const watch = (page) => {
+    page.on("pageerror", (error) => problems.push(String(error.stack ?? error)));
+    page.on("console", (message) => message.type() === "error" && !allow.test(message.text()) && problems.push(message.text()));
+    page.on("request", (request) => /^(blob|data):/.test(request.url()) || request.url().startsWith(url) || problems.push(`asked ${request.url()}`));
+    return page;
+  };
+  const page = watch(await context.newPage());
+  page.setDefaultTimeout(8000);
+  await page.goto(url + path);
+  const done = async () => {
+    await context.close();
+    await mock?.close();
+    if (problems.length) throw new Error(problems.join("\n"));
+  };
+  return { mock, context, page, watch, done, ready: () => page.waitForSelector("#model:not([hidden])", { state: "attached" }) };
+}
+
+export const PICTURE = {
+  name: "dot.png",
+  mimeType: "image/png",
+  buffer: Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR4nGP8z8DAwMDAxMDAwMDAAAANHQEDasKb6QAAAABJRU5ErkJggg==", "base64"),
+};
+// 16 s of 64 × 48 pixels
+export const CLIP = { name: "long.mp4", mimeType: "video/mp4", buffer: readFileSync(join(project, "tests/data/media/long_h264.mp4")) };
+
+export async function ask(page, text) {
+  await page.fill("#composer-text", text);
+  await page.press("#composer-text", "Enter");
+}
+export const answered = (page, n = 1) => page.waitForFunction((count) => document.querySelectorAll('.assistant[aria-busy="false"]').length >= count && !document.querySelector('.assistant[aria-busy="true"]'), n);
+export const lastAnswer = (page) => page.locator(".assistant .text").last().innerText();
