@@ -24,7 +24,7 @@ struct MediaIntakeOptions {
   std::vector<std::string> allow_addresses;  // CIDR blocks beside the public ones
   int max_redirects = 3;
   uint64_t max_image_bytes = uint64_t{64} << 20, max_video_bytes = uint64_t{1} << 30;  // of one download
-  std::chrono::milliseconds image_timeout{5'000}, video_timeout{30'000};
+  std::chrono::milliseconds image_timeout{10'000}, video_timeout{30'000};
   int64_t max_frames_of_list = 4096;                    // of a data:video/jpeg list
   uint64_t max_remembered_bytes = uint64_t{256} << 20;  // of what uuids stand for
   std::filesystem::path temporary;                      // folder of larger downloads; empty: the system's

@@ -2,7 +2,11 @@
 
 #include "vl3/media_source.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "support/support.h"
@@ -56,6 +60,24 @@ TEST(MediaSource, BytesAreReadByLeaps) {
   expect_same(frames_of(*bytes, wanted), frames_of(*file, wanted), "leaps");
   EXPECT_EQ(bytes->frames_decoded(), file->frames_decoded());
   EXPECT_LT(bytes->frames_decoded(), last);
+}
+
+TEST(MediaSource, OpenFilesGiveWhatTheirPathsGive) {
+  const auto path = test::data_path("media/long_h264.mp4");
+  const MediaSource open = MediaSource::open_file(::open(path.c_str(), O_RDONLY | O_CLOEXEC), "an open file");
+  EXPECT_EQ(open.size_bytes(), std::filesystem::file_size(path));
+  EXPECT_EQ(open, MediaSource::open_file(::open(path.c_str(), O_RDONLY | O_CLOEXEC), "again"));
+  const auto file = VideoReader::open(path), a = VideoReader::open(open), b = VideoReader::open(open);
+  const int64_t last = file->info().total_frames - 1;
+  const std::vector<int64_t> wanted = {0, last / 2, last};
+  expect_same(frames_of(*a, wanted), frames_of(*file, wanted), "open file");
+  expect_same(frames_of(*b, wanted), frames_of(*a, wanted), "the same, read by another");
+  EXPECT_EQ(::lseek(open.descriptor(), 0, SEEK_CUR), 0) << "its place was used";
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  EXPECT_THROW(MediaSource::open_file(ends[0], "a pipe"), Error);
+  EXPECT_LT(::fcntl(ends[0], F_GETFD), 0) << "it stays open";
+  ::close(ends[1]);
 }
 
 TEST(MediaSource, DamagedBytesAreNamed) {
