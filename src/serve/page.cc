@@ -1,5 +1,7 @@
 #include "serve/page.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -77,7 +79,7 @@ void add_page(Routes& routes, const std::vector<PageFile>& files) {
   for (const PageFile& file : files) {
     Sha256 hash;
     hash.add(std::as_bytes(std::span(file.bytes.data(), file.bytes.size())));
-    const Served served{file.bytes, type_of(file.path), "\"" + hash.hex().substr(0, 32) + "\""};
+    const Served served{file.bytes, type_of(file.path), fmt::format("\"{}\"", hash.hex().substr(0, 32))};
     add(routes, "/" + file.path, served);
     if (file.path != "index.html") continue;
     add(routes, "/", served);
