@@ -1,5 +1,5 @@
-// Makes dist/ from src/. What it writes depends on the sources and the lock file alone, so that a test can compare
-// the committed dist/ with it. `out` is another folder, for that test.
+// Makes dist/ from src/. What it writes depends on the sources and the lock file alone, so that a test can
+// compare the committed dist/ with it. `out` is another folder, for that test.
 import { build } from "esbuild";
 import { copyFile, mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";

@@ -1,5 +1,6 @@
-// A server that plays the API for the page: what it says depends on words in the last question, so that tests and
-// people can see each case. It serves the files of a folder as `videollama3 serve` does, with the same policy.
+// A server that plays the API for the page: what it says depends on words in the last question, so that
+// tests and people can see each case. It serves the files of a folder as `videollama3 serve` does, with the
+// same policy.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";

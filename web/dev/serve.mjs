@@ -1,4 +1,5 @@
-// npm run dev: the page, built again at each change, on a server that plays the API. PORT and KEY from the environment.
+// npm run dev: the page, built again at each change, on a server that plays the API. PORT and KEY from the
+// environment.
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";

@@ -50,7 +50,9 @@ async function main(): Promise<void> {
   };
   const settings = button("Settings", "sliders", () => settingsDialog(session), { "aria-keyshortcuts": "Control+Comma" });
   const model: HTMLSelectElement = h("select", { id: "model", "aria-label": "Model", hidden: true, onchange: (): void => session.change({ model: model.value }) });
-  byId("bar-left").append(menu);
+  // Where the sidebar, which has one too, is not shown.
+  const fresh = button("New chat", "plus", () => void open(null), { class: "icon fresh" });
+  byId("bar-left").append(menu, fresh);
   byId("bar-right").append(model, theme, settings);
 
   const composer = new Composer(session, () => announcer.begin());

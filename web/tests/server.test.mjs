@@ -1,5 +1,5 @@
-// The page of a server that runs, whose address is VL3_SERVER (and its key, VL3_KEY): what the mock cannot show, that
-// both speak alike.
+// The page of a server that runs, whose address is VL3_SERVER (and its key, VL3_KEY): what the mock cannot
+// show, that both speak alike.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { answered, ask, CLIP, closeBrowser, lastAnswer, noBrowser, openPage, PICTURE, STRANGE } from "./support.mjs";

@@ -38,8 +38,8 @@ export async function closeBrowser() {
   shared = null;
 }
 
-// A page on a mock server of its own, or of `server`. `done` closes both, and throws where the page logged errors or asked somebody
-// else for something.
+// A page on a mock server of its own, or of `server`. `done` closes both, and throws where the page logged
+// errors or asked somebody else for something.
 export async function openPage({ server = "", mock: options = {}, context: contextOptions = {}, path = "", allow = /Failed to load resource/ } = {}) {
   const mock = server ? null : await new Mock({ folder: join(web, "dist"), speed: 5, ...options }).listen();
   mock?.server.unref();

@@ -41,8 +41,8 @@ export class Client {
     return (await reply.json()) as Record<string, unknown>;
   }
 
-  // The chunks of one streamed answer, as they come; ends after "[DONE]". Throws ApiFailure for refusals, for errors
-  // in the stream, and where the stream ends without "[DONE]".
+  // The chunks of one streamed answer, as they come; ends after "[DONE]". Throws ApiFailure for refusals,
+  // for errors in the stream, and where the stream ends without "[DONE]".
   async *chat(body: object, signal: AbortSignal): AsyncGenerator<Chunk> {
     const reply = await this.request("v1/chat/completions", { ...posted(body), signal });
     if (!reply.body) throw new ApiFailure(0, "", "The answer has no body.");

@@ -1,5 +1,5 @@
-// Server-sent events out of pieces of text that end anywhere. Comments (": ping") and other fields than data are
-// left out; the data lines of one event are joined with "\n".
+// Server-sent events out of pieces of text that end anywhere. Comments (": ping") and other fields than
+// data are left out; the data lines of one event are joined with "\n".
 
 export class SseParser {
   private rest = "";

@@ -34,8 +34,8 @@ export class Generation {
     return this.pieces > 1 ? (this.pieces - 1) / ((this.lastAt - this.firstAt) / 1000 || Infinity) : 0;
   }
 
-  // Runs to the end, whatever that is; never throws. `body` is asked again, with all bytes, where the server has
-  // forgotten an attachment that was only named.
+  // Runs to the end, whatever that is; never throws. `body` is asked again, with all bytes, where the
+  // server has forgotten an attachment that was only named.
   async run(client: Client, body: (whole: boolean) => Promise<object>, sent: () => void): Promise<void> {
     const message = this.message;
     try {

@@ -1,5 +1,5 @@
-// What the page is about: chats, the one that is open, its answers while they are written. Views call its methods and
-// are told what changed.
+// What the page is about: chats, the one that is open, its answers while they are written. Views call its
+// methods and are told what changed.
 import type { Client } from "../api/client.js";
 import type { ModelCard } from "../api/types.js";
 import type { Store } from "../store/store.js";

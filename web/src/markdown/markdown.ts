@@ -1,6 +1,6 @@
-// Markdown of answers as elements. marked finds the structure (its lexer alone); what becomes of it is decided here,
-// element by element: HTML stays visible text, pictures and links to elsewhere are links that a person must click,
-// and links have the schemes below only. Nothing is parsed as HTML.
+// Markdown of answers as elements. marked finds the structure (its lexer alone); what becomes of it is
+// decided here, element by element: HTML stays visible text, pictures and links to elsewhere are links that
+// a person must click, and links have the schemes below only. Nothing is parsed as HTML.
 import { lexer, type Token, type Tokens } from "marked";
 import { splitTimes } from "./times.js";
 import { button, copyText, h, icon } from "../ui/dom.js";
@@ -9,9 +9,9 @@ const SCHEMES = new Set(["http:", "https:", "mailto:"]);
 // Deeper nesting than any answer has; what is below stays text.
 const MAX_DEPTH = 40;
 
-// Brings `into` to what `text` says. Blocks that did not change keep their elements, so that selections and the places
-// of scrolled code last while more text comes.
-// What a click on a time does; undefined where it is no time of anything that is here.
+// Brings `into` to what `text` says. Blocks that did not change keep their elements, so that selections and
+// the places of scrolled code last while more text comes. What a click on a time does; undefined where it
+// is no time of anything that is here.
 export type OnTime = (seconds: number) => (() => void) | undefined;
 
 export class MarkdownView {

@@ -1,5 +1,6 @@
-// What the server says about the pictures and clips of a request (`media_report: true`): which frames it took, and
-// which of their tokens it kept. Read leniently: a map that is missing or does not fit leaves counts alone.
+// What the server says about the pictures and clips of a request (`media_report: true`): which frames it
+// took, and which of their tokens it kept. Read leniently: a map that is missing or does not fit leaves
+// counts alone.
 
 export interface Frame {
   // seconds from the clip's beginning; null for pictures

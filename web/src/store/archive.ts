@@ -35,8 +35,8 @@ export interface Imported {
   missing: number;
 }
 
-// Adds the file's chats under new names, so that nothing here is written over. Throws Error that says what is wrong
-// with the file, before anything was added.
+// Adds the file's chats under new names, so that nothing here is written over. Throws Error that says what
+// is wrong with the file, before anything was added.
 export async function importChats(store: Store, file: Blob): Promise<Imported> {
   const entries = await readZip(file);
   const json = await entries.get("chats.json")?.();

@@ -1,5 +1,5 @@
-// Chats, messages and the bytes of attachments, in the browser's IndexedDB; in memory where it has none (private
-// windows of some browsers), which `kept` tells.
+// Chats, messages and the bytes of attachments, in the browser's IndexedDB; in memory where it has none
+// (private windows of some browsers), which `kept` tells.
 import type { Chat, Message } from "./types.js";
 
 const STORES = ["chats", "messages", "blobs"] as const;

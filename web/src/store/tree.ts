@@ -1,5 +1,5 @@
-// The messages of a chat are a tree: editing and trying again add siblings. What is shown is the path from a root to
-// the chat's leaf.
+// The messages of a chat are a tree: editing and trying again add siblings. What is shown is the path from
+// a root to the chat's leaf.
 import type { Message } from "./types.js";
 
 export type Messages = Map<string, Message>;
@@ -24,8 +24,8 @@ export function siblings(messages: Messages, message: Message): Message[] {
     .sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1));
 }
 
-// The newest of the messages that continue one, itself where none does: what comes after another is newer than it, so
-// nothing continues the newest.
+// The newest of the messages that continue one, itself where none does: what comes after another is newer
+// than it, so nothing continues the newest.
 export function newestLeaf(messages: Messages, from: string): string {
   let newest = messages.get(from);
   for (const message of messages.values()) {

@@ -2,8 +2,8 @@ import type { Told } from "../api/failure.js";
 import type { Usage } from "../api/types.js";
 import type { Medium } from "../media/report.js";
 
-// A picture or a clip of a message. Its bytes are a blob of the store under `id`, which also names it to the server
-// (uuid), so that it is sent once.
+// A picture or a clip of a message. Its bytes are a blob of the store under `id`, which also names it to
+// the server (uuid), so that it is sent once.
 export interface Attachment {
   id: string;
   kind: "image" | "video";

@@ -1,5 +1,5 @@
-// What a screen reader is told of an answer: that it began, whole paragraphs now and then, how it ended. Never every
-// token.
+// What a screen reader is told of an answer: that it began, whole paragraphs now and then, how it ended.
+// Never every token.
 import { byId } from "./dom.js";
 
 const EVERY_MS = 4000;

@@ -56,7 +56,7 @@ export function textDialog(title: string, label: string, value: string, yes: str
 export function keyDialog(hadOne: boolean, save: (key: string, keep: boolean) => void): Promise<boolean> {
   return new Promise((resolve) => {
     let given = false;
-    const { body, close } = openDialog("This server asks for a key", { class: "small", id: "key-dialog" }, () => resolve(given));
+    const { body, close } = openDialog("A key is needed", { class: "small", id: "key-dialog" }, () => resolve(given));
     const key = h("input", { type: "password", autocomplete: "current-password", required: true, spellcheck: "false", "aria-describedby": "key-hint" });
     const keep = h("input", { type: "checkbox" });
     const onsubmit = (event: Event) => {

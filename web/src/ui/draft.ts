@@ -1,5 +1,5 @@
-// Where a question is written: text, attachments, what it will cost. The composer is one; another opens in the place of
-// a question that is edited.
+// Where a question is written: text, attachments, what it will cost. The composer is one; another opens in
+// the place of a question that is edited.
 import type { Draft, Session } from "../chat/session.js";
 import { ApiFailure } from "../api/failure.js";
 import { describe, kindOf } from "../media/files.js";

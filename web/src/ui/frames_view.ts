@@ -1,5 +1,5 @@
-// What the model saw: the frames that the server took, drawn from the clip here, with their times, and which of their
-// tokens it kept.
+// What the model saw: the frames that the server took, drawn from the clip here, with their times, and
+// which of their tokens it kept.
 import type { Blobs } from "../chat/blobs.js";
 import { FrameGrabber } from "../media/frames.js";
 import type { Frame, Medium } from "../media/report.js";

@@ -1,5 +1,5 @@
-// A message: a question with its attachments, or an answer as it is written. update() brings it to what the message
-// says now.
+// A message: a question with its attachments, or an answer as it is written. update() brings it to what the
+// message says now.
 import type { Progress } from "../api/types.js";
 import type { Draft, Session } from "../chat/session.js";
 import type { Generation } from "../chat/generation.js";
