@@ -58,7 +58,10 @@ class Running {
   void signal(int number) const { kill(child_, number); }
   bool wait_for(const std::string& words) const {
     for (int i = 0; i < 3000 && log().find(words) == std::string::npos; ++i) {
-      if (waitpid(child_, nullptr, WNOHANG | WNOWAIT) != 0) break;
+      siginfo_t ended{};
+      if (waitid(P_PID, static_cast<id_t>(child_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+          ended.si_pid != 0)
+        break;
       std::this_thread::sleep_for(10ms);
     }
     return log().find(words) != std::string::npos;
