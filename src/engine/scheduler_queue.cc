@@ -40,13 +40,16 @@ void check(const SchedulerOptions& options) {
           options.processing_threads, kMostThreads);
 }
 
-// Of all caches. What the prefix tree holds goes when it runs full.
+// Of all caches. What the prefix tree holds goes when it runs full. Without a budget it is that of all such
+// schedulers of the engine, answers one by one among them.
 std::shared_ptr<KvPool> make_pool(const SchedulerOptions& options, const Context& context,
                                   const ForConditionalGeneration& model,
                                   const std::shared_ptr<PrefixTree>& prefixes) {
   check(options);
   std::shared_ptr<KvPool> pool = model.new_pool(context, options.kv_cache_bytes);
-  if (prefixes != nullptr) reclaim_from(*pool, prefixes);
+  if (prefixes == nullptr) return pool;
+  if (options.kv_cache_bytes == 0) return prefixes->common_pool(std::move(pool), context.device());
+  reclaim_from(*pool, prefixes);
   return pool;
 }
 

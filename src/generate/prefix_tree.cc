@@ -208,6 +208,15 @@ int64_t PrefixTree::reclaim(const KvPool& pool, int64_t blocks) {
   return freed;
 }
 
+std::shared_ptr<KvPool> PrefixTree::common_pool(std::shared_ptr<KvPool> made, const Device& device) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [where, pool] : pools_) {
+    if (where == device && pool->shape() == made->shape() && pool->type() == made->type()) return pool;
+  }
+  pools_.emplace_back(device, made);
+  return made;
+}
+
 int64_t PrefixTree::reused_tokens() const {
   const std::lock_guard lock(mutex_);
   return reused_;

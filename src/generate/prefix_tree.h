@@ -12,6 +12,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/kv_cache.h"
@@ -63,6 +64,12 @@ class PrefixTree {
   int64_t reclaim(const KvPool& pool, int64_t blocks);
   void clear();
 
+  // The pool that askers without a budget have in common, of this one's shape and type and of this device:
+  // `made`, or one that came earlier. What an answer leaves free of its memory the next one takes; with a
+  // pool each, memory whose other blocks are held here would be of no use. made: without a budget and without
+  // blocks.
+  std::shared_ptr<KvPool> common_pool(std::shared_ptr<KvPool> made, const Device& device);
+
   int64_t reused_tokens() const;  // that find has given, all together
   int64_t bytes() const;          // of the blocks held; those that a sequence uses as well count in full
   int64_t blocks() const;
@@ -94,6 +101,7 @@ class PrefixTree {
   mutable std::mutex mutex_;
   std::map<CacheKind, std::unique_ptr<Node>> roots_;
   std::set<Node*, OldestFirst> leaves_;
+  std::vector<std::pair<Device, std::shared_ptr<KvPool>>> pools_;  // of askers without a budget
   int64_t max_bytes_, bytes_ = 0, blocks_ = 0, reused_ = 0;
   uint64_t now_ = 0;  // counts finds and inserts
 };

@@ -164,6 +164,23 @@ TEST(PrefixTree, NewBlocksComeFromTheAskersPool) {
   EXPECT_THROW(tree->find(turn, kKind, KvCache(kShape, CacheType::kF16)), Error);
 }
 
+TEST(PrefixTree, AskersWithoutABudgetHaveAPoolInCommon) {
+  PrefixTree tree;
+  const auto first = tree.common_pool(pool_of(0), Device{});
+  EXPECT_EQ(tree.common_pool(pool_of(0), Device{}), first);
+  EXPECT_NE(tree.common_pool(pool_of(0), Device{DeviceKind::kExternal, 0, "other"}), first);
+  const auto half = tree.common_pool(KvPool::create(kShape, CacheType::kF16), Device{});
+  EXPECT_EQ(half->type(), CacheType::kF16);
+  // An answer whose blocks are all kept, and one that is let go: the third one takes no memory anew.
+  const CacheKey key = tokens(0, 640);
+  tree.insert(key, filled(first, key), kKind);
+  filled(first, tokens(1000, 640));
+  const int64_t held = first->held_blocks();
+  const auto third = tree.common_pool(pool_of(0), Device{});
+  EXPECT_EQ(filled(third, tokens(2000, 300)).blocks().size(), 5U);
+  EXPECT_EQ(third->held_blocks(), held);
+}
+
 TEST(PrefixTree, KindsAreNotMixed) {
   const auto f32 = pool_of(0), f16 = KvPool::create(kShape, CacheType::kF16);
   PrefixTree tree;

@@ -90,7 +90,7 @@ TEST(Regex, SaysWhatIsWrongAndWhere) {
                                                         {"\\ud800", "no character"},
                                                         {"\xFF", "not UTF-8"},
                                                         {"(?<a", "a name of a group"}}) {
-    test::expect_failure(ErrorCode::kInvalidArgument, {what}, [&] { Compiled::regex(expression); });
+    test::expect_failure(ErrorCode::kInvalidArgument, {what}, [text = expression] { Compiled::regex(text); });
   }
 }
 
@@ -114,14 +114,15 @@ TEST(Regex, RefusesByName) {
                                                         {"\\q", "an escape of another letter"},
                                                         {"a{,3}", "dialects disagree"},
                                                         {"\\012", "octal"}}) {
-    test::expect_failure(ErrorCode::kUnsupported, {what}, [&] { Compiled::regex(expression); });
+    test::expect_failure(ErrorCode::kUnsupported, {what}, [text = expression] { Compiled::regex(text); });
   }
 }
 
 TEST(Regex, EndsWithinItsBudget) {
   for (const char* expression : {"(a{1000}){1000}", "((((a{100}){100}){100}){100})", "(()){100000}",
                                  "([a-z]{1,1000}){1,1000}", "(a|b|c){0,99999}x{0,99999}"})
-    test::expect_failure(ErrorCode::kLimitExceeded, {"states"}, [&] { Compiled::regex(expression); });
+    test::expect_failure(ErrorCode::kLimitExceeded, {"states"},
+                         [text = expression] { Compiled::regex(text); });
   test::expect_failure(ErrorCode::kLimitExceeded, {"repeats more than"},
                        [] { Compiled::regex("a{100001}"); });
   test::expect_failure(ErrorCode::kLimitExceeded, {"nested deeper"},
