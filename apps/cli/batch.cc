@@ -8,29 +8,23 @@
 #include <fstream>
 #include <iostream>
 
+#include "answering_options.h"
 #include "cli.h"
 
 namespace vl3::cli {
 namespace {
 
-constexpr double kGiB = 1073741824.0;
-
-struct BatchCommand {
-  std::string model, input, output, adapter, media_root;
-  std::vector<std::string> names, media_addresses;
-  ComputeOptions compute;
-  int64_t at_once = 64, max_running = 64;
-  double cache_gib = 1, kv_cache_gib = 0;
+struct BatchCommand : AnsweringOptions {
+  std::string input, output;
+  int64_t at_once = 64;
   bool quiet = false;
 
   void add_to(CLI::App& command);
-  EngineOptions engine() const;
-  serve::ApiOptions api(const Engine& opened) const;
   void run() const;
 };
 
 void BatchCommand::add_to(CLI::App& command) {
-  add_model_to(command, model);
+  add_model_and_adapters_to(command);
   command.add_option("-i,--input", input, "requests, one JSON object a line; - for standard input")
       ->type_name("FILE")
       ->required()
@@ -45,59 +39,9 @@ void BatchCommand::add_to(CLI::App& command) {
       ->check(CLI::Range(1, 4096))
       ->capture_default_str()
       ->group(kMostUsed);
-  command
-      .add_option("--media-root", media_root,
-                  "folder under which requests may name files (file:///…); without it none are read")
-      ->type_name("FOLDER")
-      ->group(kMostUsed);
-  command
-      .add_option("--allow-media-address", media_addresses,
-                  "block of addresses (10.1.0.0/16) to download from beside the public ones")
-      ->type_name("CIDR")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command
-      .add_option("--kv-cache", kv_cache_gib,
-                  "GiB of keys and values of all running requests (default: half of the free memory)")
-      ->check(CLI::PositiveNumber);
-  command
-      .add_option("--cache-size", cache_gib,
-                  "GiB of prompts, pictures and clips that are kept for later requests; 0: none")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  add_media_to(command);
+  add_memory_to(command);
   command.add_flag("--quiet", quiet, "no progress on stderr");
-  compute.add_to(command, "auto");
-  add_adapter_to(command, adapter);
-  command.add_option("--model-name", names, "what requests call the model (default: the name of its folder)")
-      ->type_name("NAME")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->group(kModelAndMachine);
-}
-
-EngineOptions BatchCommand::engine() const {
-  EngineOptions options;
-  options.adapter = adapter;
-  options.prefix_cache_bytes = static_cast<int64_t>(cache_gib * kGiB * 0.75);
-  options.feature_cache_bytes = static_cast<int64_t>(cache_gib * kGiB * 0.25);
-  return options;
-}
-
-serve::ApiOptions BatchCommand::api(const Engine& opened) const {
-  serve::ApiOptions options;
-  options.models.names = names;
-  if (names.empty()) {
-    const std::filesystem::path folder = std::filesystem::absolute(model).lexically_normal();
-    const auto last = folder.has_filename() ? folder.filename() : folder.parent_path().filename();
-    options.models.names = {last.empty() ? "model" : last.string()};
-  }
-  options.scheduler.max_running = max_running;
-  ProcessorRequest request;  // a plan of anything knows what is free
-  request.conversations.push_back(Json::array({{{"role", "user"}, {"content", "hello"}}}));
-  const Plan plan = opened.plan(nullptr, request, opened.default_settings(), nullptr, false);
-  options.scheduler.kv_cache_bytes =
-      kv_cache_gib > 0 ? static_cast<int64_t>(kv_cache_gib * kGiB) : plan.available_bytes / 2;
-  return options;
 }
 
 void tell(const serve::BatchProgress& progress, uint64_t input_bytes, double started_s) {
@@ -130,12 +74,9 @@ void BatchCommand::run() const {
   serve::BatchFile answers(output);
   const auto context = compute.make_context();
   const Engine opened = Engine::open(model, engine());
-  serve::MediaIntakeOptions media;
-  media.root = media_root;
-  media.allow_addresses = media_addresses;
-  serve::MediaIntake intake(std::move(media));
   serve::ApiOptions options = api(opened);
   serve::Metrics metrics(options.models.names[0], opened.model().config().text.max_position_embeddings);
+  serve::MediaIntake intake(media(metrics));
   const InterruptScope interrupt(*context);
   serve::Api served(std::move(options), *context, opened, intake, metrics);
 

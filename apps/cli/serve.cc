@@ -55,7 +55,6 @@ class Serving {
   void warn();
   void listen();
   Engine load();
-  std::shared_ptr<MediaDecoder> make_decoder(serve::Metrics& metrics) const;
   void reload();
   void wait_for_end();
   bool ended_within(double seconds);
@@ -113,19 +112,6 @@ bool Serving::ended_within(double seconds) {
   return end_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return ended_; });
 }
 
-// Nobody, where there is to be no sandbox.
-std::shared_ptr<MediaDecoder> Serving::make_decoder(serve::Metrics& metrics) const {
-  if (options_.no_sandbox) return nullptr;
-  using Event = sandbox::SandboxEvent;
-  sandbox::SandboxOptions options;
-  options.on_event = [&metrics](const Event& event) {
-    if (event.kind == Event::Kind::kDecoded) return metrics.media_decode_seconds.observe(event.seconds);
-    metrics.decoder_restarts.add();
-    if (event.kind == Event::Kind::kCrashed) metrics.media_rejects.decoder_crashed.add();
-  };
-  return std::make_shared<sandbox::SandboxedDecoder>(std::move(options));
-}
-
 void Serving::listen() {
   http::ServerOptions http = options_.http();
   http.listening = sockets_;
@@ -168,10 +154,7 @@ void Serving::run() {
   serve::ApiOptions api_options = options_.api(engine);
   const std::string name = api_options.models.names.front();
   serve::Metrics metrics(name, engine.model().config().text.max_position_embeddings);
-  serve::MediaIntakeOptions media = options_.media();
-  media.metrics = &metrics;
-  media.decoder = make_decoder(metrics);
-  serve::MediaIntake intake(std::move(media));
+  serve::MediaIntake intake(options_.media(metrics));
   serve::Routes routes;
   serve::Api api(std::move(api_options), *context, engine, intake, metrics);
   api.add_to(routes);

@@ -259,7 +259,7 @@ TEST(Schema, SaysWhatIsWrongAndWhere) {
            {R"({"$ref": "#"})", "nothing can match"},
            {R"({"properties": {"a": {"$ref": "#"}}, "required": ["a"]})", "nothing can match"},
            {"false", "nothing can match"}}) {
-    test::expect_failure(ErrorCode::kInvalidArgument, {what}, [&] { Compiled::schema(schema); });
+    test::expect_failure(ErrorCode::kInvalidArgument, {what}, [form = schema] { Compiled::schema(form); });
   }
 }
 
@@ -278,7 +278,7 @@ TEST(Schema, RefusesByNameAndPlace) {
            {R"({"allOf": [{"pattern": "a"}, {"pattern": "b"}]})", "two different \"pattern\""},
            {R"({"patternProperties": {"a": {}, "b": {}}})", "#/patternProperties"},
            {R"({"minimum": 1e30})", "#/minimum"}}) {
-    test::expect_failure(ErrorCode::kUnsupported, {what}, [&] { Compiled::schema(schema); });
+    test::expect_failure(ErrorCode::kUnsupported, {what}, [form = schema] { Compiled::schema(form); });
   }
 }
 
@@ -293,7 +293,7 @@ TEST(Schema, HostileOnesEndWithinTheirBudget) {
         parse_json(R"({"minProperties": 1000000000})", "test"),
         parse_json(R"({"$defs": {"a": {"$ref": "#/$defs/a", "minLength": 1}}, "$ref": "#/$defs/a"})", "test"),
         parse_json(R"({"allOf": [{"$ref": "#"}]})", "test"), parse_json(wide + "]}", "test"), deep}) {
-    test::expect_failure(ErrorCode::kLimitExceeded, {""}, [&] { Compiled::schema(schema); });
+    test::expect_failure(ErrorCode::kLimitExceeded, {""}, [form = schema] { Compiled::schema(form); });
   }
   // Either refused or compiled: it is the cost that counts.
   try {
