@@ -16,6 +16,7 @@ using Text = beast::string_view;
 
 // A line before a chunk, or fields behind the last one, that are longer than this are no use to anybody.
 constexpr size_t kMaxChunkLine = 4096;
+constexpr size_t kShortestLastChunk = std::string_view("0\r\n\r\n").size();
 constexpr uint32_t kNoLimit = 1u << 30;
 
 std::string lower(std::string_view text) {
@@ -62,7 +63,9 @@ class RequestParser::Beast final : public beast::http::basic_parser<true> {
   std::string target;
   int minor = 1;
   bool keep_body = true, too_long = false, chunks = false;
-  uint64_t body_bytes = 0;
+  uint64_t body_bytes = 0, chunk_left = 0;
+  // The line before a chunk is next.
+  bool at_chunk_line() const { return chunked() && chunk_left == 0; }
 
  private:
   void on_request_impl(beast::http::verb, Text method, Text address, int version, ErrorCode& ec) override {
@@ -82,15 +85,20 @@ class RequestParser::Beast final : public beast::http::basic_parser<true> {
   void on_header_impl(ErrorCode& ec) override { ec = {}; }
   void on_body_init_impl(const boost::optional<uint64_t>&, ErrorCode& ec) override { ec = {}; }
   size_t on_body_impl(Text bytes, ErrorCode& ec) override { return take(bytes, ec); }
-  void on_chunk_header_impl(uint64_t, Text extensions, ErrorCode& ec) override {
+  void on_chunk_header_impl(uint64_t size, Text extensions, ErrorCode& ec) override {
     ec = {};
     chunks = true;
+    chunk_left = size;
     // In a quoted one Beast takes any bytes, line ends as well.
     const bool visible = std::all_of(extensions.begin(), extensions.end(),
                                      [](char c) { return c == '\t' || (c >= 0x20 && c != 0x7f); });
     if (!visible) ec = beast::http::error::bad_chunk_extension;
   }
-  size_t on_chunk_body_impl(uint64_t, Text bytes, ErrorCode& ec) override { return take(bytes, ec); }
+  size_t on_chunk_body_impl(uint64_t, Text bytes, ErrorCode& ec) override {
+    const size_t taken = take(bytes, ec);
+    chunk_left -= taken;
+    return taken;
+  }
   void on_finish_impl(ErrorCode& ec) override { ec = {}; }
 
   size_t take(Text bytes, ErrorCode& ec) {
@@ -217,8 +225,14 @@ void RequestParser::skip_body() {
 size_t RequestParser::feed_body(std::string_view bytes) {
   ErrorCode ec;
   size_t taken = 0;
-  while (taken < bytes.size() && !ec && !beast_->is_done())
-    taken += beast_->put({bytes.data() + taken, bytes.size() - taken}, ec);
+  while (taken < bytes.size() && !ec && !beast_->is_done()) {
+    const size_t left = bytes.size() - taken;
+    // Beast relies on it that the last chunk has so many bytes when it is asked a second time.
+    if (beast_->at_chunk_line() && left < kShortestLastChunk)
+      ec = beast::http::error::need_more;
+    else
+      taken += beast_->put({bytes.data() + taken, left}, ec);
+  }
   const std::string_view rest = beast_->is_done() ? std::string_view{} : bytes.substr(taken);
   const char* wrong = nullptr;
   if (ec == beast::http::error::need_more) {
