@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -169,6 +170,8 @@ struct ConstraintQuery {
   int64_t sequence = 0;          // index among the sequences of this prompt; of beams, whose order changes: 0
   std::span<const int64_t> ids;  // prompt and answer so far
   std::span<const int64_t> new_ids;  // the answer so far
+  // New tokens that the sequence may still get by its limit, the one that is asked about included.
+  int64_t left = std::numeric_limits<int64_t>::max();
 };
 
 // One bit per token id, bit id % 32 of word id / 32; set: allowed. All are clear when a hook gets it.

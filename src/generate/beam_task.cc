@@ -83,7 +83,8 @@ void BeamTask::choose(const LogitRows& logits, std::vector<ChoiceWork>& work) {
   for (size_t b = 0; b < num_beams_ && setup_.hooks.allowed; ++b) {
     const std::vector<int64_t> ids = history(beams_[b]);
     const auto answer = std::span(ids).subspan(prompt_ids_.size());
-    masks_[b] = allowed_tokens(setup_.hooks, {setup_.prompt, 0, ids, answer}, setup_.vocab_size);
+    const int64_t left = rules_.limit - static_cast<int64_t>(answer.size());
+    masks_[b] = allowed_tokens(setup_.hooks, {setup_.prompt, 0, ids, answer, left}, setup_.vocab_size);
   }
   scores_.resize(num_beams_ * static_cast<size_t>(setup_.vocab_size));
   failures_.assign(num_beams_, nullptr);

@@ -108,10 +108,11 @@ void SampleTask::ask_constraint(Sequence& sequence) const {
   for (size_t row = 0; row < sequence.feed.size(); ++row) {
     if (row > 0 && !allows(sequence.masks.back(), sequence.feed[row])) break;
     const auto history = std::span<const int64_t>(ids).first(known + row);
+    const auto new_ids = history.last(answer + row);
+    const int64_t left = rules_.limit - static_cast<int64_t>(new_ids.size());
     std::vector<uint32_t> mask;
     try {
-      mask = allowed_tokens(setup_.hooks,
-                            {setup_.prompt, sequence.result.sequence, history, history.last(answer + row)},
+      mask = allowed_tokens(setup_.hooks, {setup_.prompt, sequence.result.sequence, history, new_ids, left},
                             setup_.vocab_size);
     } catch (...) {
       ids.resize(known);

@@ -80,20 +80,36 @@ int32_t TokenStates::state_of(const ConstraintQuery& query, std::span<const int6
   return best->states.back();
 }
 
-const std::vector<uint32_t>& TokenStates::mask_of(int32_t state) {
+const TokenStates::Mask& TokenStates::mask_of(int32_t state) {
   const auto found = masks_.find(state);
   if (found != masks_.end()) {
     found->second.used = ++clock_;
-    return found->second.words;
+    return found->second;
   }
-  std::vector<uint32_t> words(static_cast<size_t>((trie_.vocab_size() + 31) / 32), 0);
-  trie_.allow(matcher_, state, words);
+  Mask made;
+  made.words.assign(static_cast<size_t>((trie_.vocab_size() + 31) / 32), 0);
+  made.most_after = trie_.allow(matcher_, state, made.words);
+  made.used = ++clock_;
   if (masks_.size() >= kMaxMasks) {
     masks_.erase(std::min_element(masks_.begin(), masks_.end(), [](const auto& a, const auto& b) {
       return a.second.used < b.second.used;
     }));
   }
-  return masks_.emplace(state, Mask{std::move(words), ++clock_}).first->second.words;
+  return masks_.emplace(state, std::move(made)).first->second;
+}
+
+// The mask of a state is kept; only near the limit, where it lets in too much, a smaller one is made.
+void TokenStates::allow_text(int32_t state, int64_t left, TokenMask mask) {
+  const auto copy = [mask](const std::vector<uint32_t>& words) {
+    std::copy_n(words.begin(), std::min(words.size(), mask.size()), mask.begin());
+  };
+  const Mask& all = mask_of(state);
+  const int64_t shortest = matcher_.shortest(state);
+  const int64_t most = left > shortest ? left - 2 : left - 1;  // with a token to end with, or without
+  if (left < shortest || all.most_after <= most) return copy(all.words);
+  std::vector<uint32_t> in_time(all.words.size(), 0);
+  trie_.allow(matcher_, state, in_time, most);
+  copy(in_time);
 }
 
 void TokenStates::allow(const ConstraintQuery& query, std::span<const int64_t> end_tokens, Answers& answers,
@@ -110,16 +126,22 @@ void TokenStates::find(const ConstraintQuery& query, std::span<const int64_t> en
   const int32_t state = state_of(query, end_tokens, answers);
   if (state == Matcher::kDead) return;
   const bool may_end = state == kEnded || matcher_.accepts(state);
-  if (state != kEnded && matcher_.goes_on(state)) {
-    const std::vector<uint32_t>& words = mask_of(state);
-    std::copy_n(words.begin(), std::min(words.size(), mask.size()), mask.begin());
-  }
-  for (const int64_t id : end_tokens) {
-    if (id < 0 || static_cast<uint64_t>(id) / 32 >= mask.size()) continue;
-    const uint32_t bit = uint32_t{1} << (id % 32);
-    uint32_t& word = mask[static_cast<size_t>(id / 32)];
-    word = may_end ? word | bit : word & ~bit;
-  }
+  const auto set_ends = [&] {
+    for (const int64_t id : end_tokens) {
+      if (id < 0 || static_cast<uint64_t>(id) / 32 >= mask.size()) continue;
+      const uint32_t bit = uint32_t{1} << (id % 32);
+      uint32_t& word = mask[static_cast<size_t>(id / 32)];
+      word = may_end ? word | bit : word & ~bit;
+    }
+  };
+  const bool goes_on = state != kEnded && matcher_.goes_on(state);
+  if (goes_on) allow_text(state, query.left, mask);
+  set_ends();
+  // Where the token of a byte ends answers, the byte cannot be written alone, and time may not suffice.
+  const bool none = std::all_of(mask.begin(), mask.end(), [](uint32_t word) { return word == 0; });
+  if (!goes_on || !none) return;
+  allow_text(state, 0, mask);
+  set_ends();
 }
 
 }  // namespace vl3

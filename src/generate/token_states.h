@@ -42,7 +42,10 @@ class TokenStates {
 
   bool accepts(std::string_view text);
   bool begins(std::string_view text);
-  // Sets the bits of what may follow query.new_ids; none, where they are no beginning.
+  // Sets the bits of what may follow query.new_ids; none, where they are no beginning. Every byte of a
+  // grammar has a token, so an answer comes to its end with as many tokens as the bytes it lacks, and one to
+  // end with: what leaves fewer of query.left is not allowed. Where there are fewer already, the answer has
+  // to be complete without its end token; where even that cannot be, anything that has the form may follow.
   void allow(const ConstraintQuery& query, std::span<const int64_t> end_tokens, Answers& answers,
              TokenMask mask);
 
@@ -53,13 +56,15 @@ class TokenStates {
   static constexpr size_t kMaxBytes = size_t{48} << 20;
   struct Mask {
     std::vector<uint32_t> words;
+    int32_t most_after = 0;  // of Matcher::shortest behind its tokens, at most
     uint64_t used = 0;
   };
   void find(const ConstraintQuery& query, std::span<const int64_t> end_tokens, Answers& answers,
             TokenMask mask);
   int32_t state_of(const ConstraintQuery& query, std::span<const int64_t> end_tokens, Answers& answers);
   int32_t after(int32_t state, int64_t id, std::span<const int64_t> end_tokens);
-  const std::vector<uint32_t>& mask_of(int32_t state);
+  const Mask& mask_of(int32_t state);
+  void allow_text(int32_t state, int64_t left, TokenMask mask);
   void make_room();
 
   const grammar::TokenTrie& trie_;

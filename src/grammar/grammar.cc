@@ -167,6 +167,7 @@ Grammar GrammarBuilder::finish(int32_t root, int max_depth, const std::bitset<25
   grammar.rules = std::move(rules_);
   grammar.root = root;
   grammar.max_depth = max_depth;
+  grammar.shortest = ShortestEnds(grammar, budget_);
   classify(grammar);
   return grammar;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "grammar/budget.h"
+#include "grammar/shortest.h"
 
 namespace vl3::grammar {
 
@@ -30,9 +31,10 @@ struct Grammar {
   std::vector<Rule> rules;
   std::vector<Edge> edges;  // those of node n: first_edge[n] up to first_edge[n + 1]
   std::vector<int32_t> first_edge;
-  std::vector<int32_t> needs;             // levels of nesting that a node needs to come to its rule's end
-  std::vector<uint8_t> ends_rule;         // whether the node is a rule's end
-  std::vector<uint8_t> plain;             // see GrammarBuilder::set_plain
+  std::vector<int32_t> needs;      // levels of nesting that a node needs to come to its rule's end
+  std::vector<uint8_t> ends_rule;  // whether the node is a rule's end
+  std::vector<uint8_t> plain;      // see GrammarBuilder::set_plain
+  ShortestEnds shortest;
   std::array<uint8_t, 256> byte_class{};  // bytes of one class are alike everywhere
   int num_classes = 0;
   int32_t root = -1;
@@ -58,6 +60,7 @@ class GrammarBuilder {
 
   // From this node so many plain characters (TokenTrie::kPlain) may follow, and no more unless another node
   // allows them; kAnyPlain: no limit. Those of several bytes are in calls of rules marked as helpers.
+  // None of them may lead farther from the rule's end.
   static constexpr uint8_t kAnyPlain = 255;
   static constexpr uint8_t kHelper = 254;
   void set_plain(int32_t node, uint8_t count) { plain_[static_cast<size_t>(node)] = count; }

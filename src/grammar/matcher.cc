@@ -10,7 +10,7 @@ Matcher::Matcher(const Grammar& grammar)
 }
 
 void Matcher::begin() {
-  frames_ = {{-1, -1, 0}};
+  frames_ = {{-1, -1, 0, 0}};
   work_.clear();
   seen_.clear();
   add({grammar_.rules[static_cast<size_t>(grammar_.root)].start, 0});
@@ -73,10 +73,15 @@ int32_t Matcher::frame(int32_t node, int32_t parent, int32_t depth) {
     const Frame& known = frames_[static_cast<size_t>(found->second)];
     if (known.node == node && known.parent == parent && known.depth == depth) return found->second;
   }
-  frames_.push_back({node, parent, depth});
+  frames_.push_back({node, parent, depth, shortest({node, parent})});
   const auto id = static_cast<int32_t>(frames_.size()) - 1;
   frames_by_key_.emplace(hash, id);
   return id;
+}
+
+int32_t Matcher::shortest(Item item) const {
+  const Frame& frame = frames_[static_cast<size_t>(item.frame)];
+  return ShortestEnds::sum(grammar_.shortest.bytes(item.node, grammar_.max_depth - frame.depth), frame.rest);
 }
 
 void Matcher::call(const Edge& edge, Item item) {
@@ -101,6 +106,25 @@ void Matcher::expand(Item item) {
     if (edge.kind == EdgeKind::kSkip) add({edge.to, item.frame});
     if (edge.kind == EdgeKind::kCall) call(edge, item);
   }
+}
+
+// What is told about a state without looking at bytes.
+void Matcher::measure(State& state, std::span<const Item> items) const {
+  size_t others = 0;
+  int32_t least = ShortestEnds::kFar;
+  for (const Item item : items) {
+    const int32_t bytes = shortest(item);
+    least = std::min(least, bytes);
+    const uint8_t plain = grammar_.plain[static_cast<size_t>(item.node)];
+    if (plain == GrammarBuilder::kHelper) continue;
+    ++others;
+    if (plain > state.plain.count || (plain == state.plain.count && bytes < state.plain.shortest)) {
+      state.plain.count = plain;
+      state.plain.shortest = bytes;
+    }
+  }
+  state.plain.exact = others == 1 && state.plain.count > 0;
+  state.shortest = state.accepts ? 0 : least;
 }
 
 int32_t Matcher::close() {
@@ -136,13 +160,7 @@ int32_t Matcher::close() {
         std::equal(kept.begin(), kept.end(), items_.begin() + static_cast<ptrdiff_t>(known.first_item), same))
       return found->second;
   }
-  size_t others = 0;
-  for (const Item item : kept) {
-    const uint8_t plain = grammar_.plain[static_cast<size_t>(item.node)];
-    others += plain != GrammarBuilder::kHelper ? 1 : 0;
-    if (plain != GrammarBuilder::kHelper) state.plain.count = std::max(state.plain.count, plain);
-  }
-  state.plain.exact = others == 1 && state.plain.count > 0;
+  measure(state, kept);
   state.first_item = items_.size();
   state.num_items = static_cast<uint32_t>(kept.size());
   require(bytes() <= kMaxBytes, ErrorCode::kLimitExceeded, "[constraint] needs more than {} MiB of states",

@@ -35,10 +35,15 @@ class Matcher {
   bool accepts(int32_t state) const { return states_[static_cast<size_t>(state)].accepts; }  // may end here
   // Whether anything may follow.
   bool goes_on(int32_t state) const { return states_[static_cast<size_t>(state)].num_items > 0; }
-  // Plain characters that may follow in any case, and whether no text of more plain characters may.
+  // So many bytes bring it to an end: the fewest, where levels of nesting are not short (see ShortestEnds). 0
+  // where it accepts; else there is a byte that leads to a state with fewer.
+  int32_t shortest(int32_t state) const { return states_[static_cast<size_t>(state)].shortest; }
+  // Plain characters that may follow in any case, whether no text of more plain characters may, and what
+  // shortest() is behind them, at most.
   struct Plain {
     uint8_t count = 0;
     bool exact = false;
+    int32_t shortest = 0;
   };
   Plain plain(int32_t state) const { return states_[static_cast<size_t>(state)].plain; }
 
@@ -57,6 +62,7 @@ class Matcher {
   // Where a rule goes on when the one it called is done.
   struct Frame {
     int32_t node, parent, depth;
+    int32_t rest;  // bytes from there to the end of all
   };
   // A node, and the frame that its rule returns to.
   struct Item {
@@ -66,6 +72,7 @@ class Matcher {
     size_t first_item = 0;
     uint32_t num_items = 0;
     bool accepts = false;
+    int32_t shortest = 0;
     Plain plain;
   };
   static uint64_t key(Item item) {
@@ -78,6 +85,8 @@ class Matcher {
   void expand(Item item);
   void call(const Edge& edge, Item item);
   int32_t frame(int32_t node, int32_t parent, int32_t depth);
+  int32_t shortest(Item item) const;
+  void measure(State& state, std::span<const Item> items) const;
   int32_t close();  // the state of what was added
 
   const Grammar& grammar_;

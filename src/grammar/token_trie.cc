@@ -84,9 +84,11 @@ TokenTrie::Tree TokenTrie::grow(std::vector<int32_t> ids) const {
   return tree;
 }
 
-void TokenTrie::walk(const Tree& tree, Matcher& matcher, int32_t state, std::span<uint32_t> mask) {
+int32_t TokenTrie::walk(const Tree& tree, Matcher& matcher, int32_t state, std::span<uint32_t> mask,
+                        int64_t most) {
   std::vector<int32_t> states(tree.longest + 1);
   states[0] = state;
+  int32_t largest = -1;
   const size_t size = tree.nodes.size();
   for (size_t i = 0; i < size;) {
     const Node& node = tree.nodes[i];
@@ -95,26 +97,32 @@ void TokenTrie::walk(const Tree& tree, Matcher& matcher, int32_t state, std::spa
       i = node.end;
       continue;
     }
-    for (uint32_t t = 0; t < node.num_tokens; ++t) {
-      const auto id = static_cast<uint32_t>(tree.ids[node.tokens + t]);
-      mask[id / 32] |= uint32_t{1} << (id % 32);
+    const int32_t shortest = node.num_tokens > 0 ? matcher.shortest(to) : 0;
+    if (node.num_tokens > 0 && shortest <= most) {
+      largest = std::max(largest, shortest);
+      for (uint32_t t = 0; t < node.num_tokens; ++t) {
+        const auto id = static_cast<uint32_t>(tree.ids[node.tokens + t]);
+        mask[id / 32] |= uint32_t{1} << (id % 32);
+      }
     }
     states[size_t{node.depth} + 1] = to;
     ++i;
   }
+  return largest;
 }
 
-void TokenTrie::allow(Matcher& matcher, int32_t state, std::span<uint32_t> mask) const {
+int32_t TokenTrie::allow(Matcher& matcher, int32_t state, std::span<uint32_t> mask, int64_t most) const {
   const Matcher::Plain plain = matcher.plain(state);
   const bool any = plain.count >= kMaxPlain;
-  if (any || plain.exact) {
+  int32_t largest = plain.shortest;
+  if ((any || plain.exact) && plain.shortest <= most) {
     const std::vector<uint32_t>& known =
         plain_masks_[static_cast<size_t>(std::min<int64_t>(plain.count, kMaxPlain))];
     for (size_t i = 0; i < known.size(); ++i) mask[i] |= known[i];
   } else {
-    walk(plain_, matcher, state, mask);
+    largest = walk(plain_, matcher, state, mask, most);
   }
-  walk(rest_, matcher, state, mask);
+  return std::max(largest, walk(rest_, matcher, state, mask, most));
 }
 
 }  // namespace vl3::grammar

@@ -25,8 +25,11 @@ class TokenTrie {
   // Of an id of the trie; empty for others.
   std::string_view bytes(int64_t id) const;
 
-  // Sets the bits of the tokens that may follow a state; mask has vocab_size() bits at least.
-  void allow(Matcher& matcher, int32_t state, std::span<uint32_t> mask) const;
+  // Sets the bits of the tokens that may follow a state and leave Matcher::shortest at most so large; mask
+  // has vocab_size() bits at least. Returns the largest that one of them leaves, or more; -1 where there is
+  // none.
+  int32_t allow(Matcher& matcher, int32_t state, std::span<uint32_t> mask,
+                int64_t most = ShortestEnds::kFar) const;
 
  private:
   // Plain tokens are whole characters, none of which a JSON string has to escape: nearly all of a
@@ -46,7 +49,8 @@ class TokenTrie {
   };
   static int64_t plain_length(std::string_view bytes);  // -1: not plain, or too long
   Tree grow(std::vector<int32_t> ids) const;
-  static void walk(const Tree& tree, Matcher& matcher, int32_t state, std::span<uint32_t> mask);
+  static int32_t walk(const Tree& tree, Matcher& matcher, int32_t state, std::span<uint32_t> mask,
+                      int64_t most);
 
   Tokenizer tokenizer_;
   int64_t vocab_size_ = 0;
