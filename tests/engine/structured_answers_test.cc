@@ -85,6 +85,35 @@ TEST_F(StructuredAnswers, OfCommonStepsAreThoseOfEachAlone) {
   }
 }
 
+// Random weights never close a string by themselves.
+TEST_F(StructuredAnswers, ComeToTheirEndWithinTheLimitUnderEveryStrategy) {
+  const StructuredOutput form = compiler().json_schema(parse_json(
+      R"({"properties": {"colour": {"type": "string"}, "count": {"type": "integer"}},
+          "required": ["colour", "count"]})",
+      "test"));
+  for (const int64_t limit : {26, 27, 30, 45, 80}) {
+    std::vector<RequestOptions> all(4, asked(form, limit));
+    all[1].generation.do_sample = true;
+    all[1].generation.top_k = 0;
+    all[1].generation.temperature = 2;
+    all[1].generation.num_return_sequences = 3;
+    all[2].generation.num_beams = 3;
+    all[2].generation.num_return_sequences = 2;
+    all[3].generation.prompt_lookup_num_tokens = 5;
+    std::vector<std::string> greedy;
+    for (size_t i = 0; i < all.size(); ++i) {
+      for (const GenerationResult& result : answers(all[i])) {
+        EXPECT_TRUE(form.matches(result.text)) << i << ", " << limit << ": " << result.text;
+        EXPECT_EQ(result.finish_reason, FinishReason::kStop) << i << ", " << limit;
+        EXPECT_LE(static_cast<int64_t>(result.new_ids.size()), limit);
+        if (i == 0 || i == 3) greedy.push_back(result.text);
+      }
+    }
+    ASSERT_EQ(greedy.size(), 2u);
+    EXPECT_EQ(greedy[0], greedy[1]) << "prompt lookup changes nothing";
+  }
+}
+
 TEST_F(StructuredAnswers, CutOffTheyAreBeginnings) {
   const StructuredOutput form = compiler().json_schema(parse_json(kPerson, "test"));
   const GenerationResult result = answers(asked(form, 5))[0];

@@ -47,7 +47,7 @@ class AnswerLimit : public testing::Test {
     return {schema(kColour, R"({"colour":"","count":0})"),
             schema(R"({"type": "string", "minLength": 4, "maxLength": 300})", "\"aaaa\""),
             schema(R"({"type": "array", "items": {"type": "string"}, "minItems": 2})", R"(["",""])"),
-            schema(R"({"type": "string", "format": "email"})", "\"a@b\""),
+            schema(R"({"type": "string", "format": "email"})", "\"a@b.c\""),
             schema(R"({"type": "number", "minimum": 12.5})", "13"),
             schema("{}", "0"),
             {"flat", StructuredCompiler(*tokenizer_, flat).json_schema(parse_json(kNested, "test")),
