@@ -10,8 +10,8 @@
 #include <map>
 #include <thread>
 
+#include "cli/service_manager.h"
 #include "program.h"
-#include "service_manager.h"
 #include "support/raw_client.h"
 
 namespace vl3::cli {

@@ -105,7 +105,7 @@ TEST_F(StructuredOutputTest, MasksAreThoseOfEveryTokenAskedAlone) {
         break;
       }
     }
-    if (ended == 0) EXPECT_TRUE(form.begins("{")) << "only an open object may go on for so long";
+    EXPECT_TRUE(ended > 0 || form.begins("{")) << "only an open object may go on for so long";
   }
 }
 
