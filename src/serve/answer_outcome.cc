@@ -4,6 +4,8 @@
 #include <numeric>
 #include <span>
 
+#include "model/kv_cache.h"
+
 namespace vl3::serve {
 namespace {
 
@@ -159,6 +161,8 @@ AnswerOutcome outcome_of(const RequestStatus& status, Answers answers, const Sam
     const auto first = std::find_first_of(ids.begin(), ids.end(), visual_ids.begin(), visual_ids.end());
     usage.cached_tokens = std::min<int64_t>(usage.cached_tokens, first - ids.begin());
   }
+  // Whole blocks: whether fewer tokens are found depends on what follows them.
+  usage.cached_tokens -= usage.cached_tokens % KvCache::kBlockTokens;
   usage.image_tokens = image_tokens(answers.inputs);
   usage.video_tokens = video_tokens(answers.inputs);
   outcome.timings = timings_of(status, answers.timings, times);

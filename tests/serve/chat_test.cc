@@ -341,6 +341,15 @@ TEST_F(Chat, KeepsCachesOfClientsApart) {
   EXPECT_GT(cached("apart a", salted), 64);
 }
 
+TEST_F(Chat, UsageOfAPictureIsTheSameWheneverItIsAsked) {
+  const auto usage = [&] {
+    return chat({picture_part(), words("name a shape.")}, Json::object(), "usage")->json()["usage"];
+  };
+  const Json first = usage();
+  EXPECT_EQ(first["prompt_tokens_details"]["cached_tokens"], 0);
+  EXPECT_EQ(usage(), first);
+}
+
 TEST_F(Chat, AnErrorOfABadMediumHasItsStatusAlsoOfAStream) {
   for (const bool stream : {false, true}) {
     const Json bad = {{"type", "image_url"}, {"image_url", {{"url", "data:image/png;base64,!!!!"}}}};
