@@ -215,7 +215,8 @@ TEST_F(StructuredOutputTest, FormsFromJson) {
                                                         {R"({"choice": [1]})", "choice should be a list"},
                                                         {R"({"grammar": "x"})", "one of"},
                                                         {R"({"json_object": false})", "true"}}) {
-    test::expect_failure(ErrorCode::kInvalidArgument, {"[request]", what}, [&] { from(text); });
+    test::expect_failure(ErrorCode::kInvalidArgument, {"[request]", what},
+                         [&from, form = text] { from(form); });
   }
 }
 
