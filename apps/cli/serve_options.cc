@@ -11,6 +11,7 @@
 namespace vl3::cli {
 namespace {
 
+constexpr int64_t kStepTokens = 512;
 constexpr const char* kWhoMayAsk = "Who may ask";
 constexpr const char* kLimits = "Limits";
 constexpr const char* kLog = "Log";
@@ -130,6 +131,8 @@ http::ServerOptions ServeOptions::http() const {
 serve::ApiOptions ServeOptions::api(const Engine& opened) const {
   serve::ApiOptions options = AnsweringOptions::api(opened);
   options.max_open = max_running + max_queue;
+  // A long prompt is read in pieces between which a short question has its turn.
+  options.scheduler.step_tokens = kStepTokens;
   if (deadline_s > 0) options.deadline_s = deadline_s;
   return options;
 }
