@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "fuzz.h"
 #include "grammar/json_schema.h"
-#include "grammar/matcher.h"
+#include "grammar_walk.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vl3;
@@ -17,22 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     GrammarBuilder builder(budget);
     const int32_t rule = SchemaRules(schema, builder).whole();
     const Grammar grammar = builder.finish(rule, 16, std::bitset<256>().set(), "fuzz");
-    Matcher matcher(grammar);
-    int32_t state = matcher.start();
-    std::string text;
-    for (uint32_t turn = 1; text.size() < 200; turn = turn * 1664525 + 1013904223) {
-      if (matcher.accepts(state)) {
-        parse_json(text, "answer");
-        if (!matcher.goes_on(state) || turn >> 30 == 0) return;
-      }
-      uint32_t byte = turn >> 24, tries = 0;
-      while (matcher.step(state, static_cast<uint8_t>(byte)) == Matcher::kDead) {
-        if (++tries == 256) std::abort();
-        byte = (byte + 1) & 255;
-      }
-      text += static_cast<char>(byte);
-      state = matcher.step(state, static_cast<uint8_t>(byte));
-    }
+    fuzz::walk(grammar, 200, [](const std::string& text, uint32_t turn) {
+      parse_json(text, "answer");
+      return turn >> 30 == 0;
+    });
   });
   return 0;
 }

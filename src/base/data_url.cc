@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "base/ascii.h"
 #include "base/check.h"
 
 namespace vl3 {
@@ -27,18 +28,6 @@ constexpr std::array<int8_t, 256> make_sextets() {
 constexpr std::array<int8_t, 256> kSextets = make_sextets();
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string lowered(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), lower);
-  return result;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  return text;
-}
 
 int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -113,7 +102,7 @@ DataUrl parse_data_url(std::string_view url, int64_t max_bytes, int64_t max_part
   bool base64 = false;
   for (bool first = true; first || !head.empty(); first = false) {
     const size_t end = std::min(head.find(';'), head.size());
-    const std::string word = lowered(trimmed(head.substr(0, end)));
+    const std::string word = ascii_lower(trimmed(head.substr(0, end), " "));
     if (first) result.media_type = word.empty() ? "text/plain" : word;
     base64 = base64 || (!first && word == "base64");
     head.remove_prefix(std::min(end + 1, head.size()));

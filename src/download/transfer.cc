@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/ascii.h"
 #include "base/check.h"
 
 namespace vl3::download {
@@ -24,13 +25,7 @@ bool is_redirect(long status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-std::string lowered(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
-
+// A line of a header, whose end is still there.
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() &&
          (text.back() == '\r' || text.back() == '\n' || text.back() == ' ' || text.back() == '\t'))
@@ -119,10 +114,11 @@ size_t Transfer::take_header(char* bytes, size_t size, size_t count, void* self)
   }
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos) return size * count;
-  const std::string name = lowered(trimmed(line.substr(0, colon)));
+  const std::string name = ascii_lower(trimmed(line.substr(0, colon)));
   const std::string_view value = trimmed(line.substr(colon + 1));
   if (name == "location" && transfer.location_.empty()) transfer.location_ = value;
-  if (name == "content-encoding" && !value.empty() && lowered(value) != "identity") transfer.packed_ = true;
+  if (name == "content-encoding" && !value.empty() && ascii_lower(value) != "identity")
+    transfer.packed_ = true;
   return size * count;
 }
 

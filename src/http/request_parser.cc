@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
-#include <cctype>
 #include <limits>
+
+#include "base/ascii.h"
 
 namespace vl3::http {
 namespace {
@@ -17,19 +18,8 @@ using Text = beast::string_view;
 // A line before a chunk, or fields behind the last one, that are longer than this are no use to anybody.
 constexpr size_t kMaxChunkLine = 4096;
 constexpr size_t kShortestLastChunk = std::string_view("0\r\n\r\n").size();
+constexpr std::string_view kBlanks = " \t";
 constexpr uint32_t kNoLimit = 1u << 30;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 // Whether the line before a chunk, as far as it came, can still become one. Beast waits for the whole of it,
 // and where the last chunk is concerned for all that follows.
@@ -79,8 +69,8 @@ class RequestParser::Beast final : public beast::http::basic_parser<true> {
     ec = {};
     // Fields behind a chunked body are nobody's business.
     if (is_header_done()) return;
-    owner_.request_.fields.add(lower({name.data(), name.size()}),
-                               std::string(trimmed({value.data(), value.size()})));
+    owner_.request_.fields.add(ascii_lower({name.data(), name.size()}),
+                               std::string(trimmed({value.data(), value.size()}, kBlanks)));
   }
   void on_header_impl(ErrorCode& ec) override { ec = {}; }
   void on_body_init_impl(const boost::optional<uint64_t>&, ErrorCode& ec) override { ec = {}; }
@@ -170,7 +160,7 @@ void RequestParser::check_framing() {
     return refuse(400, "malformed_request", "The header says in two ways how long the body is.");
   if (codings > 0) {
     if (beast_->minor == 0) return refuse(400, "malformed_request", "HTTP/1.0 has no Transfer-Encoding.");
-    if (lower(*fields.find("transfer-encoding")) != "chunked")
+    if (ascii_lower(*fields.find("transfer-encoding")) != "chunked")
       return refuse(501, "unsupported_transfer_encoding", "Of transfer encodings, \"chunked\" is read here.");
   }
   if (const std::string* length = fields.find("content-length")) {
@@ -181,7 +171,7 @@ void RequestParser::check_framing() {
   if (hosts > 1 || (hosts == 0 && beast_->minor > 0))
     return refuse(400, "malformed_request", "A request must have one field \"Host\".");
   if (const std::string* expect = fields.find("expect")) {
-    if (lower(*expect) != "100-continue")
+    if (ascii_lower(*expect) != "100-continue")
       return refuse(417, "expectation_failed", "Of expectations, \"100-continue\" is met here.");
     expects_continue_ = beast_->minor > 0;
   }
@@ -192,12 +182,12 @@ void RequestParser::set_target(std::string_view target) {
   if (!target.starts_with("/") && target != "*") {
     const size_t scheme = target.find("://");
     const size_t authority = scheme == std::string_view::npos ? scheme : scheme + 3;
-    const std::string_view name = lower(target.substr(0, scheme)) == "http" ? "http" : "https";
-    if (authority == std::string_view::npos || lower(target.substr(0, scheme)) != name)
+    const std::string_view name = ascii_lower(target.substr(0, scheme)) == "http" ? "http" : "https";
+    if (authority == std::string_view::npos || ascii_lower(target.substr(0, scheme)) != name)
       return refuse(400, "malformed_request", "The address must begin with \"/\".");
     const size_t path = std::min(target.find_first_of("/?", authority), target.size());
     const std::string* host = request_.fields.find("host");
-    if (host == nullptr || lower(*host) != lower(target.substr(authority, path - authority)))
+    if (host == nullptr || ascii_lower(*host) != ascii_lower(target.substr(authority, path - authority)))
       return refuse(400, "malformed_request", "The address names another host than the field \"Host\".");
     target.remove_prefix(path);
   }

@@ -8,16 +8,11 @@
 #include <cctype>
 #include <charconv>
 
+#include "base/ascii.h"
 #include "base/check.h"
 
 namespace vl3::serve {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
 
 bool is_name(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -40,7 +35,7 @@ std::optional<uint16_t> parse_port(std::string_view text) {
 
 std::string machine_name() {
   std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? lower(name.data()) : "";
+  return gethostname(name.data(), name.size() - 1) == 0 ? ascii_lower(name.data()) : "";
 }
 
 }  // namespace
@@ -51,7 +46,7 @@ std::optional<Authority> parse_authority(std::string_view text) {
   if (text.starts_with("[")) {
     const size_t end = text.find(']');
     if (end == std::string_view::npos) return std::nullopt;
-    authority.host = lower(text.substr(1, end - 1));
+    authority.host = ascii_lower(text.substr(1, end - 1));
     if (!ipv6(authority.host)) return std::nullopt;
     rest = text.substr(end + 1);
   } else {
@@ -59,7 +54,7 @@ std::optional<Authority> parse_authority(std::string_view text) {
     std::string_view name = text.substr(0, end);
     if (name.ends_with(".")) name.remove_suffix(1);
     if (!is_name(name)) return std::nullopt;
-    authority.host = lower(name);
+    authority.host = ascii_lower(name);
     rest = text.substr(end);
   }
   if (rest.empty()) return authority;
@@ -82,7 +77,7 @@ bool is_loopback_address(const std::string& host) {
 HostRules::HostRules(const std::string& listens_on, const std::vector<std::string>& allowed)
     : names_{"localhost", "127.0.0.1", "::1"} {
   const bool bracketed = listens_on.size() > 2 && listens_on.front() == '[' && listens_on.back() == ']';
-  const std::string own = lower(bracketed ? listens_on.substr(1, listens_on.size() - 2) : listens_on);
+  const std::string own = ascii_lower(bracketed ? listens_on.substr(1, listens_on.size() - 2) : listens_on);
   names_.push_back(own);
   if (own != "localhost" && !is_loopback_address(own)) {
     addresses_ = true;
@@ -108,7 +103,7 @@ bool HostRules::answers_to(std::string_view host_field) const {
 }
 
 bool HostRules::same_origin(std::string_view origin, std::string_view host_field) {
-  const std::string text = lower(origin);
+  const std::string text = ascii_lower(origin);
   const bool plain = text.starts_with("http://"), secure = text.starts_with("https://");
   if (!plain && !secure) return false;  // "null", "file://", …
   const std::optional<Authority> from = parse_authority(std::string_view(text).substr(plain ? 7 : 8));

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "base/file.h"
 
@@ -14,13 +15,7 @@ namespace vl3::serve {
 namespace {
 
 constexpr uint64_t kMaxFileBytes = 1 << 20;
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r";
-  const size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
+constexpr std::string_view kBlanks = " \t\r";
 
 bool can_be_sent(std::string_view key) {
   return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
@@ -79,7 +74,7 @@ std::vector<std::string> read_keys(const std::filesystem::path& path) {
   std::vector<std::string> keys;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = trimmed(std::string_view(text).substr(at, end - at));
+    const std::string_view line = trimmed(std::string_view(text).substr(at, end - at), kBlanks);
     at = end + 1;
     if (line.empty() || line.front() == '#') continue;
     require(can_be_sent(line), ErrorCode::kInvalidArgument,
@@ -104,7 +99,7 @@ std::optional<std::string_view> bearer_key(std::string_view authorization) {
     if ((static_cast<unsigned char>(authorization[i]) | 0x20) != static_cast<unsigned char>(kScheme[i]))
       return std::nullopt;
   }
-  const std::string_view key = trimmed(authorization.substr(kScheme.size()));
+  const std::string_view key = trimmed(authorization.substr(kScheme.size()), kBlanks);
   if (key.empty()) return std::nullopt;
   return key;
 }

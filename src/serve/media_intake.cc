@@ -9,6 +9,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/ascii.h"
 #include "base/data_url.h"
 #include "download/download.h"
 #include "serve/api_error.h"
@@ -25,13 +26,6 @@ constexpr size_t kMaxUuidBytes = 256;
 constexpr size_t kLeastBase64 = 32;  // of a picture: what is shorter is a path or a name that looks like it
 constexpr size_t kLookedAt = 1024;   // bytes of a download, for what it is instead of a medium
 
-std::string lowered(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
-
 [[noreturn]] void refuse(int status, const char* code, const std::string& param, std::string_view words) {
   throw ApiError(status, code, fmt::format("{} {}", param.empty() ? "a medium" : param, words), param);
 }
@@ -44,7 +38,7 @@ std::string scheme_of(std::string_view text) {
   while (end < text.size() && (is_letter(text[end]) || (text[end] >= '0' && text[end] <= '9') ||
                                text[end] == '+' || text[end] == '-' || text[end] == '.'))
     ++end;
-  return end < text.size() && text[end] == ':' ? lowered(text.substr(0, end)) : std::string();
+  return end < text.size() && text[end] == ':' ? ascii_lower(text.substr(0, end)) : std::string();
 }
 
 // A status and a code for what a download died of.
@@ -83,7 +77,7 @@ void check_data_head(std::string_view url, MediaKind kind, const std::string& pa
   if (comma == std::string_view::npos)
     refuse(400, "invalid_data_url", param,
            "is a data: URL without a comma; it should be data:TYPE;base64,DATA");
-  std::string head = lowered(url.substr(5, comma - 5));
+  std::string head = ascii_lower(url.substr(5, comma - 5));
   std::erase(head, ' ');
   const std::string type = head.substr(0, head.find(';'));
   if (!head.ends_with(";base64"))
@@ -209,7 +203,7 @@ class MediaIntake::Impl {
     if (!root_)
       refuse(403, "files_not_allowed", param,
              "names a file, and this server reads none: it has no --media-root");
-    if (!lowered(url.substr(0, 7)).starts_with("file://"))
+    if (!ascii_lower(url.substr(0, 7)).starts_with("file://"))
       refuse(400, "invalid_url", param, "is a file: URL that does not begin with file://");
     return root_->open(url, param, param);
   }

@@ -1,8 +1,8 @@
 #include "serve/routes.h"
 
 #include <algorithm>
-#include <cctype>
 
+#include "base/ascii.h"
 #include "base/check.h"
 
 namespace vl3::serve {
@@ -27,11 +27,6 @@ bool fits(const Route& route, std::string_view path, std::string& id) {
   if (!decoded) return false;
   id = std::move(*decoded);
   return true;
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
 }
 
 Json operation(const Route& route) {
@@ -100,7 +95,7 @@ Routes::Match Routes::find(std::string_view method, std::string_view path) const
 Json Routes::openapi(std::string_view version) const {
   Json paths = Json::object();
   for (const auto& route : routes_) {
-    if (route->listed) paths[route->path][lower(route->method)] = operation(*route);
+    if (route->listed) paths[route->path][ascii_lower(route->method)] = operation(*route);
   }
   const Json text = {{"type", "string"}}, text_or_null = {{"type", {"string", "null"}}};
   Json error = {{"type", "object"}, {"required", {"error"}}};
