@@ -4,10 +4,10 @@
 
 #include <numeric>
 
-#include "base/thread_pool.h"
 #include "ops/ops.h"
 #include "tensor/quantized.h"
 #include "tests/ops/model_shapes.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -101,7 +101,7 @@ class Cases {
         traffic("attention", name, static_cast<double>(k.bytes() + v.bytes()), work);
       else
         products("attention", name, 4 * pairs * static_cast<double>(s.heads * s.width),
-                 s.rows > ops::kFewAttentionRows ? DType::kBF16 : DType::kF32, work);
+                 s.rows > ops::kFewRows ? DType::kBF16 : DType::kF32, work);
     }
     const Tensor q = filled({64, 12, 128}), k = filled({1024, 2, 128});
     products("attention_weights", "attention's probabilities, 64 x 1,024", 2.0 * 64 * 1024 * 12 * 128,

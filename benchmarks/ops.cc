@@ -10,10 +10,11 @@
 #include <cstdlib>
 
 #include "base/clock.h"
-#include "base/thread_pool.h"
 #include "bench/bench.h"
 #include "benchmarks/op_cases.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace {
 
@@ -50,7 +51,7 @@ int main(int argc, char** argv) {
   const std::string only = argc > 2 ? argv[2] : "";
   for (const Compute compute : {Compute::kF32, Compute::kAuto}) {
     Context context(ContextOptions{.num_threads = threads, .compute = compute});
-    fmt::print("path {}, {} threads, compute {}\n", context.kernels().name, context.threads().size(),
+    fmt::print("path {}, {} threads, compute {}\n", kernels_of(context).name, context.threads().size(),
                compute == Compute::kF32 ? "f32" : "auto");
     for (const OpCase& c : op_cases(context)) {
       if (only.empty() || c.op == only) measure(context, c);

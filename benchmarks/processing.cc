@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/thread_pool.h"
 #include "processor/process_pictures.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -21,9 +21,10 @@ target_link_libraries(vl3_core INTERFACE vl3_flags ${folders})
 function(vl3_make_library target kind)
   list(TRANSFORM folders REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE objects)
   add_library(${target} ${kind} ${objects})
-  # Until release 1.0 every minor release may break what was linked against the one before.
+  # Until release 1.0 a minor release may break what was linked against the one before, under the same soname:
+  # docs/decisions/distribution.md.
   set_target_properties(${target} PROPERTIES OUTPUT_NAME vl3 EXPORT_NAME vl3 LINKER_LANGUAGE CXX VERSION ${PROJECT_VERSION}
-                                             SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+                                             SOVERSION ${PROJECT_VERSION_MAJOR})
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                               $<BUILD_INTERFACE:${VL3_GENERATED}>
                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

@@ -1,22 +1,25 @@
 #include "answering_options.h"
 
 #include <filesystem>
+#include <set>
 
 #include "base/check.h"
+#include "hub_models.h"
 #include "sandbox/sandboxed_decoder.h"
 
 namespace vl3::cli {
 namespace {
 
 constexpr double kGiB = 1073741824.0;
+constexpr double kMostGib = 1 << 20;
 constexpr const char* kMedia = "Pictures and clips";
 constexpr const char* kLimits = "Limits";
 
-// "NAME=FOLDER" → both; throws kInvalidArgument.
+// "NAME=MODEL" → both; throws kInvalidArgument.
 std::pair<std::string, std::string> named_folder(const std::string& text) {
   const size_t sign = text.find('=');
   require(sign != std::string::npos && sign > 0 && sign + 1 < text.size(), ErrorCode::kInvalidArgument,
-          "[--lora] \"{}\" is not NAME=FOLDER", text);
+          "[--lora] \"{}\" is not NAME=MODEL", text);
   return {text.substr(0, sign), text.substr(sign + 1)};
 }
 
@@ -42,9 +45,10 @@ void AnsweringOptions::add_model_and_adapters_to(CLI::App& command) {
       ->allow_extra_args(false)
       ->group(kModelAndMachine);
   add_adapter_to(command, adapter);
-  command
-      .add_option("--lora", adapters, "LoRA adapter of its own name, which requests may name as their model")
-      ->type_name("NAME=FOLDER")
+  takes_model(command.add_option("--lora", adapters,
+                                 "LoRA adapter of its own name, which requests may name as their model"),
+              ModelParts::kNamed)
+      ->type_name("NAME=MODEL")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->group(kModelAndMachine);
@@ -88,30 +92,38 @@ void AnsweringOptions::add_memory_to(CLI::App& command) {
   command
       .add_option("--kv-cache", kv_cache_gib,
                   "GiB of keys and values of all running requests (default: half of the free memory)")
-      ->check(CLI::PositiveNumber)
+      ->check(number_above_zero())
       ->group(kLimits);
   command
       .add_option("--cache-size", cache_gib,
                   "GiB of prompts, pictures and clips that are kept for later requests; 0: none")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0, kMostGib))
       ->capture_default_str()
       ->group(kLimits);
 }
 
-std::vector<std::string> AnsweringOptions::model_names() const {
-  if (!names.empty()) return names;
-  const std::filesystem::path folder = std::filesystem::absolute(model).lexically_normal();
-  const std::string name = (folder.has_filename() ? folder : folder.parent_path()).filename().string();
-  return {name.empty() ? "model" : name};
-}
-
-std::vector<std::string> AnsweringOptions::adapter_names() const {
-  std::vector<std::string> list;
-  for (const std::string& text : adapters) list.push_back(named_folder(text).first);
-  return list;
+serve::ModelNames AnsweringOptions::served() const {
+  serve::ModelNames all{names, {}};
+  if (const std::string own = called_name(model); names.empty()) all.names = {own.empty() ? "model" : own};
+  std::set<std::string> taken, folders;
+  const auto take = [&](const char* option, const std::string& name) {
+    require(!name.empty(), ErrorCode::kInvalidArgument, "[{}] a name is empty", option);
+    require(taken.insert(name).second, ErrorCode::kInvalidArgument,
+            "[{}] \"{}\" is a name already: requests could not tell the two apart", option, name);
+  };
+  for (const std::string& name : all.names) take("--model-name", name);
+  for (const std::string& text : adapters) {
+    const auto& [name, folder] = named_folder(text);
+    take("--lora", name);
+    require(folders.insert(folder).second, ErrorCode::kInvalidArgument,
+            "[--lora] {}: the adapter has another name already", text);
+    all.adapters.push_back(name);
+  }
+  return all;
 }
 
 EngineOptions AnsweringOptions::engine() const {
+  served();  // refused before a model is read
   EngineOptions options;
   options.adapter = adapter;
   for (const std::string& text : adapters)
@@ -124,7 +136,7 @@ EngineOptions AnsweringOptions::engine() const {
 
 serve::ApiOptions AnsweringOptions::api(const Engine& opened) const {
   serve::ApiOptions options;
-  options.models = {model_names(), adapter_names()};
+  options.models = served();
   options.scheduler.max_running = max_running;
   if (kv_cache_gib > 0) {
     options.scheduler.kv_cache_bytes = static_cast<int64_t>(kv_cache_gib * kGiB);

@@ -19,7 +19,7 @@ struct AnsweringOptions {
   std::vector<std::string> names;  // of the model, as requests name it; empty: its folder's
   ComputeOptions compute;
   std::string adapter;
-  std::vector<std::string> adapters;  // "NAME=FOLDER"
+  std::vector<std::string> adapters;  // "NAME=MODEL"
 
   std::string media_root;
   std::vector<std::string> media_addresses;
@@ -38,8 +38,7 @@ struct AnsweringOptions {
   serve::MediaIntakeOptions media(serve::Metrics& metrics) const;
 
  private:
-  std::vector<std::string> model_names() const;
-  std::vector<std::string> adapter_names() const;
+  serve::ModelNames served() const;  // throws kInvalidArgument where requests could not tell them apart
 };
 
 }  // namespace vl3::cli

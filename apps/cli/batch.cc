@@ -10,6 +10,7 @@
 
 #include "answering_options.h"
 #include "cli.h"
+#include "serve/log.h"
 
 namespace vl3::cli {
 namespace {
@@ -71,10 +72,16 @@ void BatchCommand::run() const {
     require(!std::filesystem::equivalent(input, output, error), ErrorCode::kInvalidArgument,
             "[{}] is the input and the output", input);
   }
+  require(output != "-", ErrorCode::kInvalidArgument,
+          "[--output] is -: answers go into a file, which says what is left to do when it is continued");
   serve::BatchFile answers(output);
   const auto context = compute.make_context();
   const Engine opened = Engine::open(model, engine());
   serve::ApiOptions options = api(opened);
+  options.failed = [](const std::string& id, std::string_view what) {
+    fmt::print(stderr, "batch: the row \"{}\" failed: {}\n", serve::log_text(id),
+               serve::log_text(what, 1000));
+  };
   serve::Metrics metrics(options.models.names[0], opened.model().config().text.max_position_embeddings);
   serve::MediaIntake intake(media(metrics));
   const InterruptScope interrupt(*context);

@@ -88,17 +88,27 @@ class Chat {
   }
 
   void attach(const std::string& kind, const std::string& path) {
-    if (!std::filesystem::exists(path)) return tell("no file \"{}\"", path);
     const bool image = kind == "image";
+    if (is_address(path)) return attach_address(kind, path);
+    if (!std::filesystem::exists(path)) return tell("no file \"{}\"", path);
     check_media_options(image ? std::vector{path} : std::vector<std::string>(),
                         image ? std::vector<std::string>() : std::vector{path},
                         settings_.options().engine.limits, "/");
     conversation_.attach(kind, path);
   }
 
+  // An address is fetched at once, so that what is wrong with it is told before the question.
+  void attach_address(const std::string& kind, const std::string& address) {
+    settings_.trust(address);
+    const InterruptScope interrupt(context_, SecondInterrupt::kPatient);
+    settings_.options().addresses.open(address, kind == "video", settings_.options().engine.limits,
+                                       [this] { return context_.cancelled(); });
+    conversation_.attach(kind, address);
+  }
+
   void attach_all(const std::string& kind, const std::string& argument) {
     const FilesAndText given = leading_files(argument, test());
-    if (given.files.empty()) return tell("/{} needs the name of a file", kind);
+    if (given.files.empty()) return tell("/{} needs the name of a file, or an address", kind);
     const size_t before = conversation_.pending().size();
     for (const std::string& path : given.files) attach(kind, path);
     if (given.text.empty()) return;
@@ -240,8 +250,9 @@ class Chat {
       return true;
     };
     const InterruptScope interrupt(context_, SecondInterrupt::kPatient);
-    Answers answers = engine_.answer(context_, settings_.options().make(engine_, messages),
-                                     settings_.generation(), hooks, &probe);
+    ProcessorRequest request = settings_.options().make(engine_, messages);
+    settings_.options().fetch(request, context_);
+    Answers answers = engine_.answer(context_, request, settings_.generation(), hooks, &probe);
     fmt::print("{}\n", interrupt.interrupted() ? " [stopped]" : "");
     finish_stdout();
     for (const ClipReport& clip : answers.inputs.videos.clips) {

@@ -115,7 +115,8 @@ ChatInput command_of(const std::string& line) {
 
 const std::vector<ChatCommand>& chat_commands() {
   static const std::vector<ChatCommand> kCommands = {
-      {"/image", "FILE...", "pictures for the next question; a dropped file's path does the same"},
+      {"/image", "FILE...",
+       "pictures for the next question, also addresses; a dropped file's path does the same"},
       {"/video", "FILE...", "clips, or folders of pictures, for the next question"},
       {"/fps", "[N]", "frames of clips to look at per second; default: the checkpoint's"},
       {"/set", "[NAME [VALUE]]", "a setting, as temperature or max_new_tokens; default: its default"},

@@ -20,6 +20,8 @@ class ChatSettings {
   // kInvalidArgument naming the setting, the value and what it should be, or the near name; nothing is
   // changed then.
   void set(const std::string& name, const std::string& value);
+  // An address that was typed (AddressOptions::trust).
+  void trust(const std::string& address) { options_.addresses.trust(address); }
   // "name = value" and what it is for; "" as name: every setting that is not at its default.
   std::string shown(const std::string& name) const;
 

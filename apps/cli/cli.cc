@@ -4,12 +4,17 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <charconv>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <iostream>
 #include <iterator>
+#include <optional>
 
 #include "base/file.h"
+#include "base/json_once.h"
 
 namespace vl3::cli {
 namespace {
@@ -31,19 +36,44 @@ time_t seconds() {  // as a signal handler may ask
 void on_interrupt(int) {
   constexpr time_t kPatience_s = 5;
   Context* target = interrupt_target.load();
-  if (target == nullptr) _exit(kInterrupted);
   if (interrupts.fetch_add(1) == 0) {
     first_interrupt_s.store(seconds());
-    target->cancel();
+    if (target != nullptr) target->cancel();
   } else if (!patient.load() || seconds() - first_interrupt_s.load() >= kPatience_s) {
     _exit(kInterrupted);
   }
 }
 
+std::optional<double> number_of(const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+CLI::Validator number_check(std::function<bool(double)> good, const std::string& bound) {
+  return {[good = std::move(good), bound](const std::string& text) {
+            const auto value = number_of(text);
+            return value && good(*value) ? "" : fmt::format("{} is no number {}", text, bound);
+          },
+          ""};
+}
+
 }  // namespace
 
-void add_model_to(CLI::App& command, std::string& model) {
-  command.add_option("model", model, "checkpoint folder, or its model.safetensors")
+CLI::Validator number_above_zero() {
+  return number_check([](double value) { return value > 0 && std::isfinite(value); }, "above 0");
+}
+
+CLI::Validator number_from(double least, double most) {
+  return number_check([=](double value) { return value >= least && value <= most; },
+                      fmt::format("from {:g} to {:g}", least, most));
+}
+
+void add_model_to(CLI::App& command, std::string& model, ModelParts parts) {
+  takes_model(
+      command.add_option("model", model, "checkpoint folder, its model.safetensors, or org/name of a hub"),
+      parts)
       ->required()
       ->transform(checkpoint_folder);
 }
@@ -64,10 +94,8 @@ void ComputeOptions::add_to(CLI::App& command, const std::string& default_comput
                   "how keys and values of earlier tokens are kept; int8: half of f16's memory, rounded "
                   "(default: f16; f32 with f32 weights or --compute f32)")
       ->check(CLI::IsMember({"f32", "f16", "int8"}));
-  command
-      .add_option("--cpu", cpu,
-                  "instruction set to use: baseline, avx2, avx512, amx (default: the best; or VL3_CPU)")
-      ->type_name("NAME");
+  command.add_option("--cpu", cpu, "instruction set to use (default: the best; or VL3_CPU)")
+      ->type_name("baseline|avx2|avx512|amx");
   command.add_option("--device", device, "where the model computes: cpu (default: cpu; or VL3_DEVICE)")
       ->type_name("NAME");
   command.add_flag("--verbose", verbose, "timings and what was assumed, on stderr");
@@ -91,9 +119,9 @@ std::unique_ptr<Context> ComputeOptions::make_context() const {
 }
 
 Json read_json_argument(const std::string& path) {
-  if (path != "-") return parse_json(read_file(path, kMaxRequestBytes), path);
+  if (path != "-") return parse_json_once(read_file(path, kMaxRequestBytes), path);
   const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-  return parse_json(text, "standard input");
+  return parse_json_once(text, "standard input");
 }
 
 void print_json(const Json& value) {
@@ -140,11 +168,15 @@ void Progress::clear() {
   drawn_ = false;
 }
 
-InterruptScope::InterruptScope(Context& context, SecondInterrupt second) {
+InterruptScope::InterruptScope() : InterruptScope(nullptr, SecondInterrupt::kEnds) {}
+
+InterruptScope::InterruptScope(Context& context, SecondInterrupt second) : InterruptScope(&context, second) {}
+
+InterruptScope::InterruptScope(Context* context, SecondInterrupt second) {
   interrupts.store(0);
   patient.store(second == SecondInterrupt::kPatient);
-  context.clear_cancel();
-  interrupt_target.store(&context);
+  if (context != nullptr) context->clear_cancel();
+  interrupt_target.store(context);
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   sigemptyset(&action.sa_mask);
@@ -152,8 +184,8 @@ InterruptScope::InterruptScope(Context& context, SecondInterrupt second) {
 }
 
 InterruptScope::~InterruptScope() {
-  interrupt_target.store(nullptr);
   sigaction(SIGINT, &before_, nullptr);
+  interrupt_target.store(nullptr);
 }
 
 bool InterruptScope::interrupted() const { return interrupts.load() > 0; }

@@ -33,20 +33,32 @@ struct ComputeOptions {
   std::unique_ptr<Context> make_context() const;
 };
 
-// The model that a command takes first: a folder, or a file of a checkpoint in it.
-void add_model_to(CLI::App& command, std::string& model);
+// Checks of an option's number, whose words name the bound that it misses.
+CLI::Validator number_above_zero();
+CLI::Validator number_from(double least, double most);
+
+// Marks an option whose value is a checkpoint's folder: a name on a hub may stand in its place, and
+// name_models() finds it by the mark. kSettings: the command reads configuration and tokenizer alone, so that
+// weights need not come. kNamed: the value is NAME=MODEL.
+enum class ModelParts { kAll, kSettings, kNamed };
+CLI::Option* takes_model(CLI::Option* option, ModelParts parts = ModelParts::kAll);
+
+// The model that a command takes first: a folder, a file of a checkpoint in it, or a name on a hub.
+void add_model_to(CLI::App& command, std::string& model, ModelParts parts = ModelParts::kAll);
 
 // The option --adapter of every command that opens a model to run it.
 template <class Path>
 void add_adapter_to(CLI::App& command, Path& adapter) {
-  command.add_option("--adapter", adapter, "LoRA adapter (PEFT's layout) to run on the model")
+  takes_model(command.add_option("--adapter", adapter, "LoRA adapter (PEFT's layout) to run on the model"))
       ->transform(checkpoint_folder)
-      ->type_name("FOLDER")
+      ->type_name("MODEL")
       ->group(kModelAndMachine);
 }
 
 // Each adds one command, or a family of them, to the program. What a command does runs after parsing, as its
 // callback.
+void add_pull(CLI::App& app);
+void add_cache(CLI::App& app);
 void add_run(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_inspect(CLI::App& app);
@@ -99,11 +111,13 @@ class Progress {
   double stage_started_s_ = 0, last_drawn_s_ = 0;
 };
 
-// While one lives, the first Ctrl-C cancels the context's work; a second one ends the program with status
-// 130. kPatient: only one that comes five seconds after the first does, for those who press it twice.
+// While one lives, the first Ctrl-C is noted, and cancels the context's work where there is one; a second one
+// ends the program with status 130. One at a time. kPatient: only one that comes five seconds after the first
+// does, for those who press it twice.
 enum class SecondInterrupt { kEnds, kPatient };
 class InterruptScope {
  public:
+  InterruptScope();
   explicit InterruptScope(Context& context, SecondInterrupt second = SecondInterrupt::kEnds);
   ~InterruptScope();
   InterruptScope(const InterruptScope&) = delete;
@@ -111,6 +125,7 @@ class InterruptScope {
   bool interrupted() const;
 
  private:
+  InterruptScope(Context* context, SecondInterrupt second);
   struct sigaction before_ {};
 };
 

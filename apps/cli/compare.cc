@@ -14,8 +14,9 @@ void add_compare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "compare", "how far a model's predictions are from another's, or from its own computed otherwise");
-  command->add_option("model", options->model, "checkpoint folder")->required();
-  command->add_option("other", options->other, "checkpoint folder to compare it with (default: the same)");
+  takes_model(command->add_option("model", options->model, "checkpoint folder, or org/name of a hub"))
+      ->required();
+  takes_model(command->add_option("other", options->other, "model to compare it with (default: the same)"));
   command
       ->add_option(
           "--on", options->on,

@@ -6,8 +6,10 @@
 #include <fstream>
 #include <utility>
 
+#include "address_options.h"
 #include "base/check.h"
 #include "base/file.h"
+#include "base/json_once.h"
 
 namespace vl3::cli {
 namespace {
@@ -46,7 +48,8 @@ void check_part(const Json& part, const std::string& origin) {
           shown(part["type"]));
   require(part.contains(type), ErrorCode::kFormat, "[{}] a part of type \"{}\" has no \"{}\"", origin, type,
           type);
-  if (type == "text" || !part[type].is_string()) return;
+  if (type == "text" || !part[type].is_string() || is_address(part[type].get_ref<const std::string&>()))
+    return;
   std::error_code ignored;
   require(std::filesystem::exists(part[type].get<std::string>(), ignored), ErrorCode::kNotFound,
           "[{}] the conversation shows \"{}\", which is not there", origin, part[type].get<std::string>());
@@ -159,7 +162,7 @@ void Conversation::save(const std::filesystem::path& path) const {
 }
 
 std::string Conversation::load(const std::filesystem::path& path) {
-  Json loaded = messages_in(parse_json(read_file(path, kMaxSavedBytes), path.string()), path.string());
+  Json loaded = messages_in(parse_json_once(read_file(path, kMaxSavedBytes), path.string()), path.string());
   for (size_t i = 0; i < loaded.size(); ++i)
     check_message(loaded[i], fmt::format("{}: message {}", path.string(), i + 1));
   remember("/load");

@@ -1,5 +1,6 @@
 // videollama3 generate: new ids for prepared tensors.
 
+#include "base/json_once.h"
 #include "cli.h"
 #include "vl3/checkpoint.h"
 #include "vl3/forward_io.h"
@@ -31,7 +32,7 @@ void add_generate(CLI::App& app) {
     const auto context = options->compute.make_context();
     const InterruptScope interrupt(*context);
     const auto settings =
-        GenerationConfig::from_json(parse_json(options->settings, "--settings"),
+        GenerationConfig::from_json(parse_json_once(options->settings, "--settings"),
                                     GenerationConfig::from_pretrained(options->model), "--settings");
     const auto model = ForConditionalGeneration::from_pretrained(options->model, options->adapter);
     const ForwardInput input = read_forward_input(SafetensorsFile::open(options->in), options->prefix);

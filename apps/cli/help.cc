@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "near_name.h"
+#include "option_words.h"
 
 namespace vl3::cli {
 namespace {
@@ -20,11 +21,6 @@ size_t columns(std::string_view text) {
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-std::string upper(std::string text) {
-  for (char& c : text) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return text;
-}
-
 std::string row(const std::string& left, const std::string& right) {
   std::string text = "  " + left;
   if (columns(text) + 2 > kColumn)
@@ -32,31 +28,6 @@ std::string row(const std::string& left, const std::string& right) {
   else
     text += std::string(kColumn - columns(text), ' ');
   return text + wrapped(right, kColumn, kWidth) + "\n";
-}
-
-// "N", "FILE", or the words to choose from: what CLI11 calls the type, without its ranges and defaults.
-std::string value_of(const CLI::Option& option) {
-  if (option.get_type_size() == 0) return "";
-  std::string type = option.get_type_name();
-  const size_t colon = type.find(':');
-  const std::string check = colon == std::string::npos ? "" : type.substr(colon + 1);
-  type = type.substr(0, colon);
-  if (check.starts_with("{")) {
-    type = check.substr(1, check.find('}') - 1);
-    std::replace(type.begin(), type.end(), ',', '|');
-  } else if (type == "INT" || type == "UINT") {
-    type = "N";
-  } else if (type == "FLOAT") {
-    type = "X";
-  }
-  return " " + type;
-}
-
-std::string told_default(const CLI::Option& option) {
-  std::string value = option.get_default_str();
-  if (value.empty() || option.get_type_size() == 0) return "";
-  if (value.front() == '[' && value.back() == ']') value = value.substr(1, value.size() - 2);
-  return value.empty() ? "" : fmt::format(" (default: {})", value);
 }
 
 class HelpFormatter : public CLI::Formatter {
@@ -67,22 +38,29 @@ class HelpFormatter : public CLI::Formatter {
     const bool whole = app->get_parent() == nullptr;
     std::string text =
         whole ? app->get_description() + "\n\n"
-              : fmt::format("videollama3 {}: {}\n\n", app->get_name(),
-                            wrapped(app->get_description(), 2, kWidth - 14 - app->get_name().size()));
-    text += usage(*app, whole) + positionals(*app) + examples();
-    if (whole) text += commands(*app);
+              : fmt::format("{}: {}\n\n", full_name(*app),
+                            wrapped(app->get_description(), 2, kWidth - 2 - full_name(*app).size()));
+    text += usage(*app) + positionals(*app) + examples() + commands(*app);
     text += groups(*app);
     if (!app->get_footer().empty()) text += "\n" + app->get_footer() + "\n";
     return text;
   }
 
+  const std::vector<Example>& all_examples() const { return examples_; }
+
  private:
-  static std::string usage(const CLI::App& app, bool whole) {
-    std::string text = whole ? "Usage: videollama3 COMMAND …" : "Usage: videollama3 " + app.get_name();
-    if (!whole) text += " [OPTIONS]";
+  // "videollama3 cache ls"
+  static std::string full_name(const CLI::App& app) {
+    return app.get_parent() == nullptr ? "videollama3" : full_name(*app.get_parent()) + " " + app.get_name();
+  }
+
+  static std::string usage(const CLI::App& app) {
+    std::string text = "Usage: " + full_name(app);
+    if (!app.get_subcommands([](const CLI::App*) { return true; }).empty()) return text + " COMMAND …\n";
+    text += " [OPTIONS]";
     for (const CLI::Option* option : app.get_options()) {
       if (!option->get_positional()) continue;
-      const std::string name = upper(option->get_name(true, false)) + (many(*option) ? "..." : "");
+      const std::string name = positional_name(*option) + (many(*option) ? "..." : "");
       text += option->get_required() ? " " + name : " [" + name + "]";
     }
     return text + "\n";
@@ -93,8 +71,7 @@ class HelpFormatter : public CLI::Formatter {
   static std::string positionals(const CLI::App& app) {
     std::string text;
     for (const CLI::Option* option : app.get_options()) {
-      if (option->get_positional())
-        text += row(upper(option->get_name(true, false)), option->get_description());
+      if (option->get_positional()) text += row(positional_name(*option), option->get_description());
     }
     return text;
   }
@@ -113,17 +90,18 @@ class HelpFormatter : public CLI::Formatter {
     std::string text;
     std::vector<std::string> headings;
     const auto all = app.get_subcommands([](const CLI::App*) { return true; });
+    if (all.empty()) return text;
     for (const CLI::App* command : all) {
       if (std::find(headings.begin(), headings.end(), command->get_group()) == headings.end())
         headings.push_back(command->get_group());
     }
     for (const std::string& heading : headings) {
-      text += "\n" + heading + ":\n";
+      text += "\n" + (heading == "Subcommands" ? "Commands" : heading) + ":\n";
       for (const CLI::App* command : all) {
         if (command->get_group() == heading) text += row(command->get_name(), command->get_description());
       }
     }
-    return text + "\nvideollama3 COMMAND --help tells more; docs/tools.md tells all.\n";
+    return text + "\n" + full_name(app) + " COMMAND --help tells more; docs/tools.md tells all.\n";
   }
 
   static std::string groups(const CLI::App& app) {
@@ -142,7 +120,7 @@ class HelpFormatter : public CLI::Formatter {
   static std::string option_row(const CLI::Option& option) {
     std::string name = option.get_name(false, true);
     if (const size_t brace = name.find('{'); brace != std::string::npos) name.resize(brace);  // --no-x{false}
-    name += value_of(option);
+    if (const std::string value = value_of(option); !value.empty()) name += " " + value;
     if (many(option)) name += option.get_delimiter() != 0 ? ",..." : "...";
     return row(name, option.get_description() + told_default(option) +
                          (option.get_required() ? " (must be given)" : ""));
@@ -217,6 +195,43 @@ std::string unknown_command(const CLI::App& app, const std::vector<std::string>&
 }
 
 }  // namespace
+
+std::string positional_name(const CLI::Option& option) {
+  std::string name = option.get_name(true, false);
+  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
+std::string value_of(const CLI::Option& option) {
+  if (option.get_type_size() == 0) return "";
+  // What CLI11 calls the type, without its ranges and defaults.
+  std::string type = option.get_type_name();
+  const size_t colon = type.find(':');
+  const std::string check = colon == std::string::npos ? "" : type.substr(colon + 1);
+  type = type.substr(0, colon);
+  if (check.starts_with("{")) {
+    type = check.substr(1, check.find('}') - 1);
+    std::replace(type.begin(), type.end(), ',', '|');
+  } else if (type == "INT" || type == "UINT") {
+    type = "N";
+  } else if (type == "FLOAT") {
+    type = "X";
+  }
+  return type;
+}
+
+std::string told_default(const CLI::Option& option) {
+  std::string value = option.get_default_str();
+  if (value.empty() || option.get_type_size() == 0) return "";
+  if (value.front() == '[' && value.back() == ']') value = value.substr(1, value.size() - 2);
+  return value.empty() ? "" : fmt::format(" (default: {})", value);
+}
+
+const std::vector<Example>& examples_of(const CLI::App& command) {
+  static const std::vector<Example> kNone;
+  const auto* formatter = dynamic_cast<const HelpFormatter*>(command.get_formatter().get());
+  return formatter == nullptr ? kNone : formatter->all_examples();
+}
 
 void finish_help(CLI::App& command, std::vector<Example> examples) {
   command.formatter(std::make_shared<HelpFormatter>(std::move(examples)));

@@ -15,7 +15,9 @@ void add_inspect(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "inspect", "what is in a checkpoint: layout, sizes, parameters, types, tokens, and what is missing");
-  command->add_option("path", options->path, "checkpoint folder or .safetensors file")->required();
+  takes_model(command->add_option("path", options->path,
+                                  "checkpoint folder, .safetensors file, or org/name of a hub"))
+      ->required();
   command->add_flag("--json", options->json, "one JSON object instead of text");
   finish_help(*command,
               {{"inspect MODEL", ""}, {"inspect MODEL/model.safetensors --json", "the tensors of one file"}});

@@ -8,9 +8,11 @@
 
 #include "cli.h"
 #include "help.h"
+#include "hub_models.h"
 #include "media_arguments.h"
 #include "report.h"
 #include "sandbox/worker.h"
+#include "shell.h"
 #include "version.h"
 #include "vl3/error.h"
 
@@ -19,6 +21,15 @@ extern "C" {
 }
 
 namespace {
+
+// Names of models become folders once the whole command line was found right, and before its command begins.
+class Program : public CLI::App {
+ public:
+  using CLI::App::App;
+  void pre_callback() override {
+    for (CLI::App* command : get_subcommands()) vl3::cli::name_models(*command);
+  }
+};
 
 // The Error's code as an exit status.
 int status_of(const vl3::Error& error) {
@@ -33,11 +44,13 @@ int main(int argc, char** argv) {
   if (argc == 2 && std::string_view(argv[1]) == "decode-worker") return vl3::sandbox::wait_for_orders();
   av_log_set_level(AV_LOG_QUIET);  // the library leaves it alone; this process is the program's
   std::signal(SIGPIPE, SIG_IGN);   // a closed pipe is an error like any other
-  CLI::App app("VideoLLaMA3: pictures, clips and text in, answers out");
+  Program app("VideoLLaMA3: pictures, clips and text in, answers out");
   app.set_version_flag("--version", version_text, "version, commit, kernels, libraries");
   app.require_subcommand(1);
   finish_help(app);  // commands take it over
   const std::vector<std::string> args(argv + (argc > 0 ? 1 : 0), argv + argc);
+  add_pull(app);
+  add_cache(app);
   add_run(app);
   add_plan(app);
   add_inspect(app);
@@ -55,16 +68,19 @@ int main(int argc, char** argv) {
   add_vocabulary(app);
   add_eval(app);
   add_serve(app);
+  add_completions(app);
+  add_man(app);
   const std::pair<const char*, std::vector<const char*>> headings[] = {
       {"Answers", {"run", "serve", "batch", "plan", "inspect"}},
-      {"Models", {"quantize", "merge", "train", "vocabulary"}},
+      {"Models", {"pull", "cache", "quantize", "merge", "train", "vocabulary"}},
       {"Measuring", {"bench", "eval", "compare", "scenes"}},
-      {"One stage at a time", {"tokenize", "process", "forward", "generate"}}};
+      {"One stage at a time", {"tokenize", "process", "forward", "generate"}},
+      {"This program", {"completions", "man"}}};
   for (const auto& [heading, names] : headings) {
     for (const char* name : names) app.get_subcommand(name)->group(heading);
   }
   finish_help(app, {{"run MODEL --image photo.jpg \"What is this?\"", ""},
-                    {"run MODEL", "a chat about pictures and clips"},
+                    {"run org/name", "a chat with a model of the hub about pictures and clips"},
                     {"serve MODEL", "the API that clients speak, and a page"},
                     {"inspect MODEL", ""}});
   try {

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <span>
 
+#include "address_options.h"
 #include "base/check.h"
 #include "vl3/image.h"
 #include "vl3/video.h"
@@ -64,6 +65,7 @@ bool has_media_ending(std::string_view name) {
 
 bool looks_like_file(std::string_view word) {
   if (word.empty() || word.find_first_of(" \t\n") != std::string_view::npos) return false;
+  if (is_address(word)) return true;
   for (const std::string_view start : {"/", "./", "../", "~/", "file:"}) {
     if (word.starts_with(start)) return word.size() > start.size();
   }

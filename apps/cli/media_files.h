@@ -20,7 +20,7 @@ MediaKind media_kind(const std::filesystem::path& path, const MediaLimits& limit
 bool has_media_ending(std::string_view name);
 
 // Whether the word can only be meant as a file: one word that ends like a picture's or clip's name, or begins
-// like a path ("/", "./", "../", "~/", "file:").
+// like a path ("/", "./", "../", "~/", "file:") or an address ("http://", "https://", "data:").
 bool looks_like_file(std::string_view word);
 
 // Throws kInvalidArgument for a clip among images and for a still picture among videos, saying which option

@@ -15,7 +15,7 @@ void add_merge(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("merge", "a model folder out of a model and its adapter");
   add_model_to(*command, options->model);
-  command->add_option("adapter", options->adapter, "LoRA adapter (PEFT's layout)")
+  takes_model(command->add_option("adapter", options->adapter, "LoRA adapter (PEFT's layout)"))
       ->required()
       ->transform(checkpoint_folder);
   command->add_option("out", options->out, "folder to write, which must not exist")->required();

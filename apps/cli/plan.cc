@@ -54,8 +54,11 @@ void add_plan(CLI::App& app) {
       const Engine engine = asked.open();
       const bool reads = !asked.request_file.empty();
       const Json file = reads ? read_json_argument(asked.request_file) : Json();
-      const ProcessorRequest request =
-          reads ? asked.parse(engine, file) : asked.make(engine, asked.messages());
+      ProcessorRequest request = reads ? asked.parse(engine, file) : asked.make(engine, asked.messages());
+      {
+        const InterruptScope interrupt(*context);
+        asked.fetch(request, *context);
+      }
       Plan plan = engine.plan(context.get(), request, asked.generation(engine, reads ? &file : nullptr));
       for (MediaPlan& media : plan.media) media.name = asked.shown(media.name);
       tell_notes(plan.media);

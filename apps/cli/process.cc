@@ -7,15 +7,30 @@
 
 namespace vl3::cli {
 
+namespace {
+
+ProcessorOutput processed(const Processor& processor, ProcessorRequest request,
+                          const AddressOptions& addresses, Context& context) {
+  const InterruptScope interrupt(context);
+  const std::function<bool()> cancelled = [&] { return context.cancelled(); };
+  addresses.open(request, {}, cancelled);
+  ProcessHooks hooks;
+  hooks.cancelled = cancelled;
+  return processor.process(context.threads(), request, {}, hooks);
+}
+
+}  // namespace
+
 void add_process(CLI::App& app) {
   struct Options {
     std::string model, request, out, backend = "torchvision";
+    AddressOptions addresses;
     int threads = 0;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("process", "pictures, clips and messages to the model's inputs, as safetensors");
-  add_model_to(*command, options->model);
+  add_model_to(*command, options->model, ModelParts::kSettings);
   command->add_option("--request", options->request, "request as JSON (docs/tools.md); - for standard input")
       ->type_name("FILE")
       ->required();
@@ -27,6 +42,7 @@ void add_process(CLI::App& app) {
       ->add_option("--threads", options->threads,
                    "threads to compute with; 0: as many as this process may use")
       ->check(CLI::Range(0, 1024));
+  options->addresses.add_to(*command);
   finish_help(*command, {{"process MODEL --request r.json --out inputs.safetensors", ""}});
   command->callback([options] {
     const Processor processor = Processor::from_pretrained(options->model);
@@ -34,8 +50,8 @@ void add_process(CLI::App& app) {
         processor.parse_request(read_json_argument(options->request), options->request, {"generate"});
     sample_as_trained(request);
     request.backend = options->backend == "pil" ? ResizeBackend::kPil : ResizeBackend::kTorchvision;
-    ThreadPool threads(options->threads);
-    const ProcessorOutput got = processor.process(threads, request);
+    Context context({.num_threads = options->threads});
+    const ProcessorOutput got = processed(processor, std::move(request), options->addresses, context);
     const PaddedIds padded = pad(got, processor.tokenizer().pad_id().value_or(0), request.padding_left);
     std::vector<std::pair<std::string, Tensor>> tensors = {
         {"input_ids", padded.input_ids},

@@ -98,10 +98,12 @@ void add_quantize(CLI::App& app) {
                    "what weights are rounded for: a text file or requests, as of --report; \"none\": they "
                    "are rounded to nearest (default: a text that is built in)")
       ->type_name("FILE");
-  command->add_option(
-      "--report", options->report,
-      "how much predictions and weights change: a text file, a prompt a line; or requests as JSON "
-      "(docs/tools.md), one, a list or one a line; - for standard input");
+  command
+      ->add_option(
+          "--report", options->report,
+          "how much predictions and weights change: a text file, a prompt a line; or requests as JSON "
+          "(docs/tools.md), one, a list or one a line; - for standard input")
+      ->type_name("FILE");
   options->told.add_to(*command);
   options->compute.add_to(*command, "auto");
   finish_help(*command, {{"quantize MODEL OUT --to int8", ""},

@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
-#include "base/json.h"
+#include "base/json_once.h"
 #include "report.h"
 #include "vl3/forward_input.h"
 #include "vl3/processor.h"
@@ -84,9 +84,9 @@ void ReportInputs::read_lines(const std::string& text, const std::string& model)
 void ReportInputs::read_requests(const std::string& text, const std::string& file, const std::string& model) {
   processor_ = std::make_unique<const Processor>(Processor::from_pretrained(model));
   Json whole = Json::parse(text, nullptr, false);
-  if (whole.is_object()) return add_request(parse_json(text, file), file);
+  if (whole.is_object()) return add_request(parse_json_once(text, file), file);
   if (whole.is_array()) {
-    whole = parse_json(text, file);
+    whole = parse_json_once(text, file);
     const bool messages = !whole.empty() && whole[0].is_object() && whole[0].contains("role");
     if (messages) return add_request(whole, file);  // one conversation by itself
     for (size_t i = 0; i < whole.size(); ++i)
@@ -99,7 +99,7 @@ void ReportInputs::read_requests(const std::string& text, const std::string& fil
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string origin = fmt::format("{}: line {}", file, number);
-    add_request(parse_json(line, origin), origin);
+    add_request(parse_json_once(line, origin), origin);
   }
 }
 

@@ -10,11 +10,11 @@ namespace vl3::cli {
 
 void RequestOptions::add_to(CLI::App& command) {
   add_model_to(command, model);
-  command.add_option("prompt", prompt, "the question, in quotes");
+  command.add_option("prompt", prompt, "the question, in quotes")->type_name("QUESTION");
   command
       .add_option("--image", images,
                   "picture (PNG, JPEG, AVIF, HEIC, …: --version); more files may follow (a word that is no "
-                  "file is the question); - for standard input")
+                  "file is the question), also http(s) addresses; - for standard input")
       ->allow_extra_args(false)
       ->type_name("FILE");
   command.add_option("--video", videos, "clip, or folder of pictures that are its frames; likewise")
@@ -61,7 +61,14 @@ void RequestOptions::take_media(bool chats) {
       file = standard_input->path();
     }
   }
+  for (const auto* typed : {&images, &videos}) {
+    for (const std::string& one : *typed) addresses.trust(one);
+  }
   with_names([&] { check_media_options(images, videos, engine.limits); });
+}
+
+void RequestOptions::fetch(ProcessorRequest& request, const Context& context) const {
+  addresses.open(request, engine.limits, [&] { return context.cancelled(); });
 }
 
 std::string RequestOptions::shown(const std::string& text) const {
@@ -73,11 +80,12 @@ void RequestOptions::add_media_to(CLI::App& command) {
   add_pictures_to(command);
   add_limits_to(command);
   add_disk_cache_to(command);
+  addresses.add_to(command);
   add_adapter_to(command, engine.adapter);
   command
       .add_option("--max-memory", max_memory_gib,
                   "GiB a request may need beside the weights (default: what is free)")
-      ->check(CLI::PositiveNumber)
+      ->check(number_above_zero())
       ->group("Limits");
 }
 
@@ -102,7 +110,7 @@ void RequestOptions::add_clips_to(CLI::App& command) {
       .add_option(
           "--pictures-rate", pictures_rate,
           "frames per second of clips that are folders or lists of pictures (default: none, taken for 1)")
-      ->check(CLI::PositiveNumber)
+      ->check(number_above_zero())
       ->group(clips);
   command
       .add_option("--times", times,
@@ -150,8 +158,7 @@ void RequestOptions::add_limits_to(CLI::App& command) {
   command.add_option("--limit-duration", l.max_duration_s, "longest clip, seconds")
       ->capture_default_str()
       ->group(limits);
-  command
-      .add_option("--limit-file", l.max_file_bytes, "largest picture file, and data: URL of a request, bytes")
+  command.add_option("--limit-file", l.max_file_bytes, "largest picture, and data: URL of a request, bytes")
       ->capture_default_str()
       ->group(limits);
   command.add_option("--limit-allocation", l.max_allocation_bytes, "largest buffer of a decoder, bytes")
@@ -169,7 +176,7 @@ void RequestOptions::add_disk_cache_to(CLI::App& command) {
   command
       .add_option("--disk-cache-size", disk_cache_gib,
                   "GiB it may hold; what was used longest ago goes first")
-      ->check(CLI::PositiveNumber)
+      ->check(number_above_zero())
       ->capture_default_str()
       ->group(caches);
 }
@@ -258,7 +265,7 @@ Json RequestOptions::messages() const {
   return list;
 }
 
-void RequestOptions::apply(ProcessorRequest& request) const {
+Json RequestOptions::clip_settings() const {
   Json clip = Json::object();
   const auto set = [&clip](const char* name, const auto& value) {
     if (value) clip[name] = *value;
@@ -272,6 +279,11 @@ void RequestOptions::apply(ProcessorRequest& request) const {
   set("rotate", rotate);
   set("pictures_rate", pictures_rate);
   if (!times.empty()) clip["times"] = times;
+  return clip;
+}
+
+void RequestOptions::apply(ProcessorRequest& request) const {
+  Json clip = clip_settings();
   if (skip_broken_frames) clip["skip_broken_frames"] = true;
   if (all_frames) clip["do_sample_frames"] = false;
   if (keep_all_tokens) clip["use_token_compression"] = false;
@@ -284,20 +296,9 @@ void RequestOptions::apply(ProcessorRequest& request) const {
 
 Json RequestOptions::media_settings() const {
   Json typed = {{"backend", backend}};
-  const auto set = [&typed](const char* name, const auto& value) {
-    if (value) typed[name] = *value;
-  };
-  set("fps", fps);
-  set("num_frames", num_frames);
-  set("min_frames", min_frames);
-  set("max_frames", max_frames);
-  set("start_time", start_time);
-  set("end_time", end_time);
-  set("rotate", rotate);
-  set("pictures_rate", pictures_rate);
-  if (!times.empty()) typed["times"] = times;
-  set("min_pixels", min_pixels);
-  set("max_pixels", max_pixels);
+  typed.update(clip_settings());
+  if (min_pixels) typed["min_pixels"] = *min_pixels;
+  if (max_pixels) typed["max_pixels"] = *max_pixels;
   for (const auto& [name, on] :
        {std::pair("all_frames", all_frames), std::pair("skip_broken_frames", skip_broken_frames),
         std::pair("no_token_compression", keep_all_tokens),

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "address_options.h"
 #include "cli.h"
 #include "standard_input.h"
 #include "vl3/answer_request.h"
@@ -26,6 +27,7 @@ struct RequestOptions {
   bool all_frames = false, keep_all_tokens = false, special_tokens_in_messages = false;
   std::string backend = "torchvision";
   EngineOptions engine;
+  AddressOptions addresses;
   double max_memory_gib = 0, disk_cache_gib = 4;
 
   // The form of answers; empty: none.
@@ -49,6 +51,8 @@ struct RequestOptions {
   // Reads standard input where it is named as a picture or clip, and checks that --image and --video fit
   // their files. Throws kInvalidArgument where standard input is asked for twice, or also for a chat's lines.
   void take_media(bool chats);
+  // Fetches what the request names by http(s) address; ends with kCancelled where the context is cancelled.
+  void fetch(ProcessorRequest& request, const Context& context) const;
   // text as people should see it: the name of what came through standard input instead of its path.
   std::string shown(const std::string& text) const;
   // Runs work, whose errors name what came through standard input as people should see it.
@@ -76,6 +80,7 @@ struct RequestOptions {
   void apply(ProcessorRequest& request) const;
 
  private:
+  Json clip_settings() const;  // of those that a clip can say itself
   // What add_media_to adds, under a heading each.
   void add_clips_to(CLI::App& command);
   void add_pictures_to(CLI::App& command);

@@ -67,8 +67,9 @@ Json as_json(const GenerationResult& result, const Answers& answers) {
 }
 
 // Answers of a request; streamed where there is one of them and text is wanted.
-void run_request(const RunOptions& options, const Engine& engine, Context& context,
-                 const ProcessorRequest& request, const GenerationConfig& settings, GenerationHooks hooks) {
+void run_request(const RunOptions& options, const Engine& engine, Context& context, ProcessorRequest request,
+                 const GenerationConfig& settings, GenerationHooks hooks) {
+  options.request.fetch(request, context);
   Progress progress;
   Probe probe;
   probe.progress = [&](std::string_view stage, int64_t done, int64_t total) {
@@ -153,6 +154,7 @@ void add_run(CLI::App& app) {
   finish_help(*command, {{"run MODEL --image photo.jpg \"What is this?\"", ""},
                          {"run MODEL --image before.png after.png \"What changed?\"", ""},
                          {"run MODEL --video clip.mp4 --fps 2 \"What happens?\"", ""},
+                         {"run MODEL --image https://example.com/photo.jpg \"What is this?\"", ""},
                          {"run MODEL --image - \"What is this?\" < photo.jpg", ""},
                          {"run MODEL --image photo.jpg \"Is it day?\" --choices \"yes|no\"", ""},
                          {"run MODEL", "a chat: /help there lists its commands"}});

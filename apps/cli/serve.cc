@@ -20,6 +20,8 @@ namespace {
 
 using serve::Level;
 
+constexpr double kLastWords_s = 2;  // that clients have to take what they are told when they are cut off
+
 // The server on a thread of its own, once the model is loaded or takes its time: then it says so.
 class Serving {
  public:
@@ -50,7 +52,10 @@ class Serving {
     }
     return sockets_.empty() ? options_.host : "127.0.0.1";
   }
-  bool local() const { return listens_on() == "localhost" || serve::is_loopback_address(listens_on()); }
+  bool local() const {
+    const std::string host = http::bare_host(listens_on());
+    return host == "localhost" || serve::is_loopback_address(host);
+  }
   std::string url() const;
   void warn();
   void listen();
@@ -74,9 +79,9 @@ class Serving {
 };
 
 std::string Serving::url() const {
-  std::string host = listens_on();
+  std::string host = http::bare_host(listens_on());
   if (host == "0.0.0.0" || host == "::") host = "localhost";
-  if (host.find(':') != std::string::npos && host.front() != '[') host = "[" + host + "]";
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
   return fmt::format("{}://{}:{}", options_.tls_certificate.empty() ? "http" : "https", host,
                      server_->port());
 }
@@ -153,6 +158,9 @@ void Serving::run() {
   const Engine engine = load();
   serve::ApiOptions api_options = options_.api(engine);
   const std::string name = api_options.models.names.front();
+  api_options.failed = [this](const std::string& id, std::string_view what) {
+    log_.add(Level::kError, "failed", what, {{"id", id}});
+  };
   serve::Metrics metrics(name, engine.model().config().text.max_position_embeddings);
   serve::MediaIntake intake(options_.media(metrics));
   serve::Routes routes;
@@ -162,7 +170,9 @@ void Serving::run() {
                         {version(), commit(),
                          [&] {
                            api.update_gauges();
-                           metrics.mm_cache_hits.set(static_cast<double>(engine.cache_stats().pictures));
+                           const CacheStats kept = engine.cache_stats();
+                           metrics.mm_cache_queries.set(static_cast<double>(kept.asked_pictures));
+                           metrics.mm_cache_hits.set(static_cast<double>(kept.pictures));
                          },
                          [this] { return server_->connections(); }});
   serve::add_page(routes, serve::embedded_page());
@@ -183,6 +193,8 @@ void Serving::run() {
   wait_for_end();
   if (!ended_within(0)) {
     log_.add(Level::kWarning, "cut_off", fmt::format("{} requests did not end in time", api.open()));
+    api.cut_off();
+    ended_within(kLastWords_s);
     server_->stop();
   }
   thread_.join();  // the API's routes are not called any more

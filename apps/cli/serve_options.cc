@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cctype>
+#include <cstdlib>
 #include <filesystem>
 
 #include "base/check.h"
@@ -12,21 +13,48 @@ namespace vl3::cli {
 namespace {
 
 constexpr int64_t kStepTokens = 512;
+constexpr double kDay_s = 86400;
 constexpr const char* kWhoMayAsk = "Who may ask";
 constexpr const char* kLimits = "Limits";
 constexpr const char* kLog = "Log";
 
-// --max-queue is VIDEOLLAMA3_MAX_QUEUE as well, and so with every option; the command line goes before it.
-void take_from_environment(CLI::App& command) {
-  for (CLI::Option* option : command.get_options()) {
-    if (option == command.get_help_ptr()) continue;
-    std::string name = "VIDEOLLAMA3_";
-    const std::string own =
-        option->get_positional() ? option->get_name(true, false) : option->get_lnames().front();
-    for (const char c : own)
-      name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    option->envname(name);
+// VIDEOLLAMA3_MAX_QUEUE of --max-queue: one for each of an option's names.
+std::vector<std::string> variables_of(const CLI::Option& option) {
+  std::vector<std::string> names = option.get_lnames();
+  if (option.get_positional()) names = {option.get_name(true, false)};
+  for (std::string& name : names) {
+    std::string variable = "VIDEOLLAMA3_";
+    for (const char c : name)
+      variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    name = std::move(variable);
   }
+  return names;
+}
+
+// An empty one would be passed over in silence, and the server be open, or without TLS.
+void choose_variable(CLI::Option& option) {
+  std::string set;
+  for (const std::string& name : variables_of(option)) {
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr) continue;
+    require(*value != '\0', ErrorCode::kInvalidArgument, "[{}] is empty: it should have a value or be unset",
+            name);
+    require(set.empty(), ErrorCode::kInvalidArgument, "[{}] {} says the same: one of them should go", name,
+            set);
+    set = name;
+  }
+  if (!set.empty()) option.envname(set);
+}
+
+// Every option can come from the environment; the command line goes before it. Variables are looked at when
+// the command is parsed: other commands have nothing to do with them.
+void take_from_environment(CLI::App& command) {
+  std::vector<CLI::Option*> options = command.get_options();
+  std::erase(options, command.get_help_ptr());
+  for (CLI::Option* option : options) option->envname(variables_of(*option).front());
+  command.preparse_callback([options](size_t) {
+    for (CLI::Option* option : options) choose_variable(*option);
+  });
 }
 
 void add_addresses(CLI::App& command, ServeOptions& o) {
@@ -34,6 +62,7 @@ void add_addresses(CLI::App& command, ServeOptions& o) {
       ->capture_default_str()
       ->group(kMostUsed);
   command.add_option("--port", o.port, "port to listen on; 0: one that is free")
+      ->check(CLI::Range(0, 65535))
       ->capture_default_str()
       ->group(kMostUsed);
   command
@@ -75,6 +104,7 @@ void add_limits(CLI::App& command, ServeOptions& o) {
       ->group(kLimits);
   command.add_option("--max-body", o.max_body_bytes, "longest request, bytes (64M)")
       ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40))
       ->type_name("BYTES")
       ->capture_default_str()
       ->group(kLimits);
@@ -83,13 +113,13 @@ void add_limits(CLI::App& command, ServeOptions& o) {
       ->capture_default_str()
       ->group(kLimits);
   command.add_option("--deadline", o.deadline_s, "seconds after which a request is cut off; 0: none")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0, kDay_s))
       ->capture_default_str()
       ->group(kLimits);
   command
       .add_option("--drain-timeout", o.drain_timeout_s,
                   "seconds that running answers have to end after SIGTERM or Ctrl-C")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0, kDay_s))
       ->capture_default_str()
       ->group(kLimits);
 }
@@ -117,6 +147,7 @@ std::vector<std::string> ServeOptions::keys() const {
 }
 
 http::ServerOptions ServeOptions::http() const {
+  require(!host.empty(), ErrorCode::kInvalidArgument, "[--host] is empty: 0.0.0.0 is all of this machine");
   http::ServerOptions options;
   options.host = host;
   options.port = port;

@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "base/json_once.h"
 #include "cli.h"
 #include "vl3/chat_template.h"
 #include "vl3/processor.h"
@@ -61,7 +62,7 @@ void add_tokenize(CLI::App& app) {
   auto model = std::make_shared<std::string>();
   CLI::App* command =
       app.add_subcommand("tokenize", "JSON lines on standard input: {\"text\"}, {\"ids\"} or {\"messages\"}");
-  add_model_to(*command, *model);
+  add_model_to(*command, *model, ModelParts::kSettings);
   finish_help(*command, {{"tokenize MODEL < rows.jsonl", R"(a line {"text": "hi"} gives {"ids": […]})"}});
   command->callback([model] {
     Rows rows(*model);
@@ -69,7 +70,7 @@ void add_tokenize(CLI::App& app) {
     for (int64_t number = 1; std::getline(std::cin, line); ++number) {
       if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
       const std::string origin = fmt::format("line {}", number);
-      print_json(rows.answer(parse_json(line, origin), origin));
+      print_json(rows.answer(parse_json_once(line, origin), origin));
     }
   });
 }

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/size_words.h"
 #include "cli.h"
+#include "hub_models.h"
 
 namespace vl3::cli {
 namespace {
@@ -83,10 +85,6 @@ class TrainingProgress {
   double steps_ = 0, seconds_ = 0, tokens_ = 0, flops_ = 0, loss_ = 0, last_ = 0;
 };
 
-std::string size_text(double bytes) {
-  return bytes >= 1e9 ? fmt::format("{:.2f} GB", bytes * 1e-9) : fmt::format("{:.1f} MB", bytes * 1e-6);
-}
-
 void print_plan(const Json& plan) {
   fmt::print("{:<16} {:>14}  {}\n", "part", "parameters", "rate");
   for (const char* part : {"vision_encoder", "projector", "llm"}) {
@@ -119,7 +117,7 @@ void print_plan(const Json& plan) {
       {"batches", "data of two steps"},
       {"total", "memory"}};
   for (const auto& [key, name] : kRows)
-    fmt::print("{:<28} {:>10}\n", name, size_text(plan["memory_bytes"][key].get<double>()));
+    fmt::print("{:<28} {:>10}\n", name, size_words(plan["memory_bytes"][key].get<double>()));
   finish_stdout();
 }
 
@@ -149,7 +147,8 @@ void add_train(CLI::App& app) {
   finish_help(*command, {{"train config.json --dry-run", "what would train, and the memory"},
                          {"train config.json", "again: goes on where it stopped"}});
   command->callback([options] {
-    const TrainConfig config = TrainConfig::from_json(read_json_argument(options->config), options->config);
+    TrainConfig config = TrainConfig::from_json(read_json_argument(options->config), options->config);
+    config.model = named_model(config.model.string());
     if (options->dry_run) {
       const Json plan = plan_training(config);
       return options->json ? print_json(plan) : print_plan(plan);

@@ -42,6 +42,10 @@ class VL3_API ChatTemplate {
   // template takes lists but leaves these out. Lists that it takes are left as they are.
   ChatTemplate with_text_contents(MediaTokens tokens) const;
 
+  // Another template with the special tokens, limits and with_text_contents() of this one. Throws what the
+  // constructor throws.
+  ChatTemplate with_source(std::string source, std::string name = "chat_template") const;
+
   // messages: a list of objects. extra: an object of further variables (tools, documents,
   // enable_thinking, …), which hide the special tokens of the same name. tools and documents are none
   // where extra does not have them. Throws kInvalidArgument (messages of a wrong shape, what the template
@@ -61,6 +65,11 @@ class VL3_API ChatTemplate {
   // piece may begin or end within a character only where the template cut one.
   std::vector<Piece> render_pieces(const Json& messages, bool add_generation_prompt,
                                    const Json& extra = nullptr) const;
+  // The prompt ends within the last message, behind the last text of its content, which an answer goes on
+  // with; white space at its end is left out where the template leaves it out. As the reference's
+  // continue_final_message. Throws kInvalidArgument where that message has no text, or the template does not
+  // show it.
+  std::vector<Piece> render_continued(const Json& messages, const Json& extra = nullptr) const;
 
   const std::string& source() const;
   const std::string& name() const;

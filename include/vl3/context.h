@@ -20,7 +20,7 @@ namespace vl3 {
 class MemoryPool;
 class ThreadPool;
 class Tape;
-struct KernelSet;  // ops/cpu/kernels/kernels.h: the functions of one instruction set
+struct KernelSet;
 
 // kF32: activations and products in f32 whatever the weights' type. kAuto: what the hardware is fast at,
 // within the bound that docs/numerics.md states.
@@ -51,16 +51,11 @@ class VL3_API Context {
   Context& operator=(const Context&) = delete;
 
   ThreadPool& threads() const noexcept { return *threads_; }
-  const KernelSet& kernels() const noexcept { return *kernels_; }
   Backend& backend() const noexcept { return *backend_; }
   Device device() const noexcept { return backend_->device(); }
   Compute compute() const noexcept { return compute_; }
   void set_compute(Compute compute) noexcept { compute_ = compute; }
   std::optional<CacheType> cache() const noexcept { return cache_; }
-
-  // The tape that operations record on, or null. Set by training only.
-  Tape* tape() const noexcept { return tape_; }
-  void set_tape(Tape* tape) noexcept { tape_ = tape; }
 
   // Sees the inputs [rows, K] f32 of linear layers before they are multiplied with the weights, which share
   // them. Set while a model is calibrated; null otherwise.
@@ -94,6 +89,7 @@ class VL3_API Context {
   void log(LogLevel level, std::string_view message) const;
 
  private:
+  friend struct ContextParts;
   std::unique_ptr<ThreadPool> threads_;
   const KernelSet* kernels_;
   std::shared_ptr<Backend> backend_;

@@ -65,14 +65,16 @@ struct VL3_API Plan {
 struct Timings {
   double process_s = 0;   // waiting for pixels (decoding, resizing, patches) and for ids
   double generate_s = 0;  // encoding, prefill and decoding
+  double encode_s = 0;    // of that, in the vision encoder and the projector
   double first_token_s = 0;
 };
 
 // What the engine's caches have saved so far.
 struct CacheStats {
-  int64_t pictures = 0;       // pictures and clips that were not encoded again
-  int64_t prompt_tokens = 0;  // tokens that did not go through the language model again
-  int64_t bytes = 0;          // held by both caches
+  int64_t asked_pictures = 0;  // pictures and clips of requests
+  int64_t pictures = 0;        // of them, those that were not encoded again
+  int64_t prompt_tokens = 0;   // tokens that did not go through the language model again
+  int64_t bytes = 0;           // held by both caches
 };
 
 struct Answers {

@@ -36,6 +36,7 @@ struct VL3_API GenerationConfig {
   std::vector<int64_t> eos_token_id;    // none: only length and the two below end it
   std::vector<int64_t> stop_token_ids;  // end an answer like eos_token_id
   std::vector<std::string> stop_strings;
+  int64_t stop_strings_after = 0;       // new tokens in whose text no stop string ends; one may begin there
   std::optional<int64_t> pad_token_id;  // only for the padded shape of pad_new_ids
 
   // What bends the logits, in any mode.
@@ -185,6 +186,19 @@ struct GenerationHooks {
   // The answer must depend on the ids alone: it is asked about drafts and beams that may come to nothing,
   // and not always in order.
   std::function<bool(const ConstraintQuery&, TokenMask)> allowed;
+  // Bends the scores [vocabulary] of the next token in place: behind the penalties and bans of the settings,
+  // before temperature and what comes after it. Scores are logits, of beams log-probabilities. Called on the
+  // thread that steps, one row after the other in the order of prompts and sequences, and like `allowed` also
+  // for drafts and beams that may come to nothing. What it throws ends the request.
+  std::function<void(const ConstraintQuery&, std::span<float> scores)> bend_scores;
+  // Whether an answer ends behind these ids, as at an end token; asked about every token, of beams about
+  // every candidate, that does not end it already. What it throws ends the request.
+  std::function<bool(const ConstraintQuery&)> ends;
+  // Told what the next token is chosen from: the model's logits [vocabulary], and what constraint, settings
+  // and bend_scores made of them. Called where bend_scores is, once for each token in its order; where a
+  // draft goes beyond an answer's end also for tokens behind it. Not told of beams, which refuse it.
+  std::function<void(const ConstraintQuery&, std::span<const float> logits, std::span<const float> scores)>
+      on_scores;
   // Needed for text and for stop_strings.
   std::function<std::unique_ptr<TextStream>()> make_text;
   // The id of a special token with this very text, which no TextStream shows; lets stop_strings name such

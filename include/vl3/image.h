@@ -49,6 +49,16 @@ struct Image {
   int64_t width = 0;
   std::vector<uint8_t> rgb;  // [height, width, 3], rows from the top
   std::string mode;          // what Pillow calls the file's own form: "RGB", "P", "I;16", …
+  // Pixels that lie elsewhere, of the same layout and size, in place of rgb, which is empty then: nothing is
+  // copied, and whoever lends them is told of the last use by the pointer's deleter, on any thread. Null:
+  // rgb.
+  std::shared_ptr<const uint8_t> lent = nullptr;
+
+  // [height, width, 3], wherever they lie.
+  std::span<const uint8_t> pixels() const noexcept {
+    if (lent == nullptr) return rgb;
+    return {lent.get(), static_cast<size_t>(height) * static_cast<size_t>(width) * 3};
+  }
 };
 
 // What the header says, before any pixel is decoded.
@@ -99,7 +109,7 @@ VL3_API ImageInfo probe_image(const std::filesystem::path& path, const MediaLimi
 VL3_API bool sniff_image(std::span<const std::byte> bytes, ImageFormat* format) noexcept;
 
 // What bytes are that are no picture, as a phrase behind "is ": "an SVG drawing: …", with what to do; empty
-// where nothing is known of them. By the first kilobyte.
+// for a picture, and where nothing is known of them. By the first kilobyte.
 VL3_API std::string describe_foreign_file(std::span<const std::byte> bytes);
 
 // The libraries that decode pictures, for people to read.

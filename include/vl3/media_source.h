@@ -26,8 +26,12 @@ class VL3_API MediaSource {
   // What a file of pictures or a clip would hold, of any format that is read from files. name stands for it
   // in messages. Throws kInvalidArgument where there are none.
   static MediaSource bytes(std::string bytes, std::string name);
+  // The same of bytes that lie elsewhere, which are not copied: whoever lends them is told of the last use by
+  // the pointer's deleter, on any thread. Nothing may write to them until then.
+  static MediaSource lent_bytes(std::shared_ptr<const std::byte> data, size_t size, std::string name);
   // Pixels: one picture, or the frames of a clip, all of one size. times_s: when each frame is shown, in
-  // seconds, ascending; empty: the frames have no times, and VideoOptions::pictures_rate counts. Throws
+  // seconds, ascending; empty: the frames have no times, and VideoOptions::pictures_rate counts. Pixels that
+  // are lent (Image::lent) are not copied, and nothing may write to them until they are let go. Throws
   // kInvalidArgument, naming the frame, where sizes, times and numbers of bytes do not fit together.
   static MediaSource frames(std::vector<Image> frames, std::vector<double> times_s = {},
                             std::string name = "frames");

@@ -21,8 +21,6 @@
 
 namespace vl3 {
 
-class KvCache;
-class KvPool;
 class KeyValueFactors;
 struct ModelWeights;
 
@@ -34,6 +32,26 @@ struct Probe {
   std::function<void(std::string_view stage, int64_t done, int64_t total)> progress;
   bool attentions =
       false;  // also the attention weights, one call a layer and sequence: "text.attention3.0" [Hq, Tq, Tk]
+};
+
+// The keys and values of the sequences of a batch, for calls that go on where earlier ones ended (the
+// reference's past_key_values). ForConditionalGeneration::new_past makes them. One thread at a time.
+class VL3_API PastKeyValues {
+ public:
+  PastKeyValues();  // of no sequence
+  ~PastKeyValues();
+  PastKeyValues(PastKeyValues&& other) noexcept;
+  PastKeyValues& operator=(PastKeyValues&& other) noexcept;
+
+  size_t size() const noexcept;           // sequences
+  int64_t length(size_t sequence) const;  // tokens held
+  PastKeyValues fork() const;             // the same tokens; memory is shared until one side grows
+  void truncate(int64_t length);          // longer sequences forget what comes after; throws below 0
+
+ private:
+  friend struct ModelParts;
+  struct Caches;
+  std::unique_ptr<Caches> caches_;
 };
 
 // Inputs of one forward pass. Undefined tensors are absent. Integer tensors are i64, masks u8 or bool, pixels
@@ -62,8 +80,8 @@ struct ForwardInput {
   Tensor labels;            // [B, T], -100 where nothing is to be predicted; makes the loss
   double loss_divisor = 0;  // of the sum over labels; 0: their number, for the mean
 
-  std::vector<KvCache>* caches = nullptr;  // one per sequence, grown by this call
-  int64_t logits_to_keep = 0;              // last columns that get logits; 0: all of them
+  PastKeyValues* past = nullptr;  // of as many sequences as the batch, grown by this call
+  int64_t logits_to_keep = 0;     // last columns that get logits; 0: all of them
   const Probe* probe = nullptr;
 };
 
@@ -79,7 +97,6 @@ struct ForwardOutput {
 class VL3_API VisionModel {
  public:
   static VisionModel from_pretrained(const std::filesystem::path& folder);
-  VisionModel(Config config, std::shared_ptr<const ModelWeights> weights);
 
   const VisionConfig& config() const noexcept { return config_->vision; }
   // pixel_values [P, C·p·p] f32 in merge-block order, grid_thw [n, 3], merge_sizes [n] → [V, D].
@@ -88,6 +105,8 @@ class VL3_API VisionModel {
                  const Tensor& merge_sizes, const Probe* probe = nullptr) const;
 
  private:
+  friend class Model;
+  VisionModel(std::shared_ptr<const Config> config, std::shared_ptr<const ModelWeights> weights);
   std::shared_ptr<const Config> config_;
   std::shared_ptr<const ModelWeights> weights_;
 };
@@ -96,10 +115,9 @@ class VL3_API VisionModel {
 class VL3_API Model {
  public:
   static Model from_pretrained(const std::filesystem::path& folder);
-  Model(Config config, std::shared_ptr<const ModelWeights> weights);
 
   const Config& config() const noexcept { return *config_; }
-  VisionModel vision_model() const { return {*config_, weights_}; }
+  VisionModel vision_model() const { return {config_, weights_}; }
   // Encoded and projected rows [V, H], or [K, H] with a mask [V] of the rows to keep. reuse_static_frames: as
   // in ForwardInput.
   Tensor get_image_features(Context& context, const Tensor& pixel_values, const Tensor& grid_thw,
@@ -110,6 +128,8 @@ class VL3_API Model {
 
  private:
   friend class ForConditionalGeneration;
+  friend struct ModelParts;
+  Model(Config config, std::shared_ptr<const ModelWeights> weights);
   std::shared_ptr<const Config> config_;
   std::shared_ptr<const ModelWeights> weights_;
 };
@@ -121,11 +141,9 @@ class VL3_API ForConditionalGeneration {
   // as vl3/adapter.h has it, computed beside the weights; empty: none.
   static ForConditionalGeneration from_pretrained(const std::filesystem::path& folder,
                                                   const std::filesystem::path& adapter = {});
-  ForConditionalGeneration(Config config, std::shared_ptr<const ModelWeights> weights);
 
   const Config& config() const noexcept { return model_.config(); }
   const Model& model() const noexcept { return model_; }
-  const ModelWeights& weights() const noexcept { return *model_.weights_; }
 
   // Throws kInvalidArgument when the counts of placeholders and features disagree, and for shapes that do.
   ForwardOutput forward(Context& context, const ForwardInput& input) const;
@@ -133,13 +151,7 @@ class VL3_API ForConditionalGeneration {
   // How a cache keeps keys and values: as the context asks, else f32 for f32 weights and Compute::kF32, else
   // f16. context: null asks for nothing.
   CacheType cache_type(const Context* context) const;
-  KvCache new_cache(const Context& context) const;  // of that type
-  KvCache new_cache(const Context& context, CacheType type) const;
-  // Blocks for caches of this model (model/kv_pool.h), of the type that the context asks for. budget_bytes:
-  // of all of them; 0: no limit. Throws kInvalidArgument for a budget that holds no block.
-  std::shared_ptr<KvPool> new_pool(const Context& context, int64_t budget_bytes = 0) const;
-  // A cache on such a pool. Throws kInvalidArgument for a pool of another shape, or none.
-  KvCache new_cache(const Context& context, std::shared_ptr<KvPool> pool) const;
+  PastKeyValues new_past(const Context& context, int64_t sequences) const;  // of that type, empty
   DType weights_dtype() const;   // of the language model's products; its first layer stands for the rest
   int64_t weight_bytes() const;  // of all tensors, an adapter's too, a shared head counted once
 
@@ -151,6 +163,8 @@ class VL3_API ForConditionalGeneration {
                                          const GenerationHooks& hooks = {}) const;
 
  private:
+  friend struct ModelParts;
+  ForConditionalGeneration(Config config, std::shared_ptr<const ModelWeights> weights);
   Model model_;
   std::shared_ptr<KeyValueFactors> factors_;  // of int8 caches
 };

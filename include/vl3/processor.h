@@ -40,9 +40,10 @@ struct ProcessorRequest {
   VideoOptions videos;
   ResizeBackend backend = ResizeBackend::kTorchvision;  // for pictures; the reference's default
   bool add_generation_prompt = true;
-  bool padding = true;        // false: conversations of different lengths are refused
-  bool padding_left = true;   // of pad()'s rows
-  bool with_prompts = false;  // ProcessorOutput::prompts is wanted
+  bool continue_final_message = false;  // ChatTemplate::render_continued; without a generation prompt then
+  bool padding = true;                  // false: conversations of different lengths are refused
+  bool padding_left = true;             // of pad()'s rows
+  bool with_prompts = false;            // ProcessorOutput::prompts is wanted
   // The reference recognises special tokens anywhere in a prompt, also where a user typed them. By default
   // text that came from messages stays text.
   bool special_tokens_in_messages = false;
@@ -86,6 +87,8 @@ class VL3_API Processor {
   // A file of the folder means the folder. Which tokens stand for pictures and clips:
   // src/text/media_tokens.h.
   static Processor from_pretrained(const std::filesystem::path& folder);
+  // The same with another chat template. Throws what ChatTemplate::with_source throws.
+  Processor with_chat_template(std::string source) const;
 
   const Tokenizer& tokenizer() const noexcept { return tokenizer_; }
   const ChatTemplate& chat_template() const noexcept { return template_; }
@@ -98,7 +101,8 @@ class VL3_API Processor {
 
   // {"conversations": [[message…]…], "images": {…}, "videos": {…}} with options under the reference's names
   // ("images_kwargs" and "videos_kwargs" mean the same), and beside them "padding", "padding_side",
-  // "add_generation_prompt", "special_tokens_in_messages", "chat_template_kwargs", "tools". "messages" and
+  // "add_generation_prompt", "continue_final_message", "special_tokens_in_messages", "chat_template_kwargs",
+  // "tools". "messages" and
   // "conversation" are other names of "conversations"; a list of messages is one conversation, and may stand
   // alone in place of the object. Keys in `others` are left to the caller; any other is refused.
   ProcessorRequest parse_request(const Json& request, const std::string& origin,
@@ -124,6 +128,8 @@ class VL3_API Processor {
                               OpenMedia* opened = nullptr) const;
   // The prompt as text, placeholders not expanded, and its ids: no media are needed.
   std::string render(const Json& messages, bool add_generation_prompt) const;
+  // The prompt of one of the request's conversations, ended as the request says.
+  std::vector<ChatTemplate::Piece> prompt_pieces(const ProcessorRequest& request, const Json& messages) const;
   std::vector<int64_t> encode_text(const std::string& text, bool parse_special) const;
 
  private:

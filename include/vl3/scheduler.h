@@ -143,6 +143,8 @@ class VL3_API Scheduler {
   Answers take(RequestId id);
 
   SchedulerStats stats() const;
+  // That a prompt with its answer may have: the model's context, or less where kv_cache_bytes holds less.
+  int64_t context_tokens() const;
 
  private:
   class Impl;

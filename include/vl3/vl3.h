@@ -83,8 +83,9 @@ typedef void (*vl3_log_fn)(int32_t level, const char* message, void* user);
 
 // Opens a checkpoint folder. options: NULL, or an object with any of "threads", "compute", "cache", "cpu",
 // "adapter", "max_memory_bytes", "feature_cache_bytes", "prefix_cache_bytes", "disk_cache",
-// "disk_cache_bytes", "reuse_static_frames" and "limits" (an object: limits of media); docs/library.md has
-// each with its meaning and default. Any other key is refused. log: NULL for silence.
+// "disk_cache_bytes", "reuse_static_frames", "limits" (an object: limits of media) and "fetch" (whether media
+// may be http(s) addresses: false, true, or an object that says how); docs/library.md has each with its
+// meaning and default. Any other key is refused. log: NULL for silence.
 VL3_API vl3_status vl3_engine_open(const char* folder, const char* options, vl3_log_fn log, void* log_user,
                                    vl3_engine** engine, char** error);
 
@@ -104,8 +105,9 @@ typedef struct vl3_request vl3_request;
 // for several questions at once, "structured" (the answers' form: docs/structured_output.md), and so on.
 // Requests under way share every step of the model; "priority" (a
 // higher one goes first), "client" (whose it is: clients are served in turn) and "deadline_s" (seconds) say
-// how. Media are paths or data: URLs. An object that says something wrong is refused here; media that cannot
-// be read make the request end with an error.
+// how. Media are paths, data: URLs, and http(s) addresses where the engine was opened with "fetch". An object
+// that says something wrong is refused here; media that cannot be read or fetched make the request end with
+// an error.
 VL3_API vl3_status vl3_submit(vl3_engine* engine, const char* request, vl3_request** handle, char** error);
 
 // What an event tells.
@@ -143,6 +145,17 @@ typedef struct vl3_event {
 // Other than 0: the request is cancelled; tokens that were made meanwhile are still told and are part of
 // the result.
 typedef int (*vl3_event_fn)(const vl3_event* event, void* user);
+
+// The folder to open for a model that a person named, in *folder: an existing folder or file as it is; else
+// the snapshot of "org/name", also with "@revision", which is downloaded into the cache that huggingface_hub
+// keeps, as far as it is not there (docs/hub.md). options: NULL, or an object with any of "revision",
+// "include", "exclude" (lists of patterns), "cache_dir", "endpoint", "token", "local_files_only" and
+// "parallel_files"; what it leaves out the environment says (HF_TOKEN, HF_HUB_CACHE, …). on_event (NULL:
+// nothing) is told progress: its stage is "download", done and total are bytes. It is called on threads of
+// the download, one call at a time; other than 0 ends it with VL3_CANCELLED, and what came is kept for the
+// next time.
+VL3_API vl3_status vl3_resolve_model(const char* name_or_folder, const char* options, vl3_event_fn on_event,
+                                     void* user, char** folder, char** error);
 
 // Tells what has happened since the last call (on_event may be NULL: then it is forgotten). Waits for the
 // first of it, or for the end, at most timeout_ms; less than 0: as long as it takes. VL3_PENDING while the

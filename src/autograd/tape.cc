@@ -4,8 +4,9 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -39,7 +40,7 @@ void Tape::add_gradient(Context& context, const Variable& variable, const Tensor
   Tensor result = ours ? sum : context.empty(sum.shape());
   float* target = result.mutable_data<float>();
   context.threads().parallel_for(sum.numel(), kGrain, [&](int64_t begin, int64_t end, int) {
-    context.kernels().add(a + begin, b + begin, end - begin, target + begin);
+    kernels_of(context).add(a + begin, b + begin, end - begin, target + begin);
   });
   sum = std::move(result);
 }
@@ -61,10 +62,10 @@ Tensor Tape::segment(const Tensor& x, const Segment& f) {
   if (!recompute_ || !needs_gradient(y)) return y;
   forget_steps_from(first);
   record(y, [x, f](Context& c, Tape& tape, const Tensor& dy) {
-    c.set_tape(&tape);
+    set_tape(c, &tape);
     const Tensor again = f(x);  // its steps are the next ones to go back over
     tape.add_gradient(c, again, dy);
-    c.set_tape(nullptr);
+    set_tape(c, nullptr);
   });
   return y;
 }

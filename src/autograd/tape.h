@@ -14,6 +14,7 @@
 #include <tuple>
 #include <vector>
 
+#include "runtime/context_parts.h"
 #include "vl3/context.h"
 #include "vl3/tensor.h"
 
@@ -99,16 +100,16 @@ class Tape {
 // Tape::segment where there is a tape, else f(x) alone.
 template <class F>
 Tensor segment(Context& context, const Tensor& x, const F& f) {
-  return context.tape() == nullptr ? f(x) : context.tape()->segment(x, f);
+  return tape_of(context) == nullptr ? f(x) : tape_of(context)->segment(x, f);
 }
 
 // Runs a part of the backward pass without recording it.
 class TapePause {
  public:
-  explicit TapePause(Context& context) : context_(context), tape_(context.tape()) {
-    context_.set_tape(nullptr);
+  explicit TapePause(Context& context) : context_(context), tape_(tape_of(context)) {
+    set_tape(context_, nullptr);
   }
-  ~TapePause() { context_.set_tape(tape_); }
+  ~TapePause() { set_tape(context_, tape_); }
   TapePause(const TapePause&) = delete;
   TapePause& operator=(const TapePause&) = delete;
 
@@ -119,7 +120,7 @@ class TapePause {
 
 // The tape to record on when one of the inputs needs a gradient; null otherwise, which costs one branch.
 inline Tape* tape_for(Context& context, std::initializer_list<const Tensor*> inputs) {
-  Tape* tape = context.tape();
+  Tape* tape = tape_of(context);
   if (tape == nullptr) return nullptr;
   for (const Tensor* input : inputs) {
     if (input->defined() && tape->needs_gradient(*input)) return tape;

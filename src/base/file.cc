@@ -116,10 +116,10 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
-  std::string name = path_.string() + ".XXXXXX";
+AtomicFile::AtomicFile(fs::path path, const fs::path& folder) : path_(std::move(path)) {
+  std::string name = (folder.empty() ? path_ : folder / ".vl3").string() + ".XXXXXX";
   descriptor_ = ::mkostemp(name.data(), O_CLOEXEC);
-  if (descriptor_ < 0) fail_errno(path_, "create a temporary file beside it");
+  if (descriptor_ < 0) fail_errno(path_, "create a temporary file for it");
   temporary_ = name;
 }
 

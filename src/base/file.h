@@ -47,7 +47,8 @@ class MappedFile {
 // commit() the temporary file is removed. Every write is checked: a full disk throws kIo and names the file.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::filesystem::path path);
+  // folder: for the temporary file, on the same file system; empty: beside it.
+  explicit AtomicFile(std::filesystem::path path, const std::filesystem::path& folder = {});
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

@@ -4,6 +4,17 @@
 
 namespace vl3 {
 
+namespace {
+
+// What an error of the parser says, without its number.
+std::string_view words_of(const Json::exception& error) {
+  const std::string_view text = error.what();
+  const size_t number = text.find("] ");
+  return number == std::string_view::npos ? text : text.substr(number + 2);
+}
+
+}  // namespace
+
 Json parse_json(std::string_view whole, std::string_view origin) {
   const std::string_view text = without_bom(whole, origin);
   try {
@@ -16,8 +27,10 @@ Json parse_json(std::string_view whole, std::string_view origin) {
             kMaxJsonDepth);
     return value;
   } catch (const Json::parse_error& error) {
-    fail(ErrorCode::kFormat, "[{}] is not valid JSON: {} (byte {} of {})", origin, error.what(), error.byte,
-         text.size());
+    fail(ErrorCode::kFormat, "[{}] is not valid JSON: {} (byte {} of {})", origin, words_of(error),
+         error.byte, text.size());
+  } catch (const Json::out_of_range& error) {  // a number that no double holds
+    fail(ErrorCode::kFormat, "[{}] is not valid JSON: {}", origin, words_of(error));
   }
 }
 

@@ -86,7 +86,7 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string_vi
   size_t least = best.empty() && name.size() <= kLongest ? name.size() / 3 + 1 : 0;
   for (const std::string_view candidate : known) {
     const size_t distance = least == 0 ? 0 : edit_distance(name, candidate);
-    if (distance < least) least = distance, best = candidate;
+    if (distance > 0 && distance < least) least = distance, best = candidate;
   }
   return best.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", best);
 }

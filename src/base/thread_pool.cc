@@ -1,4 +1,4 @@
-#include "base/thread_pool.h"
+#include "vl3/thread_pool.h"
 
 #include <sched.h>
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "generate/model_decoder.h"
 #include "model/cost.h"
+#include "model/model_parts.h"
 #include "model/parameters.h"
 
 namespace vl3 {
@@ -89,7 +90,7 @@ class Bench {
     BenchResult result = begin("load", model_.weights_dtype());
     set_times(result, timed(options_.repeats, [&] {
                 const auto loaded = ForConditionalGeneration::from_pretrained(folder);
-                ModelWeights weights = loaded.weights();
+                ModelWeights weights = weights_of(loaded);
                 volatile unsigned sum = 0;  // one byte of every page
                 visit(weights, loaded.config(), [&](const std::string&, const Tensor& tensor, Part) {
                   for (size_t i = 0; i < tensor.bytes(); i += 4096)
@@ -158,7 +159,7 @@ class Bench {
     const KvCache prompt = vl3::prefill(context_, decoder_, make_prompts(context_, model_, input)[0]).cache;
     std::vector<KvCache> caches;
     for (int64_t i = 0; i < batch; ++i) {
-      caches.push_back(model_.new_cache(context_));
+      caches.push_back(new_cache(model_, context_));
       caches.back() = prompt.fork();
     }
     BenchResult result = begin("decode", model_.weights_dtype());
@@ -212,9 +213,9 @@ class Bench {
 }  // namespace
 
 ForConditionalGeneration in_memory(const ForConditionalGeneration& model) {
-  auto weights = std::make_shared<ModelWeights>(model.weights());
+  auto weights = std::make_shared<ModelWeights>(weights_of(model));
   visit(*weights, model.config(), [](const std::string&, Tensor& tensor, Part) { tensor = tensor.clone(); });
-  return {model.config(), std::move(weights)};
+  return model_of(model.config(), std::move(weights));
 }
 
 std::vector<BenchResult> run_bench(Context& context, const ForConditionalGeneration& model,

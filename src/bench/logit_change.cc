@@ -6,11 +6,12 @@
 #include <type_traits>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
 #include "bench/compute_scope.h"
 #include "bench/product_change.h"
 #include "model/forward.h"
+#include "model/model_parts.h"
 #include "ops/rows.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -24,8 +25,8 @@ class Reader {
   Reader(Context& context, const ComparedModel& compared, const ForwardInput& input)
       : context_(context), compared_(compared) {
     const ComputeScope scope(context, compared.compute);
-    batch_ = embed_batch(context, compared.model.model(), compared.model.weights(), input);
-    cache_ = compared.model.new_cache(context);
+    batch_ = embed_batch(context, compared.model.model(), weights_of(compared.model), input);
+    cache_ = new_cache(compared.model, context);
     if (compared.cache) cache_ = KvCache(cache_.shape(), *compared.cache);
   }
 
@@ -41,13 +42,13 @@ class Reader {
     for (int64_t i = from; i < to; ++i) piece.positions.push_back(i);
     piece.cu_seqlens_q = piece.cu_seqlens_k = {0, to - from};
     piece.caches = {&cache_};
-    return run_language_model(context_, compared_.model.weights().text, compared_.model.config().text,
+    return run_language_model(context_, weights_of(compared_.model).text, compared_.model.config().text,
                               batch_.embeds.rows(from, to), piece, &probe);
   }
 
   Tensor logits(const Tensor& hidden) {  // [rows, H] → [rows, vocabulary]
     const ComputeScope scope(context_, compared_.compute);
-    return run_head(context_, compared_.model.weights().text, hidden);
+    return run_head(context_, weights_of(compared_.model).text, hidden);
   }
 
  private:

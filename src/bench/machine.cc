@@ -2,10 +2,11 @@
 #include <atomic>
 #include <fstream>
 
-#include "base/thread_pool.h"
 #include "bench/bench.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
 #include "runtime/peak.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -50,7 +51,7 @@ int64_t status_bytes(const std::string& field) {
 }  // namespace
 
 MachinePeaks measure_peaks(Context& context) {
-  const KernelSet& kernels = context.kernels();
+  const KernelSet& kernels = kernels_of(context);
   MachinePeaks peaks{cpu_name(), kernels.name, context.threads().size(), 0, {}, {}, 0};
   peaks.f32_gflops = peak_fma_gflops(context, kernels.peak_fma_f32);
   if (kernels.peak_fma_bf16 != nullptr) peaks.bf16_gflops = peak_fma_gflops(context, kernels.peak_fma_bf16);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "bench/compute_scope.h"
+#include "model/model_parts.h"
 #include "model/parameters.h"
 #include "ops/linear.h"
 #include "ops/rows.h"
@@ -18,7 +19,7 @@ constexpr int64_t kRows = 1024, kRowsOfCall = 64;
 constexpr int64_t kOutputsAtOnce = int64_t{4} << 20;  // 16 MiB of each model
 
 std::map<std::string, Tensor> matrices_of(const ForConditionalGeneration& model) {
-  ModelWeights weights = model.weights();  // the tensors' memory is not copied
+  ModelWeights weights = weights_of(model);  // the tensors' memory is not copied
   std::map<std::string, Tensor> result;
   visit(weights, model.config(), [&](const std::string& name, const Tensor& tensor, Part) {
     if (tensor.defined() && tensor.rank() == 2) result.emplace(name, tensor);

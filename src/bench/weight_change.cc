@@ -5,11 +5,12 @@
 #include <limits>
 #include <map>
 
-#include "base/thread_pool.h"
+#include "model/model_parts.h"
 #include "model/parameters.h"
 #include "ops/convert.h"
 #include "ops/cpu/matmul.h"
 #include "tensor/quantized.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 constexpr int64_t kElementsAtOnce = int64_t{2} << 20;
 
 std::map<std::string, Tensor> tensors_of(const ForConditionalGeneration& model) {
-  ModelWeights weights = model.weights();  // the tensors' memory is not copied
+  ModelWeights weights = weights_of(model);  // the tensors' memory is not copied
   std::map<std::string, Tensor> result;
   visit(weights, model.config(),
         [&](const std::string& name, const Tensor& tensor, Part) { result[name] = tensor; });

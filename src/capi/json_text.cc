@@ -2,25 +2,21 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <utility>
 #include <vector>
 
 #include "base/json.h"
-#include "base/near_names.h"
+#include "capi/option_table.h"
 
 namespace vl3::capi {
 namespace {
 
 constexpr int64_t kMost = INT64_MAX;
 
-struct Option {
-  const char* name;
-  std::function<void(const JsonView&, const char* name, OpenOptions&)> read;
-};
+using OpenOption = Option<OpenOptions>;
 
 template <class Member>
-Option bytes(const char* name, Member member) {
+OpenOption bytes(const char* name, Member member) {
   return {name, [member](const JsonView& from, const char* key, OpenOptions& options) {
             member(options) = from.integer(key, member(options), 0, kMost);
           }};
@@ -37,22 +33,8 @@ size_t word(const JsonView& from, const char* name, const std::vector<std::strin
   return static_cast<size_t>(found - words.begin());
 }
 
-void read_all(const JsonView& from, const std::vector<Option>& table, OpenOptions& options) {
-  for (const auto& [key, value] : from.json().items()) {
-    const auto found =
-        std::find_if(table.begin(), table.end(), [&name = key](const Option& o) { return o.name == name; });
-    if (found == table.end()) {
-      std::vector<std::string_view> names;
-      for (const Option& option : table) names.emplace_back(option.name);
-      fail(ErrorCode::kInvalidArgument, "[{}] \"{}\" is not an option{}", from.origin(), key,
-           did_you_mean(key, names));
-    }
-    if (!value.is_null()) found->read(from, found->name, options);
-  }
-}
-
 void read_limits(const JsonView& from, const char* name, OpenOptions& options) {
-  const std::vector<Option> table = {
+  const std::vector<OpenOption> table = {
       bytes("max_pixels", [](auto& o) -> int64_t& { return o.engine.limits.max_pixels; }),
       bytes("max_file_bytes", [](auto& o) -> int64_t& { return o.engine.limits.max_file_bytes; }),
       bytes("max_allocation_bytes", [](auto& o) -> int64_t& { return o.engine.limits.max_allocation_bytes; }),
@@ -69,7 +51,46 @@ void read_limits(const JsonView& from, const char* name, OpenOptions& options) {
   read_all(from.child(name), table, options);
 }
 
-std::vector<Option> options_table() {
+std::chrono::milliseconds seconds(const JsonView& from, const char* name) {
+  constexpr double kMost_s = 1e6;
+  const double value = from.number(name, 0);
+  require(value > 0 && value <= kMost_s, ErrorCode::kInvalidArgument,
+          "[{}] \"{}\" should be above 0 and at most {}, not {}", from.origin(), name, kMost_s, value);
+  return std::chrono::milliseconds(std::llround(1000 * value));
+}
+
+using FetchOption = Option<MediaFetchOptions>;
+
+FetchOption count(const char* name, uint64_t MediaFetchOptions::*member) {
+  return {name, [member](const JsonView& from, const char* key, MediaFetchOptions& options) {
+            options.*member = static_cast<uint64_t>(from.integer(key, 0, 1, kMost));
+          }};
+}
+
+// true and false as well as an object.
+void read_fetch(const JsonView& from, const char* name, OpenOptions& options) {
+  const std::vector<FetchOption> table = {
+      {"allow_addresses", [](const JsonView& view, const char* key,
+                             MediaFetchOptions& o) { o.allow_addresses = texts(view, key); }},
+      {"cache",
+       [](const JsonView& view, const char* key, MediaFetchOptions& o) { o.cache = view.string(key, ""); }},
+      count("cache_bytes", &MediaFetchOptions::cache_bytes),
+      {"certificates", [](const JsonView& view, const char* key,
+                          MediaFetchOptions& o) { o.certificates = view.string(key, ""); }},
+      count("max_image_bytes", &MediaFetchOptions::max_image_bytes),
+      count("max_video_bytes", &MediaFetchOptions::max_video_bytes),
+      {"image_timeout_s", [](const JsonView& view, const char* key,
+                             MediaFetchOptions& o) { o.image_timeout = seconds(view, key); }},
+      {"video_timeout_s", [](const JsonView& view, const char* key, MediaFetchOptions& o) {
+         o.video_timeout = seconds(view, key);
+       }}};
+  const Json& said = *from.find(name);
+  if (said.is_boolean() && !said.get<bool>()) return;
+  options.fetch.emplace();
+  if (!said.is_boolean()) read_all(from.child(name), table, *options.fetch);
+}
+
+std::vector<OpenOption> options_table() {
   return {
       {"threads",
        [](const JsonView& from, const char* name, OpenOptions& o) {
@@ -99,6 +120,7 @@ std::vector<Option> options_table() {
          o.engine.reuse_static_frames = from.boolean(name, false);
        }},
       {"limits", read_limits},
+      {"fetch", read_fetch},
   };
 }
 
@@ -124,13 +146,7 @@ Json answer_json(const GenerationResult& result) {
 
 }  // namespace
 
-OpenOptions parse_options(std::string_view text) {
-  OpenOptions options;
-  if (text.empty()) return options;
-  const Json json = parse_json(text, "options");
-  read_all(JsonView(json, "options"), options_table(), options);
-  return options;
-}
+OpenOptions parse_open_options(std::string_view text) { return parse_options(text, options_table()); }
 
 std::string answers_text(const Answers& answers) {
   Json list = Json::array();

@@ -1,16 +1,22 @@
 #pragma once
 // An engine, its scheduler and the thread that steps it: what stands behind the handle vl3_engine.
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
+#include "capi/json_text.h"
 #include "capi/request.h"
 #include "engine/engine_thread.h"
+#include "engine/worker_pool.h"
+#include "vl3/answer_request.h"
 #include "vl3/context.h"
 #include "vl3/engine.h"
+#include "vl3/media_fetch.h"
 #include "vl3/scheduler.h"
 #include "vl3/structured_output.h"
 
@@ -19,7 +25,8 @@ namespace vl3::capi {
 // Thread-safe but for the destructor, which cancels what is under way or waits, and ends when none is.
 class Session {
  public:
-  Session(std::string folder, const EngineOptions& engine, ContextOptions context);
+  Session(std::string folder, OpenOptions options);
+  ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -32,6 +39,9 @@ class Session {
 
  private:
   const StructuredCompiler& compiler();
+  void give(const std::shared_ptr<Request>& request, AnswerRequest asked, RequestOptions options);
+  void fetch_and_give(const std::shared_ptr<Request>& request, AnswerRequest asked, RequestOptions options,
+                      double submitted_s);
 
   std::string folder_;
   Engine engine_;
@@ -40,7 +50,12 @@ class Session {
   Context context_;
   std::mutex mutex_;
   std::map<const Request*, RequestId> live_;  // not ended
-  EngineThread thread_;                       // the last member: it tells requests of their end
+  std::set<const Request*> fetching_;         // not in live_ yet: what they name is fetched, or waits for it
+  std::atomic<bool> closing_{false};
+  std::optional<MediaFetcher> fetcher_;  // none: addresses are refused by the processor
+  // The last members: their threads use the others, and those of the pool the engine's.
+  EngineThread thread_;  // tells requests of their end
+  WorkerPool fetchers_;
 };
 
 }  // namespace vl3::capi

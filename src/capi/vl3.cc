@@ -3,15 +3,18 @@
 
 #include "vl3/vl3.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
 #include <new>
 
-#include "base/json.h"
+#include "base/json_once.h"
+#include "capi/hub_options.h"
 #include "capi/json_text.h"
 #include "capi/session.h"
+#include "vl3/hub.h"
 
 struct vl3_engine {
   std::shared_ptr<vl3::capi::Session> session;
@@ -191,10 +194,33 @@ vl3_status vl3_engine_open(const char* folder, const char* options, vl3_log_fn l
     need(engine, "engine");
     *engine = nullptr;
     need(folder, "folder");
-    vl3::capi::OpenOptions parsed = vl3::capi::parse_options(options != nullptr ? options : "");
+    vl3::capi::OpenOptions parsed = vl3::capi::parse_open_options(options != nullptr ? options : "");
     parsed.context.log = log_sink(log, log_user);
-    *engine = new vl3_engine{
-        std::make_shared<vl3::capi::Session>(folder, parsed.engine, std::move(parsed.context))};
+    *engine = new vl3_engine{std::make_shared<vl3::capi::Session>(folder, std::move(parsed))};
+    return VL3_OK;
+  });
+}
+
+vl3_status vl3_resolve_model(const char* name_or_folder, const char* options, vl3_event_fn on_event,
+                             void* user, char** folder, char** error) {
+  return guarded(error, [&] {
+    need(folder, "folder");
+    *folder = nullptr;
+    need(name_or_folder, "name_or_folder");
+    vl3::HubOptions asked = vl3::capi::parse_hub_options(options != nullptr ? options : "");
+    std::atomic<bool> stopped = false;
+    asked.cancelled = [&] { return stopped.load(); };
+    if (on_event != nullptr)
+      asked.progress = [&](const vl3::HubProgress& now) {
+        vl3_event event{};
+        event.size = sizeof event;
+        event.kind = VL3_EVENT_PROGRESS;
+        event.stage = "download";
+        event.done = now.bytes;
+        event.total = now.total;
+        if (on_event(&event, user) != 0) stopped = true;
+      };
+    give(folder, vl3::resolve_model(name_or_folder, asked).string());
     return VL3_OK;
   });
 }
@@ -219,7 +245,7 @@ vl3_status vl3_submit(vl3_engine* engine, const char* request, vl3_request** han
     need(request, "request");
     auto made = std::make_unique<vl3_request>();
     made->session = engine->session;
-    made->request = engine->session->submit(vl3::parse_json(request, "request"));
+    made->request = engine->session->submit(vl3::parse_json_once(request, "request"));
     *handle = made.release();
     return VL3_OK;
   });

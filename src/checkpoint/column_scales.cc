@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/thread_pool.h"
 #include "tensor/quantized.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

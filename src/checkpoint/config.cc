@@ -129,6 +129,10 @@ void read_hugging_face(const JsonView& view, Config& config) {
   const int64_t last = config.text.vocab_size - 1;
   config.image_token_id = view.integer("image_token_id", 151655, 0, last);
   config.video_token_id = view.integer("video_token_id", 151656, 0, last);
+  require(std::max(config.image_token_id, config.video_token_id) <= last, ErrorCode::kFormat,
+          "[{}] has no \"{}\", and what it is by default, {}, lies beyond the vocabulary of {}",
+          view.origin(), config.image_token_id > last ? "image_token_id" : "video_token_id",
+          config.image_token_id > last ? config.image_token_id : config.video_token_id, last + 1);
   // Said in either place it holds, as in the reference.
   config.tie_word_embeddings = view.boolean("tie_word_embeddings", false) || config.text.tie_word_embeddings;
   config.dtype = view.has("dtype") || view.has("torch_dtype") ? read_dtype(view) : read_dtype(text);

@@ -34,7 +34,7 @@ WeightFiles read_index(const fs::path& path) {
   nlohmann::json index;  // not ordered: weight maps are long, and ordered objects look keys up one by one
   try {
     index = nlohmann::json::parse(read_text(path, kMaxIndexBytes));
-  } catch (const nlohmann::json::parse_error& error) {
+  } catch (const nlohmann::json::exception& error) {  // also of a number that is too large
     fail(ErrorCode::kFormat, "[{}] is not valid JSON: {}", origin, error.what());
   }
   require(index.is_object() && index.contains("weight_map") && index["weight_map"].is_object() &&
@@ -94,6 +94,8 @@ bool has_pickle_name(const fs::path& path) {
 }  // namespace
 
 std::string foreign_format(std::span<const std::byte> bytes) {
+  if (begins_with(bytes, "<!") || begins_with(bytes, "<html"))
+    return "an HTML page: a download that went wrong; fetch the file itself";
   if (is_pickle(bytes)) return std::string("a pickle file: ") + kConvertHint;
   if (begins_with(bytes, "GGUF"))
     return "a GGUF file, which the engine does not read: use the original checkpoint";

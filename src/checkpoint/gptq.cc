@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -19,11 +19,12 @@ enum class Failure {
   kForbiddenAddress,  // it, or what it redirects to, is no public address, nor one that was allowed
   kTooManyRedirects,
   kTooLarge,
-  kRefused,   // the other side said no for good: 4xx but for 408 and 429, or a name that is not known
-  kUnusable,  // no content, a status that is no answer, content that is packed
-  kUpstream,  // 5xx, 408, 429, no connection, an answer that is none or was cut off: it may be tried again
-  kTimeout,   // likewise
-  kNoSpace,   // of this machine's own disk
+  kRefused,    // the other side said no for good: 4xx but for 408 and 429, or a name that is not known
+  kUnusable,   // no content, a status that is no answer, content that is packed
+  kUpstream,   // 5xx, 408, 429, no connection, an answer that is none or was cut off: it may be tried again
+  kTimeout,    // likewise
+  kUntrusted,  // its certificate is not accepted: trying again helps nobody
+  kNoSpace,    // of this machine's own disk
 };
 
 // The message completes a sentence about what was asked for: "was refused by its server with status 404".
@@ -37,6 +38,12 @@ class DownloadError : public std::runtime_error {
  private:
   Failure failure_;
 };
+
+class Url;
+// The address that somebody asks for, and the one that a Location field leads to. Throw DownloadError kBadUrl
+// and kUnusable, with what is wrong with it.
+Url url_asked_for(const std::string& address);
+Url url_redirected_to(const Url& from, const std::string& location);
 
 // A file descriptor with one owner.
 class OpenFile {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/ascii.h"
 #include "base/check.h"
 
 namespace vl3::download {
@@ -101,6 +102,8 @@ Url Url::follow(std::string_view location) const {
   next.handle_.reset(curl_url_dup(handle_.get()));
   require(next.handle_ != nullptr, ErrorCode::kOutOfMemory, "[url] no memory");
   next.set(escaped(location, true));
+  if (encrypted_ && !next.encrypted_)
+    refuse("is an address without encryption, where the one before it had some");
   return next;
 }
 
@@ -135,6 +138,11 @@ void Url::set(const std::string& text) {
   if (std::find(std::begin(kBadPorts), std::end(kBadPorts), digits.empty() ? 0 : port) != std::end(kBadPorts))
     refuse("is an address with the port {}, which is another protocol's", port);
   curl_url_set(handle_.get(), CURLUPART_FRAGMENT, nullptr, 0);
+}
+
+std::string Url::origin() const {
+  return fmt::format("{}://{}:{}", encrypted_ ? "https" : "http", ascii_lower(host_),
+                     part_of(handle_.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT));
 }
 
 std::string Url::text() const { return part_of(handle_.get(), CURLUPART_URL); }

@@ -24,12 +24,14 @@ class Url {
   Url& operator=(Url&&) noexcept;
   ~Url();
 
-  // Where a Location field leads from here, relative or not. Throws as the constructor does.
+  // Where a Location field leads from here, relative or not. Throws as the constructor does, and for an
+  // address without encryption where this one has it.
   Url follow(std::string_view location) const;
 
   const std::string& host() const noexcept { return host_; }  // without brackets
   bool encrypted() const noexcept { return encrypted_; }
-  std::string text() const;  // as it is fetched, without its fragment
+  std::string text() const;    // as it is fetched, without its fragment
+  std::string origin() const;  // "https://name:443": who it is that gets a request
   Curl_URL* handle() const noexcept { return handle_.get(); }
 
  private:

@@ -10,7 +10,7 @@ std::string or_numbers(const std::string& message, int64_t prompt_tokens, int64_
   if (!message.empty()) return message;
   return fmt::format(
       "[scheduler] the prompt has {} tokens and {} new ones are wanted at least, but the "
-      "model's context holds {}",
+      "model's context, or the memory for keys and values, holds {}",
       prompt_tokens, new_tokens, context_tokens);
 }
 

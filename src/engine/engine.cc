@@ -78,6 +78,7 @@ Answers Engine::answer(Context& context, const ProcessorRequest& request, const 
 CacheStats Engine::cache_stats() const {
   CacheStats stats;
   if (features_ != nullptr) {
+    stats.asked_pictures = features_->asked();
     stats.pictures = features_->hits();
     stats.bytes += features_->bytes();
   }

@@ -12,7 +12,7 @@ constexpr double kPatience_s = 0.02;  // without anything to do, while media are
 }  // namespace
 
 EngineThread::EngineThread(Context& context, const Engine& engine, SchedulerOptions options)
-    : context_(context), scheduler_(context, engine, options) {
+    : context_(context), engine_(engine), scheduler_(context, engine, options) {
   thread_ = std::thread([this] { run(); });
 }
 

@@ -49,6 +49,7 @@ class EngineThread {
   void after_steps(std::function<void(const SchedulerStats&)> told);
 
   const Scheduler& scheduler() const noexcept { return scheduler_; }
+  const Engine& engine() const noexcept { return engine_; }
 
  private:
   struct Live {
@@ -61,6 +62,7 @@ class EngineThread {
   RequestId keep(RequestId id, Then then);
 
   Context& context_;
+  const Engine& engine_;
   Scheduler scheduler_;
   std::mutex mutex_;
   std::condition_variable wake_;

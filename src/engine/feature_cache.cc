@@ -58,6 +58,16 @@ void FeatureCache::count_hit() {
   ++hits_;
 }
 
+void FeatureCache::count_asked(int64_t media) {
+  const std::lock_guard lock(mutex_);
+  asked_ += media;
+}
+
+int64_t FeatureCache::asked() const {
+  const std::lock_guard lock(mutex_);
+  return asked_;
+}
+
 int64_t FeatureCache::hits() const {
   const std::lock_guard lock(mutex_);
   return hits_;

@@ -34,7 +34,9 @@ class FeatureCache {
   Item add(const Context& context, FeatureKey key, VisualFeatures visual);
   void count_hit();  // what a request shows repeatedly was encoded once
 
+  void count_asked(int64_t media);
   int64_t hits() const;
+  int64_t asked() const;
   int64_t bytes() const;
 
  private:
@@ -43,7 +45,7 @@ class FeatureCache {
 
   mutable std::mutex mutex_;
   std::list<Item> items_;  // the latest first
-  int64_t max_bytes_, bytes_ = 0, next_serial_ = 1, hits_ = 0;
+  int64_t max_bytes_, bytes_ = 0, next_serial_ = 1, hits_ = 0, asked_ = 0;
   std::unique_ptr<FeatureStore> store_;
 };
 

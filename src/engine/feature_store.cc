@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <libdeflate.h>
 
-#include <algorithm>
 #include <chrono>
 #include <string_view>
 #include <utility>
@@ -11,9 +10,11 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "base/kept_files.h"
 #include "base/sha256.h"
 #include "engine/visual_facts_json.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
 #include "vl3/safetensors.h"
 
 namespace vl3 {
@@ -40,7 +41,7 @@ std::string value_of(const Metadata& metadata, std::string_view key) {
 }  // namespace
 
 FeatureKey feature_key(const Context& context, std::string content, bool reuse_static_frames) {
-  return {std::move(content), context.compute(), context.kernels().name, reuse_static_frames};
+  return {std::move(content), context.compute(), kernels_of(context).name, reuse_static_frames};
 }
 
 FeatureStore::FeatureStore(fs::path folder, int64_t max_bytes, std::string model)
@@ -107,13 +108,7 @@ void FeatureStore::add(const Context& context, const FeatureKey& key, const Visu
 }
 
 void FeatureStore::trim() const {
-  struct File {
-    fs::file_time_type used;
-    fs::path path;
-    int64_t bytes;
-  };
-  std::vector<File> files;
-  int64_t total = 0;
+  std::vector<KeptFiles> kept;
   std::error_code gone;  // other processes trim as well
   for (const auto& entry : fs::directory_iterator(folder_)) {
     const std::string name = entry.path().filename().string();
@@ -127,14 +122,9 @@ void FeatureStore::trim() const {
     }
     const auto bytes = static_cast<int64_t>(entry.file_size(gone));
     if (bytes < 0) continue;
-    files.push_back({used, entry.path(), bytes});
-    total += bytes;
+    kept.push_back({used, static_cast<uint64_t>(bytes), {entry.path()}});
   }
-  std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.used < b.used; });
-  for (size_t i = 0; i < files.size() && total > max_bytes_; ++i) {
-    fs::remove(files[i].path, gone);
-    total -= files[i].bytes;
-  }
+  remove_longest_unused(std::move(kept), static_cast<uint64_t>(max_bytes_));
 }
 
 }  // namespace vl3

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "model/frame_plan.h"
 #include "model/vision_encoder.h"
 
@@ -62,6 +63,13 @@ void InputEncoder::take_group(Context& context, Part& part, int64_t at_once) {
 
 bool InputEncoder::encode_next(Context& context, int64_t at_once) {
   context.check_cancelled();
+  const double begun = now_s();
+  const bool more = encode_some(context, at_once);
+  encode_s_ += now_s() - begun;
+  return more;
+}
+
+bool InputEncoder::encode_some(Context& context, int64_t at_once) {
   for (Part& part : parts_) {
     if (!part.done()) {
       take_group(context, part, at_once);

@@ -37,6 +37,7 @@ class InputEncoder final : public Encoding {
   };
   void add_part(bool clips, Tensor pixels, const Tensor& grid_thw, const Tensor& merge_sizes,
                 const Tensor& keep);
+  bool encode_some(Context& context, int64_t at_once);
   void take_group(Context& context, Part& part, int64_t at_once);
 
   const ForConditionalGeneration& model_;

@@ -8,10 +8,10 @@
 #include <fstream>
 
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "model/cost.h"
 #include "ops/ops.h"
 #include "vl3/engine.h"
+#include "vl3/thread_pool.h"
 #include "vl3/visual_stream.h"
 
 namespace vl3 {
@@ -76,8 +76,7 @@ int64_t text_tokens(const Json& messages) {
 
 // The same, counted: for texts so long that it matters. Marks of media count as the text they are.
 int64_t exact_text_tokens(const Processor& processor, const ProcessorRequest& request, const Json& messages) {
-  const auto pieces = processor.chat_template().render_pieces(messages, request.add_generation_prompt,
-                                                              request.template_arguments);
+  const auto pieces = processor.prompt_pieces(request, messages);
   std::vector<TextSpan> spans;
   for (const auto& piece : pieces)
     spans.push_back({piece.text, request.special_tokens_in_messages || !piece.from_message});

@@ -70,26 +70,35 @@ bool RequestEncoder::encode_next(Context& context, int64_t at_once) {
   const std::optional<VisualGroup> group = stream_->next();
   media_s_ += now_s() - asked;
   waits_since_.reset();
-  if (!group) {
-    for (FrameEncoder* encoder : {&pictures_, &clips_}) {
-      if (!encoder->waiting()) continue;
-      encoder->encode_waiting(context);
-      return true;
-    }
-    return false;
+  const double begun = now_s();
+  const bool more = group.has_value() || encode_waiting(context);
+  if (group) encode_group(context, *group, at_once);
+  encode_s_ += now_s() - begun;
+  return more;
+}
+
+// What is left where no more groups come.
+bool RequestEncoder::encode_waiting(Context& context) {
+  for (FrameEncoder* encoder : {&pictures_, &clips_}) {
+    if (!encoder->waiting()) continue;
+    encoder->encode_waiting(context);
+    return true;
   }
-  Item& item = items_[group->item];
-  FrameEncoder& encoder = encoder_of(group->item);
-  const bool begins = group->first == 0;
+  return false;
+}
+
+void RequestEncoder::encode_group(Context& context, const VisualGroup& group, int64_t at_once) {
+  Item& item = items_[group.item];
+  FrameEncoder& encoder = encoder_of(group.item);
+  const bool begins = group.first == 0;
   if (begins && item.end > 0)
     encoder.drop_after(item.begin);  // its frames are picked anew
   else if (begins)
     item.begin = encoder.rows();
   encoder.set_patches_at_once(at_once);
-  encoder.add(context, group->patches, {group->t, group->h, group->w, group->merge}, group->keep, begins);
+  encoder.add(context, group.patches, {group.t, group.h, group.w, group.merge}, group.keep, begins);
   item.end = encoder.rows();
-  tell_progress(group->patches.dim(0));
-  return true;
+  tell_progress(group.patches.dim(0));
 }
 
 // Every item's rows, held by the cache from here on where there is one.
@@ -114,6 +123,7 @@ void RequestEncoder::collect(Context& context, const Tensor& pictures, const Ten
 Tensor RequestEncoder::show(Context& context, const std::vector<size_t>& shown, std::vector<int64_t>& rows) {
   std::vector<Tensor> parts;
   std::vector<bool> seen(items_.size());
+  if (cache_ != nullptr) cache_->count_asked(static_cast<int64_t>(shown.size()));
   for (const size_t i : shown) {
     const FeatureCache::Item& item = *items_[i].found;
     parts.push_back(item.visual.features);

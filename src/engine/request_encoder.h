@@ -45,6 +45,8 @@ class Encoding {
   int64_t encoded() const noexcept { return encoded_; }
   // Spent so far in looking at media, in waiting for them and in making ids.
   double media_s() const noexcept { return media_s_; }
+  // Spent so far in the vision encoder and the projector.
+  double encode_s() const noexcept { return encode_s_; }
 
  protected:
   explicit Encoding(const Probe* probe) : probe_(probe) {}
@@ -52,7 +54,7 @@ class Encoding {
 
   const Probe* probe_;
   int64_t patches_ = 0, encoded_ = 0;
-  double media_s_ = 0;
+  double media_s_ = 0, encode_s_ = 0;
 };
 
 class RequestEncoder final : public Encoding {
@@ -82,6 +84,8 @@ class RequestEncoder final : public Encoding {
     size_t begin = 0, end = 0;                // its rows in its encoder
   };
   FrameEncoder& encoder_of(size_t item) { return stream_->items()[item].video ? clips_ : pictures_; }
+  bool encode_waiting(Context& context);
+  void encode_group(Context& context, const VisualGroup& group, int64_t at_once);
   void collect(Context& context, const Tensor& pictures, const Tensor& clips);
   Tensor show(Context& context, const std::vector<size_t>& shown, std::vector<int64_t>& rows);
 

@@ -65,5 +65,6 @@ bool Scheduler::done(RequestId id) const { return impl_->done(id); }
 bool Scheduler::wait(RequestId id, double seconds) const { return impl_->wait(id, seconds); }
 Answers Scheduler::take(RequestId id) { return impl_->take(id); }
 SchedulerStats Scheduler::stats() const { return impl_->stats(); }
+int64_t Scheduler::context_tokens() const { return impl_->context_tokens(); }
 
 }  // namespace vl3

@@ -61,6 +61,7 @@ class Scheduler::Impl {
   bool wait(RequestId id, double seconds) const;
   Answers take(RequestId id);
   SchedulerStats stats() const;
+  int64_t context_tokens() const;
 
  private:
   using Request = std::shared_ptr<ScheduledRequest>;
@@ -74,7 +75,7 @@ class Scheduler::Impl {
   void open_media(ScheduledRequest& request);
   void hold_bytes(ScheduledRequest& request, int64_t bytes);
   ProcessHooks decoding_hooks(ScheduledRequest& request);
-  GenerationHooks hooks_for(ScheduledRequest& request) const;
+  GenerationHooks hooks_for(ScheduledRequest& request);
 
   // scheduler_step.cc
   bool process_here();
@@ -85,6 +86,7 @@ class Scheduler::Impl {
   bool encode_next(int64_t patches);
   void encode_some(ScheduledRequest& request, int64_t patches);
   void add_jobs(ScheduledRequest& request);
+  int64_t cache_tokens(int64_t sequences) const;
   int64_t new_tokens_in_context(const GenerationConfig& settings, int64_t prompt_tokens) const;
   bool step_loop(bool with_prompts);
   void update(ScheduledRequest& request);

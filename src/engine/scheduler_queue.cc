@@ -6,10 +6,11 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/thread_pool.h"
 #include "engine/input_encoder.h"
 #include "engine/scheduler_impl.h"
+#include "model/model_parts.h"
 #include "vl3/context_exceeded.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -46,7 +47,7 @@ std::shared_ptr<KvPool> make_pool(const SchedulerOptions& options, const Context
                                   const ForConditionalGeneration& model,
                                   const std::shared_ptr<PrefixTree>& prefixes) {
   check(options);
-  std::shared_ptr<KvPool> pool = model.new_pool(context, options.kv_cache_bytes);
+  std::shared_ptr<KvPool> pool = new_pool(model, context, options.kv_cache_bytes);
   if (prefixes == nullptr) return pool;
   if (options.kv_cache_bytes == 0) return prefixes->common_pool(std::move(pool), context.device());
   reclaim_from(*pool, prefixes);
@@ -128,7 +129,7 @@ RequestId Scheduler::Impl::submit(std::optional<ProcessorRequest> request, Forwa
   if (options.deadline_s) made->deadline_at_s = made->started_s + std::min(*options.deadline_s, 1e9);
   made->options = std::move(options);
   if (made->ready) {
-    input.caches = nullptr;
+    input.past = nullptr;
     input.probe = nullptr;
     input.labels = Tensor();
     made->encoding = std::make_unique<InputEncoder>(engine_.model(), std::move(input), made->options.probe);
@@ -343,6 +344,8 @@ void Scheduler::Impl::open_media(ScheduledRequest& request) {
   if (plan.min_prompt_tokens + plan.new_tokens > plan.context_tokens)
     throw ContextExceeded(plan.min_prompt_tokens, plan.new_tokens, plan.context_tokens,
                           "[plan] " + plan.rejection_reason());
+  if (request.options.cut_to_context && plan.min_prompt_tokens + 1 > context_tokens())
+    throw ContextExceeded(plan.min_prompt_tokens, 1, context_tokens());
   const std::string reason = plan.rejection_reason();
   require(reason.empty(), ErrorCode::kLimitExceeded, "[plan] {}", reason);
   hold_bytes(request, plan.pixel_bytes);
@@ -359,13 +362,19 @@ void Scheduler::Impl::open_media(ScheduledRequest& request) {
   require(!hooks.cancelled(), ErrorCode::kCancelled, "[scheduler] cancelled");
 }
 
-GenerationHooks Scheduler::Impl::hooks_for(ScheduledRequest& request) const {
+GenerationHooks Scheduler::Impl::hooks_for(ScheduledRequest& request) {
   GenerationHooks hooks = text_hooks(engine_.processor().tokenizer());
   const GenerationHooks& own = request.options.hooks;
   if (own.make_text) hooks.make_text = own.make_text;
   if (own.special_token) hooks.special_token = own.special_token;
   hooks.allowed = own.allowed;
-  hooks.on_token = [&request, outer = own.on_token](const StreamEvent& event) {
+  hooks.bend_scores = own.bend_scores;
+  hooks.ends = own.ends;
+  hooks.on_scores = own.on_scores;
+  // A prompt's progress is told before its first token. Beams tell theirs at the end, when all else is told.
+  const bool beams = request.options.generation.num_beams > 1;
+  hooks.on_token = [this, &request, beams, outer = own.on_token](const StreamEvent& event) {
+    if (event.index == 0 && !beams) update(request);
     double& first = request.answers.timings.first_token_s;
     if (first == 0) first = now_s() - request.started_s;
     return !outer || outer(event);

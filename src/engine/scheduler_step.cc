@@ -249,17 +249,25 @@ void Scheduler::Impl::encode_some(ScheduledRequest& request, int64_t patches) {
   }
 }
 
+// What all memory for keys and values holds of a prompt and one of its sequences; it has a limit. Of each
+// sequence the last block may be begun, and the prompt's last one copied.
+int64_t Scheduler::Impl::cache_tokens(int64_t sequences) const {
+  return std::max<int64_t>(totals_.max_cache_blocks / sequences - 2, 0) * KvCache::kBlockTokens;
+}
+
+int64_t Scheduler::Impl::context_tokens() const {
+  const int64_t of_model = engine_.model().config().text.max_position_embeddings;
+  return totals_.max_cache_blocks > 0 ? std::min(of_model, cache_tokens(1)) : of_model;
+}
+
 // As many as the settings want and the context, and all memory for keys and values, hold behind the prompt.
 int64_t Scheduler::Impl::new_tokens_in_context(const GenerationConfig& settings,
                                                int64_t prompt_tokens) const {
-  const int64_t context_tokens = engine_.model().config().text.max_position_embeddings;
-  int64_t room = context_tokens - prompt_tokens;
-  if (room < 1) throw ContextExceeded(prompt_tokens, 1, context_tokens);
+  int64_t room = context_tokens() - prompt_tokens;
+  if (room < 1) throw ContextExceeded(prompt_tokens, 1, context_tokens());
   if (totals_.max_cache_blocks > 0) {
-    const int64_t sequences = std::max(settings.num_beams, settings.num_return_sequences);
-    // Of each sequence the last block may be begun, and the prompt's last one copied.
-    const int64_t blocks = totals_.max_cache_blocks / sequences - 2;
-    room = std::clamp<int64_t>(blocks * KvCache::kBlockTokens - prompt_tokens, 1, room);
+    const int64_t held = cache_tokens(std::max(settings.num_beams, settings.num_return_sequences));
+    room = std::clamp<int64_t>(held - settings.prompt_lookup_num_tokens - prompt_tokens, 1, room);
   }
   const bool limited = settings.max_new_tokens || settings.max_length;
   return limited ? std::min(room, settings.new_token_limit(prompt_tokens)) : room;
@@ -268,6 +276,7 @@ int64_t Scheduler::Impl::new_tokens_in_context(const GenerationConfig& settings,
 void Scheduler::Impl::add_jobs(ScheduledRequest& request) {
   EncodedRequest encoded = request.encoding->finish(context_);
   request.answers.timings.process_s = request.encoding->media_s();
+  request.answers.timings.encode_s = request.encoding->encode_s();
   request.encoding.reset();
   request.answers.inputs = std::move(encoded.inputs);
   const VisualKeys keys{std::move(encoded.image_rows), std::move(encoded.video_rows)};

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "checkpoint/fingerprint.h"
+#include "eval/summary.h"
 
 namespace vl3::eval {
 namespace {
@@ -46,24 +47,6 @@ void write_json(const fs::path& path, const Json& value) {
   AtomicFile file(path);
   file.write(value.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   file.commit();
-}
-
-// Counts and means.
-class Mean {
- public:
-  void add(double score) { ++count_, sum_ += score; }
-  double value() const { return count_ > 0 ? sum_ / static_cast<double>(count_) : 0; }
-  Json to_json() const { return {{"count", count_}, {"accuracy", value()}}; }
-
- private:
-  int64_t count_ = 0;
-  double sum_ = 0;
-};
-
-Json to_json(const std::map<std::string, Mean>& means) {
-  Json result = Json::object();
-  for (const auto& [name, mean] : means) result[name] = mean.to_json();
-  return result;
 }
 
 }  // namespace
@@ -117,7 +100,7 @@ void AnswerFolder::read() {
     const std::string origin = fmt::format("{}:{}", path.string(), ++number);
     Json line = parse_json(std::string_view(text).substr(begin, end - begin), origin);
     const JsonView view(line, origin);
-    require(view.has("score") && view.has("id"), ErrorCode::kFormat, "[{}] is no answer: {}", origin,
+    require(line.contains("score") && view.has("id"), ErrorCode::kFormat, "[{}] is no answer: {}", origin,
             shown(line));
     view.number("score", 0);
     std::pair<std::string, std::string> key(view.string("set", ""), view.string("id", ""));
@@ -132,8 +115,10 @@ const Json* AnswerFolder::find(const Sample& sample) const {
   const std::pair<const char*, Json> asked[] = {{"task", sample.task},
                                                 {"media", sample.media},
                                                 {"question", sample.question},
-                                                {"answer", sample.answer}};
+                                                {"answer", sample.answer},
+                                                {"by", score_name(sample.expected.kind)}};
   for (const auto& [key, value] : asked) {
+    if (std::string_view(key) == "by" && !line.contains(key)) continue;  // of earlier versions
     require(line.value(key, Json()) == value, ErrorCode::kInvalidArgument,
             "[{}] \"{}\" is {}, but {} was answered for {}. Give another --out, or remove the folder",
             sample.origin, key, shown(value), sample.id, shown(line.value(key, Json())));
@@ -141,10 +126,18 @@ const Json* AnswerFolder::find(const Sample& sample) const {
   return &line;
 }
 
+void AnswerFolder::write_submission(const Json& content) const {
+  write_json(folder_ / "submission.json", content);
+}
+
 void AnswerFolder::add(const Sample& sample, const Json& reply) {
-  Json line = {{"set", sample.set},           {"id", sample.id},
-               {"task", sample.task},         {"media", sample.media},
-               {"question", sample.question}, {"answer", sample.answer}};
+  Json line = {{"set", sample.set},
+               {"id", sample.id},
+               {"task", sample.task},
+               {"media", sample.media},
+               {"question", sample.question},
+               {"answer", sample.answer},
+               {"by", score_name(sample.expected.kind)}};
   line.update(reply);
   const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   for (std::string_view rest = text; !rest.empty();) {
@@ -156,26 +149,15 @@ void AnswerFolder::add(const Sample& sample, const Json& reply) {
 }
 
 Json AnswerFolder::summarise(const std::vector<Sample>& samples) const {
-  Mean overall;
-  std::map<std::string, Mean> tasks, sets;
-  std::map<std::string, std::map<std::string, Mean>> tasks_of;
+  Summary counted;
   bool complete = true;
   for (const Sample& sample : samples) {
     const Json* line = find(sample);
     complete = complete && line != nullptr;
-    if (line == nullptr) continue;
-    const auto score = (*line)["score"].get<double>();
-    for (Mean* mean : {&overall, &tasks[sample.task], &sets[sample.set], &tasks_of[sample.set][sample.task]})
-      mean->add(score);
+    counted.add(sample, line);
   }
-  Mean of_tasks;
-  for (const auto& [name, mean] : tasks) of_tasks.add(mean.value());
   Json summary = {{"model", model_}, {"settings", settings_}, {"complete", complete}};
-  summary["overall"] = overall.to_json();
-  summary["overall"]["mean_of_tasks"] = of_tasks.value();
-  summary["tasks"] = to_json(tasks);
-  summary["sets"] = to_json(sets);
-  for (const auto& [name, means] : tasks_of) summary["sets"][name]["tasks"] = to_json(means);
+  summary.update(counted.to_json());
   write_json(folder_ / "summary.json", summary);
   return summary;
 }

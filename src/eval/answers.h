@@ -35,6 +35,8 @@ class AnswerFolder {
   void add(const Sample& sample, const Json& reply);
   // Writes summary.json: of the samples that are answered. complete: whether none is missing.
   Json summarise(const std::vector<Sample>& samples) const;
+  // Writes submission.json.
+  void write_submission(const Json& content) const;
 
  private:
   void read();

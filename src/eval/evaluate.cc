@@ -28,6 +28,11 @@ std::vector<const Sample*> questions(const std::vector<Sample>& samples, const A
   return result;
 }
 
+// Null where nobody here can say.
+Json scored(const std::string& reply, const Expected& expected) {
+  return expected.kind == ScoreKind::kNotScored ? Json() : Json(score(reply, expected));
+}
+
 class Asking {
  public:
   Asking(Context& context, const Engine& engine, const EvalOptions& options, AnswerFolder& folder)
@@ -56,7 +61,7 @@ class Asking {
     for (size_t i = 0; i < batch.size(); ++i) {
       const GenerationResult& result = results[i];
       folder_.add(*batch[i], {{"reply", result.text},
-                              {"score", score(result.text, batch[i]->expected)},
+                              {"score", scored(result.text, batch[i]->expected)},
                               {"finish", to_string(result.finish_reason)},
                               {"new_tokens", result.new_ids.size()},
                               {"seconds", seconds}});
@@ -68,6 +73,7 @@ class Asking {
     ProcessorRequest request = options_.request(Json::array({batch[0]->message}));
     for (const Sample* sample : batch.subspan(1))
       request.conversations.push_back(Json::array({sample->message}));
+    if (options_.fetch) options_.fetch(request);
     return engine_.answer(context_, request, settings_).results;
   }
 

@@ -19,6 +19,8 @@ struct EvalOptions {
   int64_t batch = 16;
   // A conversation as the model is asked it: pixels, clips, special tokens.
   std::function<ProcessorRequest(const Json& messages)> request;
+  // Gives a request what its messages name by an address of the web; empty: such samples are refused.
+  std::function<void(ProcessorRequest& request)> fetch;
   std::function<void(int64_t done, int64_t total)> progress;  // may be empty
 };
 

@@ -1,7 +1,6 @@
 #include "eval/score.h"
 
 #include <fmt/format.h>
-#include <utf8proc.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,44 +8,13 @@
 #include <numeric>
 #include <optional>
 
+#include "eval/letters.h"
+#include "eval/plain_text.h"
+#include "eval/spans.h"
 #include "text/unicode.h"
 
 namespace vl3::eval {
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-// Of a word: letters and digits, and every byte of other scripts' characters.
-bool is_word(char c) { return is_digit(c) || ((c | 32) >= 'a' && (c | 32) <= 'z') || (c & 0x80) != 0; }
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-// Without case, every run of white space one blank, none around.
-std::string plain(std::string_view text) {
-  const std::string valid = to_utf8(text);
-  std::string folded;
-  utf8proc_uint8_t* mapped = nullptr;
-  const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(valid.data()),
-                                 static_cast<utf8proc_ssize_t>(valid.size()), &mapped,
-                                 static_cast<utf8proc_option_t>(UTF8PROC_CASEFOLD | UTF8PROC_COMPOSE));
-  if (size >= 0) folded.assign(reinterpret_cast<const char*>(mapped), static_cast<size_t>(size));
-  std::free(mapped);
-  std::string result;
-  for (const char c : folded) {
-    if (!is_space(c))
-      result += c;
-    else if (!result.empty() && result.back() != ' ')
-      result += ' ';
-  }
-  if (!result.empty() && result.back() == ' ') result.pop_back();
-  return result;
-}
-
-// The same without final punctuation, unless there is nothing else.
-std::string words(std::string_view text) {
-  std::string result = plain(text);
-  const size_t last = result.find_last_not_of(" .,;:!?");
-  if (last != std::string::npos) result.resize(last + 1);
-  return result;
-}
 
 // The first number: a sign where no word is before it, digits with commas between thousands, a fraction.
 std::optional<double> first_number(std::string_view text) {
@@ -150,6 +118,40 @@ bool near(std::string_view reply, std::string_view answer, double tolerance) {
          std::abs(*got - *wanted) <= tolerance + 1e-9 * std::max({1.0, std::abs(*wanted), tolerance});
 }
 
+// Every answer to be found, in the ways in which OCRBench looks for them.
+bool contains(std::string_view reply, std::string_view answer, bool symbols) {
+  const auto prepared = [&](std::string_view text) {
+    if (!symbols) return plain(text);
+    std::string result(text);
+    std::erase_if(result, is_space);
+    return result;
+  };
+  return prepared(reply).find(prepared(answer)) != std::string::npos;
+}
+
+bool begins(std::string_view reply, std::string_view answer) {
+  const auto prepared = [](std::string_view text) {
+    std::string result = plain(text);
+    for (const char* word : {"option", "sentence", "caption"}) result = plain(without(result, word));
+    return result;
+  };
+  return prepared(reply).starts_with(prepared(answer));
+}
+
+// "yes", "no", or nothing.
+std::string_view yes_or_no(std::string_view text) {
+  const std::string said = plain(text);
+  if (said.find("yes") != std::string::npos) return "yes";
+  return said.find("no") != std::string::npos ? "no" : "";
+}
+
+std::optional<Span> span_of(const std::vector<std::string>& answers) {
+  if (answers.size() != 2) return std::nullopt;
+  const auto begin = whole_number(answers[0]), end = whole_number(answers[1]);
+  if (!begin || !end || *begin < 0 || *end <= *begin) return std::nullopt;
+  return Span{*begin, *end};
+}
+
 double score_one(std::string_view reply, std::string_view answer, const Expected& expected) {
   switch (expected.kind) {
     case ScoreKind::kExact:
@@ -162,18 +164,77 @@ double score_one(std::string_view reply, std::string_view answer, const Expected
       return anls(reply, answer);
     case ScoreKind::kRelaxed:
       return relaxed(reply, answer);
+    case ScoreKind::kContains:
+    case ScoreKind::kContainsSymbols:
+      return contains(reply, answer, expected.kind == ScoreKind::kContainsSymbols);
+    case ScoreKind::kYesNo:
+      return !yes_or_no(reply).empty() && yes_or_no(reply) == yes_or_no(answer);
+    case ScoreKind::kBegins:
+      return begins(reply, answer);
+    case ScoreKind::kFirstLetter:
+    case ScoreKind::kWordLetter:
+    case ScoreKind::kLastLetter:
+      return picked(reply, expected) == letter_index(answer);
     case ScoreKind::kMentions:
+    case ScoreKind::kTemporalIou:
+    case ScoreKind::kNotScored:
       break;
   }
   return 0;
 }
 
+bool reads_letters(ScoreKind kind) {
+  return kind == ScoreKind::kFirstLetter || kind == ScoreKind::kWordLetter || kind == ScoreKind::kLastLetter;
+}
+
+// Why an answer is none for this score; empty where it is one.
+std::string answer_rejection(const std::string& answer, const Expected& expected) {
+  const auto wrong = [&](std::string_view needs) {
+    return fmt::format("\"answer\" is \"{}\", and the score \"{}\" needs {}", answer,
+                       score_name(expected.kind), needs);
+  };
+  switch (expected.kind) {
+    case ScoreKind::kNumber:
+      return first_number(answer) ? "" : wrong("a number");
+    case ScoreKind::kChoice:
+      return choice_of(answer) != '\0' ? "" : wrong("a letter from A to H");
+    case ScoreKind::kYesNo:
+      return words(answer) == "yes" || words(answer) == "no" ? "" : wrong("yes or no");
+    case ScoreKind::kContains:
+    case ScoreKind::kContainsSymbols:
+    case ScoreKind::kBegins:
+      return plain(answer).empty() ? wrong("a text") : "";
+    case ScoreKind::kFirstLetter:
+    case ScoreKind::kWordLetter:
+    case ScoreKind::kLastLetter: {
+      const int letters = expected.options.letters();
+      const int index = letter_index(answer);
+      if (index >= 0 && index < letters) return "";
+      return wrong(fmt::format("a letter from A to {}, as there are {} \"options\"",
+                               static_cast<char>('A' + std::max(letters, 1) - 1), letters));
+    }
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
+int picked(std::string_view reply, const Expected& expected) {
+  if (expected.kind == ScoreKind::kWordLetter) return word_letter(reply, expected.options);
+  if (expected.kind == ScoreKind::kLastLetter) return last_letter(reply, expected.options);
+  return first_letter(reply, expected.options);
+}
+
 const std::vector<std::string>& score_names() {
-  static const std::vector<std::string> names = {"exact", "number", "mentions", "choice", "anls", "relaxed"};
+  static const std::vector<std::string> names = {"exact",  "number",       "mentions",    "choice",
+                                                 "anls",   "relaxed",      "contains",    "contains_symbols",
+                                                 "yes_no", "first_letter", "word_letter", "last_letter",
+                                                 "begins", "temporal_iou", "not_scored"};
   return names;
 }
+
+const std::string& score_name(ScoreKind kind) { return score_names()[static_cast<size_t>(kind)]; }
 
 char choice_of(std::string_view reply) {
   const auto alone = [&](size_t i) {
@@ -197,13 +258,19 @@ std::string rejection_reason(const Expected& expected) {
     return expected.mentions.empty() || empty ? "\"mentions\" should be phrases that the reply must have"
                                               : "";
   }
+  if (reads_letters(expected.kind) && (expected.options.letters() < 2 || expected.options.letters() > 26))
+    return fmt::format("\"options\" should be 2 to 26 texts, or how many there are, for the score \"{}\"",
+                       score_name(expected.kind));
+  if (expected.kind == ScoreKind::kNotScored) return {};
   if (expected.answers.empty()) return "\"answer\" has no accepted answer";
   if (!(expected.tolerance >= 0)) return fmt::format("\"tolerance\" is {}, at least 0", expected.tolerance);
+  if (expected.kind == ScoreKind::kTemporalIou)
+    return span_of(expected.answers)
+               ? ""
+               : "\"answer\" should be two numbers of seconds, the begin and the later end, for the score "
+                 "\"temporal_iou\"";
   for (const std::string& answer : expected.answers) {
-    if (expected.kind == ScoreKind::kNumber && !first_number(answer))
-      return fmt::format("\"answer\" is \"{}\", and the score \"number\" needs a number", answer);
-    if (expected.kind == ScoreKind::kChoice && choice_of(answer) == '\0')
-      return fmt::format("\"answer\" is \"{}\", and the score \"choice\" needs a letter from A to H", answer);
+    if (std::string wrong = answer_rejection(answer, expected); !wrong.empty()) return wrong;
   }
   return {};
 }
@@ -213,6 +280,10 @@ double score(std::string_view reply, const Expected& expected) {
     const std::string said = plain(reply);
     return std::all_of(expected.mentions.begin(), expected.mentions.end(),
                        [&](const std::string& phrase) { return mentioned(said, plain(phrase)); });
+  }
+  if (expected.kind == ScoreKind::kTemporalIou) {
+    const std::optional<Span> wanted = span_of(expected.answers);
+    return wanted ? overlap_over_union(spans_in(reply), *wanted) : 0;
   }
   double best = 0;
   for (const std::string& answer : expected.answers)

@@ -6,8 +6,10 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_once.h"
 #include "base/near_names.h"
 #include "base/text_file.h"
+#include "eval/row_media.h"
 
 namespace vl3::eval {
 namespace {
@@ -34,27 +36,34 @@ std::vector<std::string> strings(const JsonView& row, const char* key) {
   return result;
 }
 
-std::string resolved(const Json& path, const JsonView& row, const char* key, const fs::path& folder) {
-  require(path.is_string(), ErrorCode::kFormat, "[{}] \"{}\" has {}, not a path", row.origin(), key,
-          shown(path));
-  const fs::path file(path.get<std::string>());
-  const fs::path whole = file.is_absolute() ? file : folder / file;
-  std::error_code ignored;
-  require(fs::exists(whole, ignored), ErrorCode::kNotFound, "[{}] \"{}\": there is no file {}", row.origin(),
-          key, whole.string());
-  return whole.string();
-}
-
-constexpr std::string_view kClipOptions[] = {"start_time",         "end_time",     "fps",   "num_frames",
-                                             "min_frames",         "max_frames",   "times", "rotate",
-                                             "skip_broken_frames", "pictures_rate"};
-constexpr size_t kNumbers = 6;  // of them come first; the others are checked where the clip is read
-const std::vector<std::string_view> kKeys = {"id",           "question", "task",       "image",
-                                             "images",       "video",    "videos",     "start_time",
-                                             "end_time",     "fps",      "num_frames", "min_frames",
-                                             "max_frames",   "answer",   "score",      "tolerance",
-                                             "mentions",     "times",    "rotate",     "skip_broken_frames",
-                                             "pictures_rate"};
+const std::vector<std::string_view> kKeys = {"id",
+                                             "question",
+                                             "task",
+                                             "image",
+                                             "images",
+                                             "video",
+                                             "videos",
+                                             "start_time",
+                                             "end_time",
+                                             "fps",
+                                             "num_frames",
+                                             "min_frames",
+                                             "max_frames",
+                                             "answer",
+                                             "score",
+                                             "tolerance",
+                                             "mentions",
+                                             "times",
+                                             "rotate",
+                                             "skip_broken_frames",
+                                             "pictures_rate",
+                                             "content",
+                                             "options",
+                                             "pair",
+                                             "group",
+                                             "question_id",
+                                             "video_id",
+                                             "question_type"};
 // What would be a part of the prompt, were it asked that way.
 const std::vector<std::string_view> kNotAsked = {"system",      "tools",   "messages",    "conversations",
                                                  "instruction", "history", "conversation"};
@@ -77,34 +86,6 @@ void refuse_misread(const JsonView& row) {
   }
 }
 
-// A path or a list of them; of clips, a list in the list holds the frames of one.
-void add_media(const JsonView& row, const std::string& kind, const fs::path& folder, Sample& sample) {
-  const bool one = row.has(kind), many = row.has(kind + "s");
-  require(!one || !many, ErrorCode::kFormat, "[{}] has both \"{}\" and \"{}s\"", row.origin(), kind, kind);
-  if (!one && !many) return;
-  const Json* value = row.find(one ? kind : kind + "s");
-  sample.media[kind] = *value;
-  for (const Json& item : value->is_array() ? *value : Json::array({*value})) {
-    Json part = {{"type", kind}};
-    if (item.is_array() && kind == "video") {
-      part[kind] = Json::array();
-      for (const Json& frame : item) part[kind].push_back(resolved(frame, row, kind.c_str(), folder));
-    } else {
-      part[kind] = resolved(item, row, kind.c_str(), folder);
-    }
-    for (const std::string_view key : kClipOptions) {
-      if (kind != "video" || !row.has(key)) continue;
-      if (std::find(kClipOptions, kClipOptions + kNumbers, key) == kClipOptions + kNumbers)
-        part[std::string(key)] = sample.media[std::string(key)] = *row.find(key);
-      else if (key.ends_with("_frames"))
-        part[std::string(key)] = sample.media[std::string(key)] = row.integer(key, 0, 0, 1 << 24);
-      else
-        part[std::string(key)] = sample.media[std::string(key)] = row.number(key, 0);
-    }
-    sample.message["content"].push_back(std::move(part));
-  }
-}
-
 Expected expected_of(const JsonView& row) {
   Expected expected;
   const std::string name = row.string("score", "exact");
@@ -116,6 +97,11 @@ Expected expected_of(const JsonView& row) {
   expected.answers = strings(row, "answer");
   expected.tolerance = row.number("tolerance", 0);
   expected.mentions = strings(row, "mentions");
+  const Json* options = row.find("options");
+  if (options != nullptr && options->is_number())
+    expected.options.count = static_cast<int>(row.integer("options", 0, 2, 26));
+  else
+    expected.options.texts = strings(row, "options");
   const std::string wrong = rejection_reason(expected);
   require(wrong.empty(), ErrorCode::kFormat, "[{}] {}", row.origin(), wrong);
   return expected;
@@ -129,19 +115,33 @@ Sample sample_of(const JsonView& row, const std::string& set, const fs::path& fo
   const Json* id = row.find("id");
   sample.id = id != nullptr && id->is_number_integer() ? id->dump() : needed_string(row, "id");
   sample.task = row.string("task", set);
-  sample.question = needed_string(row, "question");
-  sample.media = Json::object();
-  sample.message = {{"role", "user"}, {"content", Json::array()}};
-  add_media(row, "image", folder, sample);
-  add_media(row, "video", folder, sample);
-  for (const std::string_view key : kClipOptions) {
-    require(!row.has(key) || sample.media.contains("video"), ErrorCode::kFormat,
-            "[{}] has \"{}\" and no clip", row.origin(), key);
+  if (row.has("content")) {
+    read_content(row, folder, sample);
+  } else {
+    sample.question = needed_string(row, "question");
+    read_media(row, folder, sample);
+    sample.message["content"].push_back({{"type", "text"}, {"text", sample.question}});
   }
-  sample.message["content"].push_back({{"type", "text"}, {"text", sample.question}});
   sample.expected = expected_of(row);
   if (row.has("answer")) sample.answer = *row.find("answer");
+  sample.pair = row.string("pair", "");
+  sample.group = row.string("group", "");
+  require(sample.group.empty() || !sample.pair.empty(), ErrorCode::kFormat,
+          "[{}] has a \"group\" and no \"pair\": points of pairs are added up", row.origin());
+  sample.labels = Json::object();
+  for (const char* key : {"question_id", "video_id", "question_type"}) {
+    if (row.has(key)) sample.labels[key] = *row.find(key);
+  }
   return sample;
+}
+
+// A pair with one question alone would count it twice.
+void check_pairs(const std::vector<Sample>& samples) {
+  std::map<std::string, int> sizes;
+  for (const Sample& sample : samples) ++sizes[sample.pair];
+  for (const Sample& sample : samples)
+    require(sample.pair.empty() || sizes[sample.pair] > 1, ErrorCode::kFormat,
+            "[{}] \"pair\" is \"{}\", which no other row has", sample.origin, sample.pair);
 }
 
 }  // namespace
@@ -161,13 +161,14 @@ std::vector<Sample> read_tasks(const fs::path& path) {
     const std::string_view line = std::string_view(text).substr(begin, end - begin);
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     const std::string origin = fmt::format("{}:{}", file.string(), number);
-    const Json row = parse_json(line, origin);
+    const Json row = parse_json_once(line, origin);
     Sample sample = sample_of(JsonView(row, origin), set, folder);
     const auto [before, fresh] = origins.emplace(sample.id, origin);
     require(fresh, ErrorCode::kFormat, "[{}] \"id\" is \"{}\", as in {}", origin, sample.id, before->second);
     samples.push_back(std::move(sample));
   }
   require(!samples.empty(), ErrorCode::kFormat, "[{}] has no rows", file.string());
+  check_pairs(samples);
   return samples;
 }
 
@@ -192,9 +193,14 @@ std::vector<Sample> choose(std::vector<Sample> samples, const std::vector<std::s
     require(known.contains(task), ErrorCode::kInvalidArgument, "[eval] there is no task \"{}\"; there are {}",
             task, fmt::join(known, ", "));
   std::map<std::pair<std::string, std::string>, int64_t> counts;
+  std::set<std::pair<std::string, std::string>> pairs;  // of which a question is chosen, and so all are
   std::erase_if(samples, [&](const Sample& sample) {
     if (!tasks.empty() && std::find(tasks.begin(), tasks.end(), sample.task) == tasks.end()) return true;
-    return ++counts[{sample.set, sample.task}] > limit && limit > 0;
+    const std::pair pair(sample.set, sample.pair);
+    if (!sample.pair.empty() && pairs.contains(pair)) return false;
+    const bool over = limit > 0 && ++counts[{sample.set, sample.task}] > limit;
+    if (!over && !sample.pair.empty()) pairs.insert(pair);
+    return over;
   });
   return samples;
 }

@@ -17,10 +17,15 @@ struct Sample {
   std::string origin;  // "file:line"
   std::string task;
   std::string question;
-  Json media;    // what its row says under "image" and "video", for the record: {} where it has neither
-  Json message;  // of the user: pictures, then clips, then the question; paths resolved
+  Json media;  // what its row says of pictures and clips, for the record: {} where it has none. Of addresses
+               // without their queries, a hash of which is behind them
+  Json message;  // of the user: pictures, then clips, then the question, or the parts of "content"; paths
+                 // resolved
   Expected expected;
-  Json answer;  // as the row has it
+  Json answer;        // as the row has it
+  std::string pair;   // empty: none; others of its set have it, too
+  std::string group;  // of pairs: what points are added up under; empty: nothing
+  Json labels;        // for servers of answers: "question_id", "video_id" and "question_type", as far as told
 };
 
 // The samples of a file of JSON lines, or of tasks.jsonl in a folder. The set is called like the folder, or,

@@ -7,7 +7,7 @@
 namespace vl3 {
 
 StopRules::StopRules(const GenerationConfig& settings, const GenerationHooks& hooks, int64_t prompt_length)
-    : limit(settings.new_token_limit(prompt_length)) {
+    : strings_after(settings.stop_strings_after), limit(settings.new_token_limit(prompt_length)) {
   const auto add = [&](int64_t id) {
     if (!is_stop_token(id)) tokens.push_back(id);
   };
@@ -50,12 +50,19 @@ bool StopRules::no_more(int64_t new_tokens) const {
 }
 
 AnswerText::AnswerText(const GenerationHooks& hooks, const StopRules& rules)
-    : AnswerText(hooks.make_text ? hooks.make_text() : nullptr, StopMatcher(rules.strings), {}) {}
+    : AnswerText(hooks.make_text ? hooks.make_text() : nullptr, StopMatcher(rules.strings),
+                 rules.strings_after, {}) {}
 
-AnswerText::AnswerText(std::unique_ptr<TextStream> stream, StopMatcher matcher, std::string text)
-    : stream_(std::move(stream)), matcher_(std::move(matcher)), text_(std::move(text)) {}
+AnswerText::AnswerText(std::unique_ptr<TextStream> stream, StopMatcher matcher, int64_t tokens_to_pass,
+                       std::string text)
+    : stream_(std::move(stream)),
+      matcher_(std::move(matcher)),
+      tokens_to_pass_(tokens_to_pass),
+      text_(std::move(text)) {}
 
-AnswerText AnswerText::clone() const { return {stream_ ? stream_->clone() : nullptr, matcher_, text_}; }
+AnswerText AnswerText::clone() const {
+  return {stream_ ? stream_->clone() : nullptr, matcher_, tokens_to_pass_, text_};
+}
 
 std::string AnswerText::show(std::string piece) {
   text_ += piece;
@@ -63,12 +70,15 @@ std::string AnswerText::show(std::string piece) {
 }
 
 std::string AnswerText::push(int64_t id) {
-  return stream_ ? show(matcher_.push(stream_->push(id))) : std::string();
+  if (!stream_) return {};
+  const std::string piece = stream_->push(id);
+  return show(tokens_to_pass_-- > 0 ? matcher_.pass(piece) : matcher_.push(piece));
 }
 
 std::string AnswerText::finish() {
   if (!stream_ || stop_string() != nullptr) return {};
-  std::string piece = matcher_.push(stream_->finish());
+  const std::string rest = stream_->finish();  // of the last token
+  std::string piece = tokens_to_pass_ >= 0 ? matcher_.pass(rest) : matcher_.push(rest);
   if (stop_string() == nullptr) piece += matcher_.finish();
   return show(std::move(piece));
 }

@@ -30,7 +30,8 @@ struct StopRules {
   std::vector<int64_t> tokens;  // eos_token_id, stop_token_ids, and special tokens that stop strings name
   std::vector<std::string> strings;  // the rest of stop_strings
   std::vector<std::pair<int64_t, std::string>> named;
-  int64_t limit = 0;  // new tokens
+  int64_t strings_after = 0;  // stop_strings_after
+  int64_t limit = 0;          // new tokens
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
@@ -50,12 +51,14 @@ class AnswerText {
   const std::string& text() const noexcept { return text_; }
 
  private:
-  AnswerText(std::unique_ptr<TextStream> stream, StopMatcher matcher, std::string text);
+  AnswerText(std::unique_ptr<TextStream> stream, StopMatcher matcher, int64_t tokens_to_pass,
+             std::string text);
   std::string show(std::string piece);
 
   std::unique_ptr<TextStream> stream_;
   StopMatcher matcher_;
-  std::string text_;  // shown so far
+  int64_t tokens_to_pass_;  // before stop strings count
+  std::string text_;        // shown so far
 };
 
 }  // namespace vl3

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "generate/constraint.h"
 #include "generate/sampler.h"
+#include "ops/row_runs.h"
 
 namespace vl3 {
 namespace {
@@ -26,6 +27,9 @@ BeamTask::BeamTask(TaskSetup setup, const Prompt& prompt)
       adapter_(prompt.adapter),
       num_beams_(static_cast<size_t>(setup_.settings.num_beams)),
       finished_(num_beams_) {
+  require(!setup_.hooks.on_scores, ErrorCode::kUnsupported,
+          "[settings] num_beams is {}, and the scores of each token are not told of beams",
+          setup_.settings.num_beams);
   for (size_t i = 0; i < num_beams_; ++i) {
     Beam beam;
     // All begin with the same prompt: only the first one's continuations count in the first step.
@@ -53,7 +57,7 @@ void BeamTask::collect(std::vector<CausalDecoder::Feed>& feeds, int64_t& catch_u
     const int64_t missing = static_cast<int64_t>(answer.size()) - 1 - held(beam);
     if (missing <= 0) continue;
     whole = false;
-    const int64_t rows = std::min(catch_up_rows, missing);
+    const int64_t rows = std::min({catch_up_rows, missing, ops::kFewRows});  // as they came
     if (rows <= 0) continue;
     catch_up_rows -= rows;
     beam.feed.assign(answer.begin() + held(beam), answer.begin() + held(beam) + rows);
@@ -89,13 +93,19 @@ void BeamTask::choose(const LogitRows& logits, std::vector<ChoiceWork>& work) {
   scores_.resize(num_beams_ * static_cast<size_t>(setup_.vocab_size));
   failures_.assign(num_beams_, nullptr);
   for (size_t b = 0; b < num_beams_; ++b) {
-    work.push_back([this, b](std::vector<float>&) {
+    const auto score = [this, b](std::vector<float>&) {
       try {
         accumulate(b);
       } catch (...) {
         failures_[b] = std::current_exception();
       }
-    });
+    };
+    if (setup_.hooks.bend_scores) {  // one row after the other, on this thread
+      std::vector<float> unused;
+      score(unused);
+    } else {
+      work.push_back(score);
+    }
   }
 }
 
@@ -124,7 +134,16 @@ void BeamTask::accumulate(size_t beam) {
   std::copy(source.begin(), source.end(), row.begin());
   log_softmax(row);
   ban_disallowed(masks_[beam], row);
-  chain_.apply(history(beams_[beam]), static_cast<int64_t>(prompt_ids_.size()), row);
+  const std::vector<int64_t> ids = history(beams_[beam]);
+  std::function<void(Scores)> hook;
+  if (setup_.hooks.bend_scores) {
+    const Ids new_ids = Ids(ids).subspan(prompt_ids_.size());
+    const int64_t left = rules_.limit - static_cast<int64_t>(new_ids.size());
+    hook = [&, new_ids, left](Scores scores) {
+      setup_.hooks.bend_scores({setup_.prompt, 0, ids, new_ids, left}, scores);
+    };
+  }
+  chain_.apply(ids, static_cast<int64_t>(prompt_ids_.size()), row, hook);
   for (float& score : row) score += beams_[beam].score;
 }
 
@@ -145,6 +164,18 @@ std::vector<int64_t> BeamTask::best_continuations() const {
   return top_indices(noisy, count);
 }
 
+// Whether a candidate ends for another reason than its length; its text, where there is one, has its token.
+bool BeamTask::stops(const Candidate& candidate) const {
+  if (rules_.is_stop_token(candidate.token)) return true;
+  if (candidate.text && candidate.text->stop_string() != nullptr) return true;
+  if (!setup_.hooks.ends) return false;
+  std::vector<int64_t> ids = history(beams_[candidate.parent]);
+  ids.push_back(candidate.token);
+  const Ids new_ids = Ids(ids).subspan(prompt_ids_.size());
+  return setup_.hooks.ends(
+      {setup_.prompt, 0, ids, new_ids, rules_.limit - static_cast<int64_t>(new_ids.size())});
+}
+
 std::vector<BeamTask::Candidate> BeamTask::candidates() const {
   const auto length = static_cast<int64_t>(beams_[0].answer.new_ids.size()) + 1;
   const bool no_more = rules_.no_more(length);
@@ -154,13 +185,13 @@ std::vector<BeamTask::Candidate> BeamTask::candidates() const {
     candidate.parent = static_cast<size_t>(index / setup_.vocab_size);
     candidate.token = index % setup_.vocab_size;
     candidate.score = scores_[static_cast<size_t>(index)];
-    candidate.ends = no_more || rules_.is_stop_token(candidate.token);
     const auto& text = beams_[candidate.parent].answer.text;
     if (text) {
       candidate.text = std::make_unique<AnswerText>(text->clone());
       if (!rules_.is_stop_token(candidate.token)) candidate.text->push(candidate.token);
-      candidate.ends = candidate.ends || candidate.text->stop_string() != nullptr;
     }
+    candidate.stopped = stops(candidate);
+    candidate.ends = no_more || candidate.stopped;
     found.push_back(std::move(candidate));
   }
   return found;
@@ -213,9 +244,7 @@ void BeamTask::update_finished(std::vector<Candidate>& found) {
     fresh.complete = candidate.ends && index - num_beams_ < num_beams_;
     if (fresh.complete) {
       fresh.answer = extended(candidate);
-      const bool stopped = rules_.is_stop_token(candidate.token) ||
-                           (candidate.text && candidate.text->stop_string() != nullptr);
-      fresh.reason = stopped ? FinishReason::kStop : FinishReason::kLength;
+      fresh.reason = candidate.stopped ? FinishReason::kStop : FinishReason::kLength;
     }
     kept.push_back(std::move(fresh));
   }

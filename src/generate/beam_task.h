@@ -50,6 +50,7 @@ class BeamTask final : public Task {
     int64_t token = 0;
     float score = 0;  // sum of processed log-probabilities
     bool ends = false;
+    bool stopped = false;  // and not by its length
     std::unique_ptr<AnswerText> text;
   };
   struct Finished {
@@ -65,6 +66,7 @@ class BeamTask final : public Task {
   std::vector<int64_t> history(const Beam& beam) const;
   void accumulate(size_t beam);
   std::vector<int64_t> best_continuations() const;
+  bool stops(const Candidate& candidate) const;
   std::vector<Candidate> candidates() const;
   Answer extended(const Candidate& candidate) const;
   void update_finished(std::vector<Candidate>& found);

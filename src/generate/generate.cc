@@ -36,14 +36,22 @@ std::vector<GenerationResult> generate(Context& context, CausalDecoder& decoder,
   const uint64_t seed = seed_of(settings);
   GenerationLoop loop(context, decoder);
   std::vector<uint64_t> jobs;
+  int64_t told = 0;  // tokens of prompts
+  const bool tells = probe != nullptr && probe->progress;
+  GenerationHooks own = hooks;
+  if (tells && settings.num_beams == 1) {  // before a prompt's first token; beams tell theirs at the end
+    own.on_token = [&](const StreamEvent& event) {
+      if (event.index == 0) tell_prefill(loop, jobs, *probe, told);
+      return !hooks.on_token || hooks.on_token(event);
+    };
+  }
   for (size_t i = 0; i < prompts.size(); ++i) {
     jobs.push_back(loop.add(
-        {std::move(prompts[i]), {static_cast<int64_t>(i), decoder.vocab_size(), seed, settings, hooks}, {}}));
+        {std::move(prompts[i]), {static_cast<int64_t>(i), decoder.vocab_size(), seed, settings, own}, {}}));
   }
-  int64_t told = 0;  // tokens of prompts
   while (loop.step()) {
     loop.check_failures();
-    if (probe != nullptr && probe->progress) tell_prefill(loop, jobs, *probe, told);
+    if (tells) tell_prefill(loop, jobs, *probe, told);
   }
   std::vector<GenerationResult> results;
   for (const uint64_t job : jobs) {

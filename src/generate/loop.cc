@@ -6,15 +6,21 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
 #include "generate/beam_task.h"
 #include "generate/sample_task.h"
+#include "ops/row_runs.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
 
 // A chunk that does not end its prompt has so many rows at least: fewer would not fill the products.
 constexpr int64_t kLeastChunk = 32;
+static_assert(kLeastChunk > ops::kFewRows);
+
+// Of a prompt's beginning that was found, so much is used: a rest of few rows would have other bits than it
+// has when nothing is found, so that it is never shorter than many rows are.
+int64_t most_cached(int64_t length) { return std::max<int64_t>(0, length - ops::kFewRows - 1); }
 
 bool running(JobPhase phase) { return phase == JobPhase::kPrefilling || phase == JobPhase::kDecoding; }
 
@@ -42,7 +48,8 @@ uint64_t GenerationLoop::add(Job job) {
   require(
       options_.max_blocks == 0 || slot.task->most_blocks() <= options_.max_blocks, ErrorCode::kLimitExceeded,
       "[generate] a prompt of {} tokens and its answers can take {} blocks of {} tokens, and the cache of "
-      "keys and values has {}: lower max_new_tokens or raise kv_cache_bytes",
+      "keys and values has {}: ask for fewer tokens (max_tokens, max_new_tokens), or make the cache larger "
+      "(--kv-cache, kv_cache_bytes)",
       slot.prompt.length(), slot.task->most_blocks(), KvCache::kBlockTokens, options_.max_blocks);
   slots_.emplace(next_, std::move(slot));
   return next_++;
@@ -188,6 +195,7 @@ void GenerationLoop::start(Slot& slot) {
   slot.cached_tokens = 0;
   if (options_.prefixes != nullptr && !slot.prompt.cache_key.empty()) {
     KvCache held = options_.prefixes->find(slot.prompt.cache_key, kind_of(slot, slot.cache), slot.cache);
+    held.truncate(std::min(held.length(), most_cached(slot.prompt.length())));
     if (held.length() > 0) slot.cache = std::move(held);
     slot.cached_tokens = slot.cache.length();
   }
@@ -273,13 +281,10 @@ std::vector<GenerationLoop::Unfed> GenerationLoop::unfed_prompts() {
   return requests;
 }
 
-// The next rows of a prompt, about so many; 0: too few to be worth it. Chunks end where they would if the
-// prompt had every step for itself, and no other cut leaves a rest too short for the products of many rows:
-// its bits would be others.
-int64_t GenerationLoop::chunk_of(const Slot& slot, int64_t rows) const {
-  const int64_t from = slot.cache.length(), step = options_.step_tokens;
-  const int64_t until = std::min(slot.prompt.length(), (from / step + 1) * step);
-  const int64_t left = until - from;
+// The next rows of a prompt, about so many; 0: too few to be worth it. No cut leaves a rest of few rows,
+// which have kernels of their own (ops/row_runs.h): bits do not depend on where a prompt is cut.
+int64_t GenerationLoop::chunk_of(const Slot& slot, int64_t rows) {
+  const int64_t left = slot.prompt.length() - slot.cache.length();
   if (rows < std::min(left, kLeastChunk)) return 0;
   return rows + kLeastChunk > left ? left : rows;
 }

@@ -101,7 +101,7 @@ class GenerationLoop {
   void collect_decoding(Feeds& feeds, std::vector<Part>& parts, int64_t& rows);
   std::vector<Unfed> unfed_prompts();
   void collect_prompts(Feeds& feeds, std::vector<Part>& parts, int64_t rows);
-  int64_t chunk_of(const Slot& slot, int64_t rows) const;
+  static int64_t chunk_of(const Slot& slot, int64_t rows);
   void add_chunk(Slot& slot, int64_t rows, Feeds& feeds, std::vector<Part>& parts);
   void run(const Feeds& feeds, std::vector<Part>& parts);
   void choose_tokens(std::vector<Part>& parts);

@@ -6,6 +6,7 @@
 #include "generate/generate.h"
 #include "generate/loop.h"
 #include "model/forward.h"
+#include "model/model_parts.h"
 #include "ops/ops.h"
 
 namespace vl3 {
@@ -69,7 +70,7 @@ void require_counted_positions(const PackedBatch& packed) {
 Logits ModelDecoder::decode(Context& context, std::span<const Feed> feeds) {
   PackedSequences sequences;
   sequences.cu_seqlens_q = {0};
-  std::vector<int64_t> kept;  // rows that get logits
+  std::vector<int64_t> kept, kept_of{0};  // rows that get logits, and how many up to each feed
   int64_t rows = 0;
   for (const Feed& feed : feeds) {
     const int64_t count = feed.rows();
@@ -79,6 +80,7 @@ Logits ModelDecoder::decode(Context& context, std::span<const Feed> feeds) {
       sequences.positions.push_back(feed.cache->length() + i);
       if (feed.want == Want::kAll || (feed.want == Want::kLast && i + 1 == count)) kept.push_back(rows + i);
     }
+    kept_of.push_back(static_cast<int64_t>(kept.size()));
     rows += count;
     sequences.cu_seqlens_q.push_back(rows);
     sequences.caches.push_back(feed.cache);
@@ -86,12 +88,12 @@ Logits ModelDecoder::decode(Context& context, std::span<const Feed> feeds) {
   }
   sequences.adapters = adapters_;
   sequences.cu_seqlens_k = sequences.cu_seqlens_q;
-  const TextWeights& text = model_.weights().text;
+  const TextWeights& text = weights_of(model_).text;
   const Tensor hidden = run_language_model(context, text, model_.config().text, embed(context, text, feeds),
                                            sequences, nullptr);
   if (kept.empty()) return {};
   const bool all = static_cast<int64_t>(kept.size()) == rows;
-  return Logits(run_head(context, text, all ? hidden : ops::gather_rows(context, hidden, kept)));
+  return Logits(run_head(context, text, all ? hidden : ops::gather_rows(context, hidden, kept), kept_of));
 }
 
 std::vector<Prompt> make_prompts(Context& context, const ForConditionalGeneration& model,
@@ -103,7 +105,7 @@ std::vector<Prompt> make_prompts(Context& context, const ForConditionalGeneratio
   if (plain)
     batch.packed = pack(input);
   else
-    batch = embed_batch(context, model.model(), model.weights(), input);
+    batch = embed_batch(context, model.model(), weights_of(model), input);
   const PackedBatch& packed = batch.packed;
   if (input.position_ids.defined()) require_counted_positions(packed);
   std::vector<int64_t> all_keys;
@@ -128,8 +130,9 @@ std::vector<Prompt> make_prompts(Context& context, const ForConditionalGeneratio
 Prefilled prefill(Context& context, CausalDecoder& decoder, const Prompt& prompt) {
   const int64_t chunk = LoopOptions().step_tokens;
   Prefilled result{decoder.new_cache(context), {}};
-  for (int64_t from = 0; from < prompt.length(); from += chunk) {
-    const int64_t to = std::min(from + chunk, prompt.length());
+  for (int64_t from = 0, to = 0; from < prompt.length(); from = to) {
+    // As a scheduler's chunks, none leaves a rest of few rows.
+    to = from + chunk + ops::kFewRows >= prompt.length() ? prompt.length() : from + chunk;
     CausalDecoder::Feed feed;
     feed.cache = &result.cache;
     if (prompt.embeds.defined())

@@ -7,6 +7,7 @@
 
 #include "generate/decoder.h"
 #include "model/adapter_set.h"
+#include "model/model_parts.h"
 #include "vl3/model.h"
 
 namespace vl3 {
@@ -19,7 +20,7 @@ class ModelDecoder final : public CausalDecoder {
       : model_(model), pool_(std::move(pool)), adapters_(adapters) {}
   int64_t vocab_size() const override { return model_.config().text.vocab_size; }
   KvCache new_cache(const Context& context) const override {
-    return pool_ == nullptr ? model_.new_cache(context) : model_.new_cache(context, pool_);
+    return pool_ == nullptr ? vl3::new_cache(model_, context) : vl3::new_cache(model_, context, pool_);
   }
   Logits decode(Context& context, std::span<const Feed> feeds) override;
 

@@ -135,7 +135,8 @@ bool ProcessorChain::bends(int64_t length, int64_t prompt_length) const {
          (s.samples() && warps) || s.renormalize_logits;
 }
 
-void ProcessorChain::apply(Ids history, int64_t prompt_length, Scores scores) const {
+void ProcessorChain::apply(Ids history, int64_t prompt_length, Scores scores,
+                           const std::function<void(Scores)>& behind_penalties) const {
   const auto length = static_cast<int64_t>(history.size());
   const int64_t new_tokens = length - prompt_length;
   if (!biases_.empty()) add_sequence_bias(history, biases_, scores);
@@ -155,6 +156,7 @@ void ProcessorChain::apply(Ids history, int64_t prompt_length, Scores scores) co
   if (too_short(length, prompt_length)) ban_tokens(stop_ids_, scores);
   ban_tokens(settings_.suppress_tokens, scores);
   if (new_tokens == 0) ban_tokens(settings_.begin_suppress_tokens, scores);
+  if (behind_penalties) behind_penalties(scores);
   if (settings_.samples()) warp(scores);
   if (settings_.renormalize_logits) log_softmax(scores);
 }

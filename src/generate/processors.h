@@ -6,6 +6,7 @@
 // that they are within half an ulp of the exact ones.
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -61,8 +62,10 @@ class ProcessorChain {
   // Whether apply can change scores behind a history of this length; false: the logits may be used as they
   // are.
   bool bends(int64_t length, int64_t prompt_length) const;
-  // history: prompt and answer so far.
-  void apply(Ids history, int64_t prompt_length, Scores scores) const;
+  // history: prompt and answer so far. behind_penalties: what else bends the scores, before they are warped
+  // (GenerationHooks::bend_scores); may be empty.
+  void apply(Ids history, int64_t prompt_length, Scores scores,
+             const std::function<void(Scores)>& behind_penalties = {}) const;
 
  private:
   bool too_short(int64_t length, int64_t prompt_length) const;

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "generate/constraint.h"
 #include "generate/sampler.h"
+#include "ops/row_runs.h"
 
 namespace vl3 {
 
@@ -58,9 +59,10 @@ void SampleTask::collect(std::vector<CausalDecoder::Feed>& feeds, int64_t& catch
     }
     sequence.feed = {sequence.result.ids.back()};
     if (sequence.lookup) {
-      // The step itself gives one token, so one less than what is left can be proposed.
-      const std::vector<int64_t> proposed =
-          sequence.lookup->propose(sequence.result.ids, rules_.limit - new_tokens - 1);
+      // The step itself gives one token, so one less than what is left can be proposed, and one less than
+      // what has the bits of tokens that come one by one.
+      const std::vector<int64_t> proposed = sequence.lookup->propose(
+          sequence.result.ids, std::min(rules_.limit - new_tokens, ops::kFewRows) - 1);
       sequence.feed.insert(sequence.feed.end(), proposed.begin(), proposed.end());
     }
     sequence.has_rows = true;
@@ -69,12 +71,14 @@ void SampleTask::collect(std::vector<CausalDecoder::Feed>& feeds, int64_t& catch
   }
 }
 
-// After drop_caches: the answer goes through the model once more, up to its last token.
+// After drop_caches: the answer goes through the model once more, up to its last token, in feeds of few rows,
+// as it came.
 void SampleTask::feed_again(Sequence& sequence, std::vector<CausalDecoder::Feed>& feeds,
                             int64_t& catch_up_rows) const {
   const std::vector<int64_t>& answer = sequence.result.new_ids;
   const int64_t held = sequence.cache.length() - prompt_tokens_;
-  const int64_t rows = std::min(catch_up_rows, static_cast<int64_t>(answer.size()) - 1 - held);
+  const int64_t rows =
+      std::min({catch_up_rows, static_cast<int64_t>(answer.size()) - 1 - held, ops::kFewRows});
   if (rows <= 0) return;
   catch_up_rows -= rows;
   sequence.feed.assign(answer.begin() + held, answer.begin() + held + rows);
@@ -90,9 +94,14 @@ void SampleTask::choose(const LogitRows& logits, std::vector<ChoiceWork>& work) 
     if (sequence.done || (!first && !sequence.has_rows)) continue;
     if (first) sequence.feed.resize(1);  // all share the prompt's row
     ask_constraint(sequence);
-    work.push_back([this, &sequence, logits, row](std::vector<float>& scratch) {
+    if (setup_.hooks.bend_scores || setup_.hooks.on_scores) {  // one row after the other, on this thread
+      std::vector<float> scratch;
       choose_rows(sequence, logits, row, scratch);
-    });
+    } else {
+      work.push_back([this, &sequence, logits, row](std::vector<float>& scratch) {
+        choose_rows(sequence, logits, row, scratch);
+      });
+    }
     if (!first) row += static_cast<int64_t>(sequence.feed.size());
   }
 }
@@ -143,6 +152,18 @@ void SampleTask::choose_rows(Sequence& sequence, const LogitRows& logits, int64_
   ids.resize(known);
 }
 
+// What hooks are asked about behind these ids, prompt and answer.
+ConstraintQuery SampleTask::query_of(Ids ids, int64_t sequence) const {
+  const Ids new_ids = ids.subspan(static_cast<size_t>(prompt_length_));
+  return {setup_.prompt, sequence, ids, new_ids, rules_.limit - static_cast<int64_t>(new_ids.size())};
+}
+
+// The hook that bends scores behind these ids; empty where there is none.
+std::function<void(Scores)> SampleTask::hooked(Ids ids, int64_t sequence) const {
+  if (!setup_.hooks.bend_scores) return {};
+  return [this, query = query_of(ids, sequence)](Scores scores) { setup_.hooks.bend_scores(query, scores); };
+}
+
 SampleTask::Choice SampleTask::choose_row(const Sequence& sequence, int64_t row, const LogitRows& logits,
                                           int64_t logits_row, std::vector<float>& scratch) const {
   Choice choice;
@@ -151,15 +172,18 @@ SampleTask::Choice SampleTask::choose_row(const Sequence& sequence, int64_t row,
     const bool random = setup_.settings.samples();
     const std::span<const uint32_t> mask =
         sequence.masks.empty() ? std::span<const uint32_t>() : sequence.masks[static_cast<size_t>(row)];
-    const bool bends = !mask.empty() || chain_.bends(static_cast<int64_t>(ids.size()), prompt_length_);
+    const bool bends = !mask.empty() || setup_.hooks.bend_scores ||
+                       chain_.bends(static_cast<int64_t>(ids.size()), prompt_length_);
+    std::span<const float> chosen_from;
     if (!bends && !random) {
       choice.token = logits.argmax(logits_row);
+      if (setup_.hooks.on_scores) chosen_from = logits.row(logits_row);
     } else {
       std::span<const float> scores = logits.row(logits_row);
       if (bends) {
         scratch.assign(scores.begin(), scores.end());
         ban_disallowed(mask, scratch);
-        chain_.apply(ids, prompt_length_, scratch);
+        chain_.apply(ids, prompt_length_, scratch, hooked(ids, sequence.result.sequence));
         scores = scratch;
       }
       const auto step = static_cast<uint32_t>(static_cast<int64_t>(sequence.result.new_ids.size()) + row);
@@ -167,6 +191,10 @@ SampleTask::Choice SampleTask::choose_row(const Sequence& sequence, int64_t row,
           random
               ? draw(scores, uniform(setup_.seed, static_cast<uint32_t>(sequence.result.sequence), step, 0))
               : most_likely(scores);
+      chosen_from = scores;
+    }
+    if (setup_.hooks.on_scores) {
+      setup_.hooks.on_scores(query_of(ids, sequence.result.sequence), logits.row(logits_row), chosen_from);
     }
     if (setup_.settings.logprobs)
       choice.logprob = token_logprob(logits.row(logits_row), choice.token, *setup_.settings.logprobs);
@@ -215,6 +243,10 @@ bool SampleTask::ends(Sequence& sequence, int64_t token, std::string& piece) con
   if (const std::string* stop = sequence.text->stop_string()) {
     result.finish_reason = FinishReason::kStop;
     result.stop_reason = *stop;
+    return true;
+  }
+  if (setup_.hooks.ends && setup_.hooks.ends(query_of(result.ids, result.sequence))) {
+    result.finish_reason = FinishReason::kStop;
     return true;
   }
   result.finish_reason = FinishReason::kLength;

@@ -2,6 +2,7 @@
 // Greedy decoding and sampling, of one or several sequences to a prompt, with prompt lookup.
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -53,6 +54,8 @@ class SampleTask final : public Task {
   void ask_constraint(Sequence& sequence) const;
   void choose_rows(Sequence& sequence, const LogitRows& logits, int64_t first_row,
                    std::vector<float>& scratch) const;
+  ConstraintQuery query_of(Ids ids, int64_t sequence) const;
+  std::function<void(Scores)> hooked(Ids ids, int64_t sequence) const;
   Choice choose_row(const Sequence& sequence, int64_t row, const LogitRows& logits, int64_t logits_row,
                     std::vector<float>& scratch) const;
   void accept_rows(Sequence& sequence);

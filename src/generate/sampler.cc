@@ -31,9 +31,8 @@ int64_t most_likely(std::span<const float> scores) {
     if (scores[i] > scores[best]) best = i;
   }
   require(!scores.empty() && scores[best] != kBanned, ErrorCode::kInvalidArgument,
-          "[generate] the settings rule out every token: ease no_repeat_ngram_size, bad_words_ids, "
-          "suppress_tokens or "
-          "min_new_tokens");
+          "[generate] the settings rule out every token that could come next: allow more tokens, or forbid "
+          "fewer (bad words, suppressed tokens, repeated n-grams, the form of the answer, its least length)");
   return static_cast<int64_t>(best);
 }
 

@@ -48,6 +48,9 @@ constexpr std::array kRows = {
     row<&G::stop_strings>("stop_strings", "text or texts", kAny,
                           "texts that end an answer, wherever tokens divide them; the text returned ends "
                           "before them"),
+    row<&G::stop_strings_after>("stop_strings_after", "integer", kFromZero,
+                                "a stop string counts only where it ends behind this many new tokens; the "
+                                "reference looks at all, whatever min_new_tokens says"),
     row<&G::pad_token_id>("pad_token_id", "integer", kFromZero,
                           "fills rows of a batch that ended early, where a rectangle is asked for"),
     row<&G::sequence_bias>("sequence_bias", "pairs [ids, number]", kAny,

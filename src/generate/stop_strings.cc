@@ -20,7 +20,7 @@ std::string StopMatcher::push(std::string_view piece) {
   held_ += piece;
   size_t begin = std::string::npos;
   for (const std::string& stop : *stops_) {
-    const size_t at = held_.find(stop);
+    const size_t at = held_.find(stop, passed_ < stop.size() ? 0 : passed_ + 1 - stop.size());
     if (at == std::string::npos) continue;
     if (at < begin || (at == begin && stop.size() > matched_->size())) begin = at, matched_ = &stop;
   }
@@ -29,10 +29,22 @@ std::string StopMatcher::push(std::string_view piece) {
     held_.clear();
     return shown;
   }
+  return show_settled();
+}
+
+std::string StopMatcher::pass(std::string_view piece) {
+  held_ += piece;
+  passed_ = held_.size();
+  return show_settled();
+}
+
+// All but what may still become a stop string.
+std::string StopMatcher::show_settled() {
   size_t held_back = 0;
   for (const std::string& stop : *stops_) held_back = std::max(held_back, open_prefix(held_, stop));
   std::string shown = held_.substr(0, held_.size() - held_back);
   held_.erase(0, shown.size());
+  passed_ -= std::min(passed_, shown.size());
   return shown;
 }
 

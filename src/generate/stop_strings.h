@@ -19,6 +19,8 @@ class StopMatcher {
   // the text before the one that begins first (the longer of two that begin together), and matched() is it;
   // nothing may be pushed then.
   std::string push(std::string_view piece);
+  // Adds a piece in which no stop string may end, though one may begin; returns what may be shown by now.
+  std::string pass(std::string_view piece);
   // What was held back, when no more text comes.
   std::string finish();
 
@@ -26,7 +28,9 @@ class StopMatcher {
 
  private:
   std::shared_ptr<const std::vector<std::string>> stops_;  // shared by copies, which matched_ points into
+  std::string show_settled();
   std::string held_;
+  size_t passed_ = 0;  // bytes of held_ in which no stop string may end
   const std::string* matched_ = nullptr;
 };
 

@@ -91,6 +91,12 @@ bool CharNfa::accepts(std::string_view text, Budget& budget) const {
   return in[static_cast<size_t>(end)] != 0;
 }
 
+bool SizedText::accepts(std::string_view text, Budget& budget) const {
+  int64_t length = 0;
+  for (size_t at = 0; at < text.size(); ++length) at += character_at(text.data() + at).size;
+  return length >= min && (max < 0 || length <= max) && nfa.accepts(text, budget);
+}
+
 CharNfa any_text(Budget& budget) {
   CharNfa nfa;
   nfa.start = nfa.end = nfa.add_state(budget);
@@ -127,29 +133,6 @@ CharNfa both(const CharNfa& a, const CharNfa& b, Budget& budget) {
           if (!shared.empty()) found->second = out.add_set(shared);
         }
         if (found->second >= 0) out.add_edge(budget, from, found->second, pairs.at(one.to, other.to));
-      }
-    }
-  }
-  return out;
-}
-
-CharNfa with_length(const CharNfa& nfa, int64_t min, int64_t max, Budget& budget) {
-  CharNfa out;
-  out.sets = nfa.sets;
-  Pairs pairs(out, budget);
-  out.start = pairs.at(nfa.start, 0);
-  out.end = out.add_state(budget);
-  std::pair<int64_t, int64_t> pair;
-  while (pairs.next(pair)) {
-    const auto [state, count] = pair;
-    const int32_t from = pairs.at(state, count);
-    if (state == nfa.end && count >= min) out.add_edge(budget, from, -1, out.end);
-    const int64_t more = max < 0 ? std::min(count + 1, min) : count + 1;
-    for (const CharNfa::Edge& edge : nfa.states[static_cast<size_t>(state)]) {
-      if (edge.set < 0) {
-        out.add_edge(budget, from, -1, pairs.at(edge.to, count));
-      } else if (max < 0 || more <= max) {
-        out.add_edge(budget, from, edge.set, pairs.at(edge.to, more));
       }
     }
   }

@@ -1,5 +1,5 @@
 #pragma once
-// Automata over characters: what regular expressions become, and what lengths and excluded words restrict.
+// Automata over characters: what regular expressions become, and what excluded words restrict.
 
 #include <cstdint>
 #include <span>
@@ -28,12 +28,18 @@ struct CharNfa {
   bool accepts(std::string_view text, Budget& budget) const;
 };
 
+// What an automaton accepts that has so many characters; max -1: no limit.
+struct SizedText {
+  CharNfa nfa;
+  int64_t min = 0, max = -1;
+
+  bool accepts(std::string_view text, Budget& budget) const;
+};
+
 // Any text.
 CharNfa any_text(Budget& budget);
 // Text that both accept.
 CharNfa both(const CharNfa& a, const CharNfa& b, Budget& budget);
-// Of that text, what has so many characters; max -1: no limit.
-CharNfa with_length(const CharNfa& nfa, int64_t min, int64_t max, Budget& budget);
 // Any text but these words.
 CharNfa all_but(std::span<const std::string> words, Budget& budget);
 

@@ -37,8 +37,15 @@ int32_t GrammarBuilder::add_node() {
 
 int32_t GrammarBuilder::add_rule(bool nests) {
   const int32_t start = add_node();
-  rules_.push_back({start, add_node(), nests});
+  rules_.push_back({start, add_node(), nests, -1});
   return static_cast<int32_t>(rules_.size()) - 1;
+}
+
+int32_t GrammarBuilder::add_counted_rule(int64_t min, int64_t max) {
+  const int32_t id = add_rule();
+  rules_.back().counter = static_cast<int32_t>(counters_.size());
+  counters_.emplace_back(min, max);
+  return id;
 }
 
 void GrammarBuilder::mark_helpers(int32_t first) { std::fill(plain_.begin() + first, plain_.end(), kHelper); }
@@ -101,6 +108,21 @@ void GrammarBuilder::split_bytes(const std::bitset<256>& bytes) {
   }
 }
 
+// A rule that has no text within its bounds loses its beginning.
+std::vector<Grammar::Counted> GrammarBuilder::count_nodes() {
+  std::vector<Grammar::Counted> counted(nodes_.size());
+  for (const Rule& rule : rules_) {
+    if (rule.counter < 0) continue;
+    Counter& counter = counters_[static_cast<size_t>(rule.counter)];
+    counter.measure(nodes_, rules_, rule, budget_);
+    int32_t index = 0;
+    for (const int32_t node : counter.nodes()) counted[static_cast<size_t>(node)] = {rule.counter, index++};
+    if (counter.bytes(counted[static_cast<size_t>(rule.start)].index, 0) == Counter::kNever)
+      nodes_[static_cast<size_t>(rule.start)].clear();
+  }
+  return counted;
+}
+
 // Levels are settled from the fewest upwards (Dijkstra; a call needs the larger of what is in it and behind
 // it). kNever: does not come to an end at all.
 std::vector<int32_t> GrammarBuilder::levels_needed() const {
@@ -145,6 +167,7 @@ Grammar GrammarBuilder::finish(int32_t root, int max_depth, const std::bitset<25
                                std::string_view origin) {
   split_bytes(bytes);
   Grammar grammar;
+  grammar.counted = count_nodes();
   grammar.needs = levels_needed();
   const int32_t needed = grammar.needs[static_cast<size_t>(rule(root).start)];
   require(needed != kNever, ErrorCode::kInvalidArgument,
@@ -165,6 +188,7 @@ Grammar GrammarBuilder::finish(int32_t root, int max_depth, const std::bitset<25
   grammar.first_edge.push_back(static_cast<int32_t>(grammar.edges.size()));
   grammar.plain = std::move(plain_);
   grammar.rules = std::move(rules_);
+  grammar.counters = std::move(counters_);
   grammar.root = root;
   grammar.max_depth = max_depth;
   grammar.shortest = ShortestEnds(grammar, budget_);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "grammar/budget.h"
+#include "grammar/counter.h"
 #include "grammar/shortest.h"
 
 namespace vl3::grammar {
@@ -24,6 +25,7 @@ struct Edge {
 struct Rule {
   int32_t start = -1, end = -1;  // nothing leaves the end
   bool nests = false;            // counts as a level of nesting
+  int32_t counter = -1;          // the one that bounds its characters
 };
 
 // Finished: what cannot come to an end is left out, so that whatever a matcher lets in can be completed.
@@ -34,6 +36,12 @@ struct Grammar {
   std::vector<int32_t> needs;      // levels of nesting that a node needs to come to its rule's end
   std::vector<uint8_t> ends_rule;  // whether the node is a rule's end
   std::vector<uint8_t> plain;      // see GrammarBuilder::set_plain
+  // Whose characters a node counts (-1: none), and its index there.
+  struct Counted {
+    int32_t counter = -1, index = 0;
+  };
+  std::vector<Counter> counters;
+  std::vector<Counted> counted;  // by node
   ShortestEnds shortest;
   std::array<uint8_t, 256> byte_class{};  // bytes of one class are alike everywhere
   int num_classes = 0;
@@ -48,6 +56,9 @@ class GrammarBuilder {
 
   int32_t add_node();
   int32_t add_rule(bool nests = false);  // with a start and an end
+  // With so many characters: every range of bytes and every call in it is one, and what it calls calls
+  // nothing. Not the root of a grammar. max -1: no limit.
+  int32_t add_counted_rule(int64_t min, int64_t max);
   const Rule& rule(int32_t id) const { return rules_[static_cast<size_t>(id)]; }
 
   void bytes(int32_t from, uint8_t first, uint8_t last, int32_t to);
@@ -72,11 +83,13 @@ class GrammarBuilder {
 
  private:
   void split_bytes(const std::bitset<256>& bytes);
+  std::vector<Grammar::Counted> count_nodes();
   std::vector<int32_t> levels_needed() const;
   Budget& budget_;
   std::vector<std::vector<Edge>> nodes_;
   std::vector<uint8_t> plain_;
   std::vector<Rule> rules_;
+  std::vector<Counter> counters_;
 };
 
 }  // namespace vl3::grammar

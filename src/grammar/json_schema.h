@@ -48,8 +48,8 @@ class SchemaRules {
   void fill_types(const Rule& rule, const Json& schema, const std::string& path, int depth);
 
   int32_t string_rule(const Json& schema, const std::string& path);
-  std::optional<CharNfa> string_nfa(const Json& schema, const std::string& path);
-  CharNfa key_nfa(const Json& names, const std::string& path);
+  std::optional<SizedText> string_form(const Json& schema, const std::string& path);
+  SizedText key_form(const Json& names, const std::string& path);
   int32_t number_rule(const Json& schema, const std::string& path, bool integer);
   int32_t array_rule(const Json& schema, const std::string& path, int depth);
   int32_t object_rule(const Json& schema, const std::string& path, int depth);

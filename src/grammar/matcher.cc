@@ -10,7 +10,7 @@ Matcher::Matcher(const Grammar& grammar)
 }
 
 void Matcher::begin() {
-  frames_ = {{-1, -1, 0, 0}};
+  frames_ = {{-1, -1, 0, 0, 0}};
   work_.clear();
   seen_.clear();
   add({grammar_.rules[static_cast<size_t>(grammar_.root)].start, 0});
@@ -42,7 +42,7 @@ int32_t Matcher::make_step(int32_t state, uint8_t byte) {
     for (int32_t e = grammar_.first_edge[static_cast<size_t>(item.node)]; e < end; ++e) {
       const Edge& edge = grammar_.edges[static_cast<size_t>(e)];
       if (edge.kind == EdgeKind::kBytes && edge.first <= byte && byte <= edge.last)
-        add({edge.to, item.frame});
+        add({edge.to, frame_behind_character(item)});
     }
   }
   const int32_t to = work_.empty() ? kDead : close();
@@ -58,22 +58,41 @@ void Matcher::work(int64_t steps) {
 
 void Matcher::add(Item item) {
   const int32_t depth = frames_[static_cast<size_t>(item.frame)].depth;
-  if (depth + grammar_.needs[static_cast<size_t>(item.node)] > grammar_.max_depth) return;
+  if (depth + grammar_.needs[static_cast<size_t>(item.node)] > grammar_.max_depth || out_of_bounds(item))
+    return;
   if (!seen_.try_emplace(key(item), true).second) return;
   require(seen_.size() <= kMaxItems, ErrorCode::kLimitExceeded,
           "[constraint] more than {} ways of reading the answer have to be kept", kMaxItems);
   work_.push_back(item);
 }
 
-int32_t Matcher::frame(int32_t node, int32_t parent, int32_t depth) {
-  const uint64_t hash =
-      (key({node, parent}) * 0x9E3779B97F4A7C15u) ^ static_cast<uint64_t>(static_cast<uint32_t>(depth));
+// Where a character of the item's node leads: the same frame, or the one that has counted it.
+int32_t Matcher::frame_behind_character(Item item) {
+  const int32_t counter = grammar_.counted[static_cast<size_t>(item.node)].counter;
+  if (counter < 0) return item.frame;
+  const Frame now = frames_[static_cast<size_t>(item.frame)];
+  return frame(now.node, now.parent, now.depth,
+               grammar_.counters[static_cast<size_t>(counter)].next(now.count));
+}
+
+// Whether no number of characters more brings the item's rule to its end within its bounds.
+bool Matcher::out_of_bounds(Item item) const {
+  const Grammar::Counted counted = grammar_.counted[static_cast<size_t>(item.node)];
+  if (counted.counter < 0) return false;
+  const int32_t count = frames_[static_cast<size_t>(item.frame)].count;
+  return grammar_.counters[static_cast<size_t>(counted.counter)].bytes(counted.index, count) ==
+         Counter::kNever;
+}
+
+int32_t Matcher::frame(int32_t node, int32_t parent, int32_t depth, int32_t count) {
+  const uint64_t hash = (key({node, parent}) * 0x9E3779B97F4A7C15u) ^ key({depth, count});
   const auto [first, last] = frames_by_key_.equal_range(hash);
   for (auto found = first; found != last; ++found) {
     const Frame& known = frames_[static_cast<size_t>(found->second)];
-    if (known.node == node && known.parent == parent && known.depth == depth) return found->second;
+    if (known.node == node && known.parent == parent && known.depth == depth && known.count == count)
+      return found->second;
   }
-  frames_.push_back({node, parent, depth, shortest({node, parent})});
+  frames_.push_back({node, parent, depth, count, shortest({node, parent})});
   const auto id = static_cast<int32_t>(frames_.size()) - 1;
   frames_by_key_.emplace(hash, id);
   return id;
@@ -81,13 +100,19 @@ int32_t Matcher::frame(int32_t node, int32_t parent, int32_t depth) {
 
 int32_t Matcher::shortest(Item item) const {
   const Frame& frame = frames_[static_cast<size_t>(item.frame)];
+  const Grammar::Counted counted = grammar_.counted[static_cast<size_t>(item.node)];
+  if (counted.counter >= 0) {
+    const Counter& counter = grammar_.counters[static_cast<size_t>(counted.counter)];
+    return ShortestEnds::sum(counter.bytes(counted.index, frame.count), frame.rest);
+  }
   return ShortestEnds::sum(grammar_.shortest.bytes(item.node, grammar_.max_depth - frame.depth), frame.rest);
 }
 
 void Matcher::call(const Edge& edge, Item item) {
   const Rule& rule = grammar_.rules[static_cast<size_t>(edge.rule)];
   // A call at a rule's very end returns to where the rule itself does: chains of references need no frames.
-  if (!rule.nests && grammar_.ends_rule[static_cast<size_t>(edge.to)] != 0) {
+  const bool counts = rule.counter >= 0 || grammar_.counted[static_cast<size_t>(item.node)].counter >= 0;
+  if (!rule.nests && !counts && grammar_.ends_rule[static_cast<size_t>(edge.to)] != 0) {
     add({rule.start, item.frame});
     return;
   }
@@ -95,7 +120,8 @@ void Matcher::call(const Edge& edge, Item item) {
   if (depth + grammar_.needs[static_cast<size_t>(edge.to)] > grammar_.max_depth) return;
   const int32_t inside = depth + (rule.nests ? 1 : 0);
   if (inside + grammar_.needs[static_cast<size_t>(rule.start)] > grammar_.max_depth) return;
-  add({rule.start, frame(edge.to, item.frame, inside)});
+  const Item behind{edge.to, frame_behind_character(item)};
+  if (!out_of_bounds(behind)) add({rule.start, frame(behind.node, behind.frame, inside, 0)});
 }
 
 void Matcher::expand(Item item) {

@@ -62,7 +62,8 @@ class Matcher {
   // Where a rule goes on when the one it called is done.
   struct Frame {
     int32_t node, parent, depth;
-    int32_t rest;  // bytes from there to the end of all
+    int32_t count;  // characters so far, of a rule that counts them
+    int32_t rest;   // bytes from there to the end of all
   };
   // A node, and the frame that its rule returns to.
   struct Item {
@@ -84,7 +85,9 @@ class Matcher {
   void work(int64_t steps);
   void expand(Item item);
   void call(const Edge& edge, Item item);
-  int32_t frame(int32_t node, int32_t parent, int32_t depth);
+  int32_t frame(int32_t node, int32_t parent, int32_t depth, int32_t count);
+  int32_t frame_behind_character(Item item);
+  bool out_of_bounds(Item item) const;
   int32_t shortest(Item item) const;
   void measure(State& state, std::span<const Item> items) const;
   int32_t close();  // the state of what was added

@@ -60,8 +60,8 @@ void SchemaRules::add_named(Members& members, const Json& schema, const std::str
       if (known.insert(name.get<std::string>()).second) order.push_back(name.get<std::string>());
     }
   }
-  std::optional<CharNfa> allowed;
-  if (schema.contains("propertyNames")) allowed = key_nfa(schema["propertyNames"], path + "/propertyNames");
+  std::optional<SizedText> allowed;
+  if (schema.contains("propertyNames")) allowed = key_form(schema["propertyNames"], path + "/propertyNames");
   for (const std::string& name : order) {
     if (allowed && !allowed->accepts(name, builder_.budget())) {
       require(!required.contains(name), ErrorCode::kInvalidArgument,
@@ -106,7 +106,7 @@ int32_t SchemaRules::member_rule(const std::string& name, const Json& schema, co
 }
 
 // The names that propertyNames allows.
-CharNfa SchemaRules::key_nfa(const Json& names, const std::string& path) {
+SizedText SchemaRules::key_form(const Json& names, const std::string& path) {
   check_keywords(names, path);
   Json text = names.is_object() ? names : Json::object();
   Json rest = names;
@@ -117,7 +117,7 @@ CharNfa SchemaRules::key_nfa(const Json& names, const std::string& path) {
           "[schema] {}: other keywords than pattern, format, minLength and maxLength are not supported",
           path);
   if (!text.contains("pattern")) text["pattern"] = "";
-  return *string_nfa(text, path);
+  return *string_form(text, path);
 }
 
 // Members that have no name in the schema: those of additionalProperties, or of a pattern.
@@ -132,22 +132,24 @@ int32_t SchemaRules::other_members(const Json& schema, const std::vector<std::st
           "[schema] {}/patternProperties: several patterns, or one beside additionalProperties, are not "
           "supported",
           path);
-  std::optional<CharNfa> key;
+  std::optional<SizedText> key;
   Json value = schema.contains(kOther) ? schema[kOther] : Json(true);
   std::string place = fmt::format("{}/{}", path, kOther);
   if (patterns) {
     const auto first = schema["patternProperties"].items().begin();
     place = place_of(path + "/patternProperties", first.key());
     value = first.value();
-    key = regex_nfa(first.key(), RegexMatch::kSearch, fmt::format("schema {}", place), budget);
+    key = SizedText{regex_nfa(first.key(), RegexMatch::kSearch, fmt::format("schema {}", place), budget)};
   }
   if (schema.contains("propertyNames")) {
-    const CharNfa name = key_nfa(schema["propertyNames"], path + "/propertyNames");
-    key = key ? both(*key, name, budget) : name;
+    SizedText name = key_form(schema["propertyNames"], path + "/propertyNames");
+    if (key) name.nfa = both(key->nfa, name.nfa, budget);
+    key = std::move(name);
   }
   if (!names.empty()) {
-    const CharNfa rest = all_but(names, budget);
-    key = key ? both(*key, rest, budget) : rest;
+    CharNfa rest = all_but(names, budget);
+    if (!key) key.emplace();
+    key->nfa = key->nfa.states.empty() ? std::move(rest) : both(key->nfa, rest, budget);
   }
   const int32_t meant = rule_of(value, place, depth + 1);
   const int32_t id = builder_.add_rule();

@@ -19,7 +19,7 @@ int64_t count_of(const Json& schema, const char* keyword, int64_t fallback) {
 }  // namespace
 
 // Nothing: any string of the lengths that the schema says.
-std::optional<CharNfa> SchemaRules::string_nfa(const Json& schema, const std::string& path) {
+std::optional<SizedText> SchemaRules::string_form(const Json& schema, const std::string& path) {
   Budget& budget = builder_.budget();
   std::optional<CharNfa> nfa;
   if (schema.contains("pattern"))
@@ -33,18 +33,17 @@ std::optional<CharNfa> SchemaRules::string_nfa(const Json& schema, const std::st
     CharNfa of_format = regex_nfa(regex, RegexMatch::kWhole, fmt::format("schema {}/format", path), budget);
     nfa = nfa ? both(*nfa, of_format, budget) : std::move(of_format);
   }
-  const int64_t min = count_of(schema, "minLength", 0), max = count_of(schema, "maxLength", -1);
-  if (nfa && (min > 0 || max >= 0)) nfa = with_length(*nfa, min, max, budget);
-  return nfa;
+  if (!nfa) return std::nullopt;
+  return SizedText{*std::move(nfa), count_of(schema, "minLength", 0), count_of(schema, "maxLength", -1)};
 }
 
 int32_t SchemaRules::string_rule(const Json& schema, const std::string& path) {
-  const std::optional<CharNfa> nfa = string_nfa(schema, path);
-  if (!nfa) return json_.string(count_of(schema, "minLength", 0), count_of(schema, "maxLength", -1));
+  const std::optional<SizedText> form = string_form(schema, path);
+  if (!form) return json_.string(count_of(schema, "minLength", 0), count_of(schema, "maxLength", -1));
   const int32_t id = builder_.add_rule();
   const Rule rule = builder_.rule(id);
   const int32_t behind = builder_.add_node();
-  text_.text(builder_.literal(rule.start, "\""), *nfa, behind);
+  text_.text(builder_.literal(rule.start, "\""), *form, behind);
   builder_.literal(behind, "\"", rule.end);
   return id;
 }

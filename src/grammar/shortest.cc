@@ -22,6 +22,7 @@ class Search {
   Search(const Grammar& grammar, Budget& budget)
       : grammar_(grammar), budget_(budget), into_(grammar.needs.size()) {
     for (size_t n = 0; n < into_.size(); ++n) {
+      if (grammar.counted[n].counter >= 0) continue;  // as far as their count says
       for (int32_t e = grammar.first_edge[n]; e < grammar.first_edge[n + 1]; ++e) {
         const Edge& edge = grammar.edges[static_cast<size_t>(e)];
         const Use use{static_cast<int32_t>(n), e};
@@ -38,7 +39,13 @@ class Search {
     std::vector<Way> ways(into_.size());
     using Entry = std::tuple<int32_t, int32_t, int32_t>;  // bytes, levels, node
     std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue;
-    for (const Rule& rule : grammar_.rules) queue.emplace(0, 0, rule.end);
+    for (const Rule& rule : grammar_.rules) {
+      if (rule.counter < 0) {
+        queue.emplace(0, 0, rule.end);
+      } else if (const int32_t bytes = counted_bytes(rule); bytes != Counter::kNever) {
+        queue.emplace(bytes, 0, rule.start);
+      }
+    }
     while (!queue.empty()) {
       const auto [bytes, levels, node] = queue.top();
       queue.pop();
@@ -61,6 +68,10 @@ class Search {
     int32_t from, edge;
   };
   const Rule& rule(const Edge& edge) const { return grammar_.rules[static_cast<size_t>(edge.rule)]; }
+  int32_t counted_bytes(const Rule& rule) const {
+    const int32_t index = grammar_.counted[static_cast<size_t>(rule.start)].index;
+    return grammar_.counters[static_cast<size_t>(rule.counter)].bytes(index, 0);
+  }
   int32_t needs(int32_t node) const { return grammar_.needs[static_cast<size_t>(node)]; }
   // Whether a node's way along an edge takes more levels than it needs.
   bool deepens(const Use& use) const {

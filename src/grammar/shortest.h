@@ -22,7 +22,7 @@ class ShortestEnds {
   // Of a grammar without dead edges, whose needs are known.
   ShortestEnds(const Grammar& grammar, Budget& budget);
 
-  // For a node that comes to an end with so many levels more.
+  // For a node that no counter counts and that comes to an end with so many levels more.
   int32_t bytes(int32_t node, int32_t levels) const {
     const auto n = static_cast<size_t>(node);
     return shallow_.empty() || levels_[n] <= levels ? bytes_[n] : shallow_[n];

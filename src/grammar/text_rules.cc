@@ -149,6 +149,14 @@ void TextRules::text(int32_t from, const CharNfa& nfa, int32_t to) {
   }
 }
 
+void TextRules::text(int32_t from, const SizedText& sized, int32_t to) {
+  if (sized.min <= 0 && sized.max < 0) return text(from, sized.nfa, to);
+  const int32_t id = builder_.add_counted_rule(sized.min, sized.max);
+  const Rule rule = builder_.rule(id);
+  text(rule.start, sized.nfa, rule.end);
+  builder_.call(from, id, to);
+}
+
 void add_words(GrammarBuilder& builder, int32_t from, std::span<const std::string> words, int32_t to) {
   std::map<std::pair<int32_t, char>, int32_t> children;
   for (const std::string& word : words) {

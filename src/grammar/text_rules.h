@@ -26,6 +26,7 @@ class TextRules {
   void one_of(int32_t from, const CharSet& set, int32_t to);
   // What the automaton accepts.
   void text(int32_t from, const CharNfa& nfa, int32_t to);
+  void text(int32_t from, const SizedText& sized, int32_t to);
 
  private:
   int32_t rule_beyond_ascii(const CharSet& set);

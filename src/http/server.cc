@@ -35,9 +35,8 @@ void check_listen(const Code& code, const ServerOptions& options) {
 std::list<Tcp::acceptor> listen(asio::io_context& io, const ServerOptions& options) {
   Code code;
   Tcp::resolver resolver(io);
-  std::string host = options.host;
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  const auto found = resolver.resolve(host, std::to_string(options.port), Tcp::resolver::passive, code);
+  const auto found =
+      resolver.resolve(bare_host(options.host), std::to_string(options.port), Tcp::resolver::passive, code);
   check_listen(code, options);
   std::list<Tcp::acceptor> acceptors;
   for (const auto& entry : found) {
@@ -236,6 +235,11 @@ class Server::Impl {
 Server::Server(ServerOptions options, Admit admit, Handle handle)
     : impl_(std::make_unique<Impl>(std::move(options), std::move(admit), std::move(handle))) {}
 Server::~Server() = default;
+std::string bare_host(const std::string& host) {
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return bracketed ? host.substr(1, host.size() - 2) : host;
+}
+
 uint16_t Server::port() const { return impl_->port(); }
 size_t Server::connections() const { return impl_->connections(); }
 void Server::run() { impl_->run(); }

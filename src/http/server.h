@@ -33,6 +33,9 @@ class Exchange {
   virtual void when_gone(std::function<void()> then) = 0;
 };
 
+// "::1" of "[::1]"; any other host as it is.
+std::string bare_host(const std::string& host);
+
 // One request and how it was answered, for logs and counters.
 struct Served {
   Head head;       // of a request that could not be parsed, what was: all may be empty

@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
+#include <fstream>
 #include <utility>
 
 #include "base/check.h"
@@ -76,6 +77,9 @@ std::unique_ptr<Transport> tls_transport(Socket socket, std::shared_ptr<asio::ss
 
 std::shared_ptr<asio::ssl::context> tls_context(const std::filesystem::path& certificate,
                                                 const std::filesystem::path& key) {
+  for (const std::filesystem::path& file : {certificate, key})
+    require(std::ifstream(file).is_open(), ErrorCode::kInvalidArgument, "[{}] is no file that can be read",
+            file.string());
   auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
   SSL_CTX* raw = context->native_handle();
   SSL_CTX_set_min_proto_version(raw, TLS1_2_VERSION);

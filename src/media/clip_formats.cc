@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kMostStreams = 32;
 constexpr int64_t kMostAnalysed = 5 * int64_t{AV_TIME_BASE};
+constexpr int64_t kMostUncut = 1 << 24;  // bytes of a packet of a transport stream; longer ones come in parts
 
 constexpr const char* kContainers =
     // of cameras, phones and editors
@@ -125,6 +126,28 @@ bool is_cover(const AVStream& stream) { return (stream.disposition & AV_DISPOSIT
   fail(ErrorCode::kFormat, "[{}] has no video stream ({} streams)", name, container.nb_streams);
 }
 
+AVFormatContext* new_container(FileSource& source, const std::string& name) {
+  AVFormatContext* container = avformat_alloc_context();
+  require(container != nullptr, ErrorCode::kOutOfMemory, "[{}] no memory to open it", name);
+  keep_quiet(*container);
+  container->pb = source.io();
+  container->max_streams = kMostStreams;
+  container->max_analyze_duration = kMostAnalysed;
+  // Whatever a file says of other ones, it is this one alone that is read.
+  container->io_open = [](AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) {
+    return AVERROR(EPERM);
+  };
+  return container;
+}
+
+AVDictionary* allowed() {
+  AVDictionary* options = nullptr;
+  av_dict_set(&options, "format_whitelist", kContainers, 0);
+  av_dict_set(&options, "codec_whitelist", kClipCodecs, 0);
+  av_dict_set(&options, "protocol_whitelist", "", 0);
+  return options;
+}
+
 void check_codec(const ClipStream& clip, const std::string& name) {
   const AVCodecID id = clip.stream->codecpar->codec_id;
   const char* container = clip.container->iformat->name;
@@ -164,20 +187,10 @@ const char* const kClipCodecs =
     "vp7,vqavideo,wcmv,wnv1,xan_wc3,xan_wc4,xbm,xl,xpm,xwd,ylc,yop,012v,zerocodec,zlib,zmbv";
 
 ClipStream open_clip_stream(FileSource& source, const std::string& name) {
-  AVFormatContext* raw = avformat_alloc_context();
-  require(raw != nullptr, ErrorCode::kOutOfMemory, "[{}] no memory to open it", name);
-  keep_quiet(*raw);
-  raw->pb = source.io();
-  raw->max_streams = kMostStreams;
-  raw->max_analyze_duration = kMostAnalysed;
-  // Whatever a file says of other ones, it is this one alone that is read.
-  raw->io_open = [](AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) {
-    return AVERROR(EPERM);
-  };
-  AVDictionary* options = nullptr;
-  av_dict_set(&options, "format_whitelist", kContainers, 0);
-  av_dict_set(&options, "codec_whitelist", kClipCodecs, 0);
-  av_dict_set(&options, "protocol_whitelist", "", 0);
+  AVFormatContext* raw = new_container(source, name);
+  AVDictionary* options = allowed();
+  // Of a GIF a delay of 1/100 s is one, as FFmpeg 8 has it; only 0 is none.
+  av_dict_set(&options, "min_delay", "1", 0);
   const int opened = avformat_open_input(&raw, nullptr, nullptr, &options);  // frees raw where it fails
   av_dict_free(&options);
   if (opened < 0) refuse(source, name, opened);
@@ -196,6 +209,26 @@ ClipStream open_clip_stream(FileSource& source, const std::string& name) {
   }
   if (clip.stream == nullptr) refuse_without_pictures(*raw, name);
   check_codec(clip, name);
+  return clip;
+}
+
+ClipStream open_uncut(FileSource& source, const std::string& name, const AVStream& stream) {
+  AVFormatContext* raw = new_container(source, name);
+  raw->flags |= AVFMT_FLAG_NOPARSE | AVFMT_FLAG_NOFILLIN;
+  AVDictionary* options = allowed();
+  av_dict_set_int(&options, "max_packet_size", kMostUncut, 0);
+  const int opened = avformat_open_input(&raw, nullptr, nullptr, &options);  // frees raw where it fails
+  av_dict_free(&options);
+  ClipStream clip;
+  if (opened < 0) return clip;
+  clip.container.reset(raw);
+  for (unsigned i = 0; i < raw->nb_streams; ++i) {
+    AVStream& other = *raw->streams[i];
+    const bool same = other.index == stream.index && other.id == stream.id &&
+                      other.codecpar->codec_id == stream.codecpar->codec_id;
+    if (same) clip.stream = &other;
+    other.discard = same ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+  }
   return clip;
 }
 

@@ -33,4 +33,9 @@ struct ClipStream {
 // why), kOutOfMemory.
 ClipStream open_clip_stream(FileSource& source, const std::string& name);
 
+// That stream of a transport stream with its packets as they lie there: no parser has looked for where
+// pictures begin, and times are those that are written. No stream where the file, read so, has no such one.
+// Throws kOutOfMemory.
+ClipStream open_uncut(FileSource& source, const std::string& name, const AVStream& stream);
+
 }  // namespace vl3

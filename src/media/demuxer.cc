@@ -33,6 +33,21 @@ Demuxer::Demuxer(const MediaSource& source, const MediaLimits& limits)
   open();
 }
 
+Demuxer::Demuxer(const MediaSource& source, const MediaLimits& limits, const AVStream& uncut)
+    : name_(source.name()), limits_(limits), source_(source) {
+  ClipStream clip = open_uncut(source_, name(), uncut);
+  container_ = std::move(clip.container);
+  stream_ = clip.stream;
+}
+
+std::unique_ptr<Demuxer> Demuxer::uncut() const {
+  const bool may_be_whole = std::string_view(container_->iformat->name) == "mpegts" &&
+                            stream_->codecpar->codec_id == AV_CODEC_ID_H264;
+  if (!may_be_whole) return nullptr;
+  std::unique_ptr<Demuxer> demuxer(new Demuxer(source(), limits_, *stream_));
+  return demuxer->stream_ == nullptr ? nullptr : std::move(demuxer);
+}
+
 void Demuxer::open() {
   ClipStream clip = open_clip_stream(source_, name());
   container_ = std::move(clip.container);

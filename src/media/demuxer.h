@@ -23,6 +23,11 @@ class Demuxer {
   // Throws kNotFound, kIo, and what open_clip_stream throws.
   Demuxer(const MediaSource& source, const MediaLimits& limits);
 
+  // The same packets from the start on, but as they lie in the container, which is quicker than to look for
+  // where pictures begin: what one holds is for the caller to see. Null where the container has no such.
+  std::unique_ptr<Demuxer> uncut() const;
+
+  const MediaSource& source() const noexcept { return source_.source(); }
   const AVStream& stream() const noexcept { return *stream_; }
   std::string format() const;  // "mov,mp4,…/h264"
   // Packets the container lists, 0 where it lists none: fewer that can be read mean that it was cut off.
@@ -49,6 +54,7 @@ class Demuxer {
   bool seek(const PacketIndex& index, int64_t number, AVPacket& packet);
 
  private:
+  Demuxer(const MediaSource& source, const MediaLimits& limits, const AVStream& uncut);
   void open();
   bool jump(const PacketIndex::Place& place);
   const std::string& name() const noexcept { return name_; }

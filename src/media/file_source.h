@@ -18,6 +18,7 @@ class FileSource {
   FileSource& operator=(const FileSource&) = delete;
 
   AVIOContext* io() const noexcept { return io_; }
+  const MediaSource& source() const noexcept { return source_; }
   int64_t size() const noexcept { return size_; }  // bytes
   // To the first byte, whatever was read and however it failed.
   void rewind() noexcept;

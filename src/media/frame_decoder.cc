@@ -17,10 +17,15 @@ bool knows_unreferenced(AVCodecID codec) {
          codec == AV_CODEC_ID_MPEG2VIDEO;
 }
 
+// These say of a frame that it is damaged, and conceal it, when its decoding ends. By then a thread that
+// decodes the next one has copied the frame without that mark and may have read from it: which frames are
+// told, and how those behind them look, would be different each time.
+bool marks_damage(AVCodecID codec) { return codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_MPEG4; }
+
 }  // namespace
 
-FrameDecoder::FrameDecoder(const AVStream& stream, const MediaLimits& limits, const std::string& name,
-                           const std::string& format) {
+FrameDecoder::FrameDecoder(const AVStream& stream, const MediaLimits& limits, bool conceals,
+                           const std::string& name, const std::string& format) {
   const AVCodec* codec = avcodec_find_decoder(stream.codecpar->codec_id);
   require(codec != nullptr, ErrorCode::kUnsupported, "[{}] no decoder for {}", name, format);
   context_.reset(avcodec_alloc_context3(codec));
@@ -28,7 +33,8 @@ FrameDecoder::FrameDecoder(const AVStream& stream, const MediaLimits& limits, co
   require(avcodec_parameters_to_context(context_.get(), stream.codecpar) >= 0, ErrorCode::kFormat,
           "[{}] has bad codec parameters", name);
   keep_quiet(*context_);
-  context_->thread_count = kDecodeThreads;
+  const bool frames_at_once = (codec->capabilities & AV_CODEC_CAP_FRAME_THREADS) != 0;
+  context_->thread_count = frames_at_once && (conceals || marks_damage(codec->id)) ? 1 : kDecodeThreads;
   context_->max_pixels = limits.max_pixels;
   context_->pkt_timebase = stream.time_base;
   AVDictionary* options = nullptr;

@@ -17,10 +17,15 @@ namespace vl3 {
 
 class FrameDecoder {
  public:
-  // name, format: for messages. Throws kFormat, kUnsupported, kOutOfMemory.
-  FrameDecoder(const AVStream& stream, const MediaLimits& limits, const std::string& name,
+  // conceals: frames that are broken are to look the same each time, which takes longer. name, format: for
+  // messages. Throws kFormat, kUnsupported, kOutOfMemory.
+  FrameDecoder(const AVStream& stream, const MediaLimits& limits, bool conceals, const std::string& name,
                const std::string& format);
 
+  bool has_one_thread() const noexcept { return context_->thread_count == 1; }
+  // Shows frames too that the decoder is not sure of. Without it H.264 holds back frames behind a recovery
+  // point until the frame of that point was shown, which at the end of what is sent is too late.
+  void show_unsure() noexcept { context_->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT; }
   // A packet and its number, which comes back in the pts of its frame: its own times are overwritten. needed:
   // false lets the decoder leave it out where no other frame refers to it. Returns an error of FFmpeg, of
   // the packet blamed(), or 0.

@@ -187,7 +187,7 @@ constexpr Foreign kForeign[] = {
     {0, "GGUF", "a GGUF model"},
 };
 
-constexpr const char* kClip = "a clip ({}): give it with --video";
+constexpr const char* kClip = "a clip ({}): give it as a video";
 
 struct Clip {
   size_t at;
@@ -263,6 +263,8 @@ std::string describe_boxes(std::string_view text) {
 }  // namespace
 
 std::string describe_foreign_file(std::span<const std::byte> bytes) {
+  ImageFormat format{};
+  if (sniff_image(bytes, &format)) return {};
   const std::string_view text = as_text(bytes.first(std::min<size_t>(bytes.size(), 1024)));
   for (const Foreign& kind : kSounds)
     if (holds(text, kind.at, kind.bytes)) return kind.words;

@@ -27,6 +27,8 @@ struct MediaSource::Content {
   std::string name;
   std::filesystem::path path = {};
   std::string bytes = {};
+  std::shared_ptr<const std::byte> lent = nullptr;  // in place of bytes
+  size_t lent_size = 0;
   std::vector<Image> frames = {};
   std::vector<double> times_s = {};
   int descriptor = -1;
@@ -51,17 +53,29 @@ MediaSource MediaSource::bytes(std::string bytes, std::string name) {
   return MediaSource(std::move(content));
 }
 
+MediaSource MediaSource::lent_bytes(std::shared_ptr<const std::byte> data, size_t size, std::string name) {
+  require(data != nullptr && size > 0, ErrorCode::kInvalidArgument, "[{}] has no data", name);
+  auto content = std::make_shared<Content>();
+  content->kind = Kind::kBytes;
+  content->name = std::move(name);
+  content->lent = std::move(data);
+  content->lent_size = size;
+  return MediaSource(std::move(content));
+}
+
 MediaSource MediaSource::frames(std::vector<Image> frames, std::vector<double> times_s, std::string name) {
   require(!frames.empty(), ErrorCode::kInvalidArgument, "[{}] has no frames", name);
   require(times_s.empty() || times_s.size() == frames.size(), ErrorCode::kInvalidArgument,
           "[{}] has {} frames and {} times", name, frames.size(), times_s.size());
   for (size_t i = 0; i < frames.size(); ++i) {
     const Image& frame = frames[i];
-    require(frame.height > 0 && frame.width > 0 &&
-                static_cast<int64_t>(frame.rgb.size()) ==
-                    checked_mul(checked_mul(frame.height, frame.width, "pixels"), 3, "bytes"),
-            ErrorCode::kInvalidArgument, "[{}] frame {} of {} x {} pixels comes with {} bytes", name, i,
-            frame.width, frame.height, frame.rgb.size());
+    require(frame.height > 0 && frame.width > 0, ErrorCode::kInvalidArgument,
+            "[{}] frame {} has {} x {} pixels", name, i, frame.width, frame.height);
+    const int64_t bytes = checked_mul(checked_mul(frame.height, frame.width, "pixels"), 3, "bytes");
+    require(
+        static_cast<int64_t>(frame.pixels().size()) == bytes && (frame.lent == nullptr || frame.rgb.empty()),
+        ErrorCode::kInvalidArgument, "[{}] frame {} of {} x {} pixels comes with {} bytes", name, i,
+        frame.width, frame.height, frame.rgb.size());
     require(frame.height == frames[0].height && frame.width == frames[0].width, ErrorCode::kInvalidArgument,
             "[{}] frame {} has {} x {} pixels; the first has {} x {}", name, i, frame.width, frame.height,
             frames[0].width, frames[0].height);
@@ -105,6 +119,7 @@ MediaSource::Kind MediaSource::kind() const noexcept { return content_->kind; }
 const std::string& MediaSource::name() const noexcept { return content_->name; }
 const std::filesystem::path& MediaSource::path() const noexcept { return content_->path; }
 std::span<const std::byte> MediaSource::data() const noexcept {
+  if (content_->lent != nullptr) return {content_->lent.get(), content_->lent_size};
   return std::as_bytes(std::span(content_->bytes));
 }
 const std::vector<Image>& MediaSource::pictures() const noexcept { return content_->frames; }
@@ -112,7 +127,7 @@ const std::vector<double>& MediaSource::times_s() const noexcept { return conten
 
 int MediaSource::descriptor() const noexcept { return content_->descriptor; }
 uint64_t MediaSource::size_bytes() const {
-  return kind() == Kind::kOpenFile ? content_->size : content_->bytes.size();
+  return kind() == Kind::kOpenFile ? content_->size : data().size();
 }
 
 bool MediaSource::operator==(const MediaSource& other) const {
@@ -122,11 +137,12 @@ bool MediaSource::operator==(const MediaSource& other) const {
   if (kind() == Kind::kFile) return path() == other.path();
   if (kind() == Kind::kOpenFile)
     return content_->device == other.content_->device && content_->inode == other.content_->inode;
-  if (kind() == Kind::kBytes) return content_->bytes == other.content_->bytes;
+  if (kind() == Kind::kBytes) return std::ranges::equal(data(), other.data());
   return times_s() == other.times_s() &&
          std::equal(pictures().begin(), pictures().end(), other.pictures().begin(), other.pictures().end(),
                     [](const Image& a, const Image& b) {
-                      return a.height == b.height && a.width == b.width && a.rgb == b.rgb;
+                      return a.height == b.height && a.width == b.width &&
+                             std::ranges::equal(a.pixels(), b.pixels());
                     });
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <vector>
 
 #include "media/bit_reader.h"
@@ -14,8 +15,11 @@ using Bytes = std::span<const uint8_t>;
 
 // Where a start code (00 00 01) begins, from `at` on; the size where there is none.
 size_t start_code(Bytes bytes, size_t at) {
-  for (; at + 3 <= bytes.size(); ++at) {
-    if (bytes[at] == 0 && bytes[at + 1] == 0 && bytes[at + 2] == 1) return at;
+  for (size_t one = at + 2; one < bytes.size(); ++one) {
+    const void* found = std::memchr(bytes.data() + one, 1, bytes.size() - one);
+    if (found == nullptr) break;
+    one = static_cast<size_t>(static_cast<const uint8_t*>(found) - bytes.data());
+    if (bytes[one - 1] == 0 && bytes[one - 2] == 0) return one - 2;
   }
   return bytes.size();
 }
@@ -269,13 +273,33 @@ bool key_is_intra(AVCodecID codec, Bytes bytes) {
 
 }  // namespace
 
+bool is_access_unit(Bytes bytes) {
+  if (bytes.size() < 5 || bytes[0] != 0 || bytes[1] != 0 || bytes.back() == 0) return false;
+  int64_t slice = -1;  // the first macroblock of the last one
+  bool first = true;
+  for (size_t at = start_code(bytes, 0); at + 4 < bytes.size(); at = start_code(bytes, at + 3)) {
+    const int type = bytes[at + 3] & 0x1f;
+    const bool begins = type >= 6 && type <= 9;  // SEI, SPS, PPS, delimiter: never behind a slice
+    const bool slices = type == 1 || type == 2 || type == 5;
+    if (first && (at > 1 || (!begins && !slices))) return false;
+    if (begins && slice >= 0) return false;
+    if (slices) {
+      const int64_t macroblock = BitReader(bytes.subspan(at + 4)).golomb();
+      if (slice < 0 ? macroblock != 0 : macroblock <= slice) return false;
+      slice = macroblock;
+    }
+    first = false;
+  }
+  return slice >= 0;
+}
+
 bool reorders(AVCodecID codec) {
   const AVCodecDescriptor* known = avcodec_descriptor_get(codec);
   return known == nullptr || (known->props & AV_CODEC_PROP_REORDER) != 0;
 }
 
-struct PacketInspector::Parser {
-  explicit Parser(const AVCodecParameters& codec)
+struct PacketParser {
+  explicit PacketParser(const AVCodecParameters& codec)
       : parser(av_parser_init(codec.codec_id)), context(avcodec_alloc_context3(nullptr)) {
     if (context != nullptr) {
       keep_quiet(*context);
@@ -283,16 +307,34 @@ struct PacketInspector::Parser {
     }
     if (parser != nullptr) parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
   }
-  ~Parser() {
+  ~PacketParser() {
     av_parser_close(parser);
     avcodec_free_context(&context);
   }
-  Parser(const Parser&) = delete;
-  Parser& operator=(const Parser&) = delete;
+  PacketParser(const PacketParser&) = delete;
+  PacketParser& operator=(const PacketParser&) = delete;
+
+  bool works() const { return parser != nullptr && context != nullptr; }
+  void operator()(const AVPacket& packet) {
+    uint8_t* out = nullptr;
+    int out_size = 0;
+    parser->picture_structure = AV_PICTURE_STRUCTURE_UNKNOWN;
+    av_parser_parse2(parser, context, &out, &out_size, packet.data, packet.size, packet.pts, packet.dts,
+                     packet.pos);
+  }
 
   AVCodecParserContext* parser;
   AVCodecContext* context;
 };
+
+bool cuts_columns(const AVCodecParameters& codec, const AVPacket& first) {
+  if (codec.codec_id == AV_CODEC_ID_THEORA) return true;  // its header is not read here
+  if (codec.codec_id != AV_CODEC_ID_H264 && codec.codec_id != AV_CODEC_ID_HEVC) return false;
+  PacketParser read(codec);
+  if (!read.works()) return false;
+  read(first);
+  return read.parser->coded_width > read.parser->width;
+}
 
 PacketInspector::PacketInspector(const AVCodecParameters& codec, bool find_order)
     : codec_(codec.codec_id), nal_length_bytes_(nal_length(codec)) {
@@ -300,8 +342,8 @@ PacketInspector::PacketInspector(const AVCodecParameters& codec, bool find_order
   intra_only_ = known != nullptr && (known->props & AV_CODEC_PROP_INTRA_ONLY) != 0;
   const bool has_order = codec_ == AV_CODEC_ID_H264 || codec_ == AV_CODEC_ID_HEVC;
   if (find_order && has_order) {
-    parser_ = std::make_unique<Parser>(codec);
-    if (parser_->parser == nullptr || parser_->context == nullptr) parser_.reset();
+    parser_ = std::make_unique<PacketParser>(codec);
+    if (!parser_->works()) parser_.reset();
   }
   if (codec_ == AV_CODEC_ID_MPEG4 && codec.extradata_size > 0)
     vop_is_coded(Bytes(codec.extradata, static_cast<size_t>(codec.extradata_size)));
@@ -310,12 +352,8 @@ PacketInspector::PacketInspector(const AVCodecParameters& codec, bool find_order
 PacketInspector::~PacketInspector() = default;
 
 void PacketInspector::find_order(const AVPacket& packet, PacketFacts& facts) {
-  uint8_t* out = nullptr;
-  int out_size = 0;
-  AVCodecParserContext& parser = *parser_->parser;
-  parser.picture_structure = AV_PICTURE_STRUCTURE_UNKNOWN;
-  av_parser_parse2(&parser, parser_->context, &out, &out_size, packet.data, packet.size, packet.pts,
-                   packet.dts, packet.pos);
+  (*parser_)(packet);
+  const AVCodecParserContext& parser = *parser_->parser;
   const bool field =
       codec_ == AV_CODEC_ID_H264 && (parser.picture_structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
                                      parser.picture_structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD);
@@ -408,6 +446,9 @@ PacketFacts PacketInspector::operator()(const AVPacket& packet) {
       if (facts.shown == 1 && type >= 0) facts.order = order_by_type(type == 2);
       break;
     }
+    case AV_CODEC_ID_DIRAC:  // a last packet may hold the end of the sequence alone
+      facts.shown = bytes.size() < 5 || bytes[4] != 0x10;
+      break;
     default:
       facts.entry = intra_only_ || (key && key_is_intra(codec_, bytes));
   }

@@ -30,6 +30,8 @@ struct PacketFacts {
   bool order_restarts = false;
 };
 
+struct PacketParser;
+
 // Reads the packets of one stream in the order of the file.
 class PacketInspector {
  public:
@@ -40,7 +42,6 @@ class PacketInspector {
   PacketFacts operator()(const AVPacket& packet);
 
  private:
-  struct Parser;
   void find_order(const AVPacket& packet, PacketFacts& facts);
   int64_t order_by_type(bool between);
   bool vop_is_coded(std::span<const uint8_t> bytes);
@@ -48,12 +49,19 @@ class PacketInspector {
   AVCodecID codec_;
   bool intra_only_ = false;
   int nal_length_bytes_ = 0;  // 0: start codes
-  std::unique_ptr<Parser> parser_;
+  std::unique_ptr<PacketParser> parser_;
   bool field_open_ = false;               // the packet before was a first field
   int vop_time_bits_ = 0;                 // MPEG-4: 0 until a header has said it
   int64_t references_ = 0, between_ = 0;  // frames others refer to; those behind the last that none does
   int packed_ = 0;                        // MPEG-4: frames that came in a packet with another, and wait
 };
+
+// Whether these bytes of H.264 with start codes are one access unit, and FFmpeg's parser, which looks for
+// where the next one begins, would leave them whole, if what lies before and behind is such a one too.
+bool is_access_unit(std::span<const uint8_t> bytes);
+
+// Whether columns may be cut off the frames of a stream, as far as its first packet says.
+bool cuts_columns(const AVCodecParameters& codec, const AVPacket& first);
 
 // Whether frames of this codec may come in another order than their packets.
 bool reorders(AVCodecID codec);

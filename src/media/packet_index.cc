@@ -23,6 +23,14 @@ uint32_t PacketIndex::mark_of(const AVPacket& packet) {
   return mark;
 }
 
+int32_t PacketIndex::duration_of(int64_t ticks) {
+  return static_cast<int32_t>(std::clamp<int64_t>(ticks, 0, INT32_MAX));
+}
+
+void PacketIndex::set_duration(int64_t packet, int64_t ticks) {
+  packets_[static_cast<size_t>(packet)].duration = duration_of(ticks);
+}
+
 void PacketIndex::add(const AVPacket& packet, const PacketFacts& facts) {
   Packet entry{};
   entry.pts = packet.pts;
@@ -32,7 +40,7 @@ void PacketIndex::add(const AVPacket& packet, const PacketFacts& facts) {
   entry.has_order = facts.order.has_value();
   entry.size = packet.size;
   entry.mark = mark_of(packet);
-  entry.duration = static_cast<int32_t>(std::clamp<int64_t>(packet.duration, 0, INT32_MAX));
+  entry.duration = duration_of(packet.duration);
   entry.key = (packet.flags & AV_PKT_FLAG_KEY) != 0;
   entry.shown = facts.shown > 0 && (packet.flags & AV_PKT_FLAG_DISCARD) == 0;
   entry.entry = facts.entry;
@@ -142,6 +150,15 @@ void PacketIndex::find_entries() {
   }
 }
 
+// How many packets a decoder takes in before the frame that it then shows.
+size_t PacketIndex::frames_behind() const {
+  int64_t decoded = 0, behind = 0;
+  for (const Packet& packet : packets_) {
+    if (packet.shown) behind = std::max(behind, decoded++ - packet.frame);
+  }
+  return static_cast<size_t>(behind);
+}
+
 void PacketIndex::find_ticks() {
   ticks_.clear();
   last_duration_ = 0;
@@ -159,8 +176,21 @@ void PacketIndex::find_ticks() {
   if (static_cast<int64_t>(ticks_.size()) != frames_) ticks_.clear();  // several frames to a packet
   if (ticks_.empty()) return;
   std::sort(ticks_.begin(), ticks_.end());
+  // A frame is shown when as many packets more are decoded; the last ones go on with the last step.
+  const size_t behind = lacks_times_ && ordered_ ? frames_behind() : 0;
+  if (behind > 0) {
+    const int64_t step = ticks_.back() - ticks_[ticks_.size() - 2];
+    ticks_.erase(ticks_.begin(), ticks_.begin() + static_cast<ptrdiff_t>(behind));
+    for (size_t i = 0; i < behind; ++i) ticks_.push_back(ticks_.back() + step);
+  }
   const int64_t first = ticks_[0];
   for (int64_t& tick : ticks_) tick -= first;
+}
+
+int64_t PacketIndex::last_packet_of(int64_t frame) const {
+  int64_t packet = shown_[static_cast<size_t>(frame)];
+  while (packet + 1 < packets() && frame_of(packet + 1) == frame) ++packet;
+  return packet;
 }
 
 PacketIndex::Entry PacketIndex::entry_before(int64_t frame) const {
@@ -203,6 +233,11 @@ bool PacketIndex::same_bytes(const Packet& packet, const AVPacket& read) const {
 
 bool PacketIndex::matches(int64_t packet, const AVPacket& read) const {
   return packet < packets() && same_bytes(packets_[static_cast<size_t>(packet)], read);
+}
+
+bool PacketIndex::is(int64_t packet, const AVPacket& read) const {
+  const Packet& known = packets_[static_cast<size_t>(packet)];
+  return same_bytes(known, read) && known.pts == read.pts && known.dts == read.dts && known.pos == read.pos;
 }
 
 std::optional<int64_t> PacketIndex::find(const AVPacket& read, int64_t near) const {

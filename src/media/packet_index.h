@@ -42,6 +42,8 @@ class PacketIndex {
 
   // The frame a packet shows or belongs to; -1 where it shows none. Needs ordered().
   int64_t frame_of(int64_t packet) const { return packets_[static_cast<size_t>(packet)].frame; }
+  // The last packet of a frame that is shown: its second field, where that is a packet of its own.
+  int64_t last_packet_of(int64_t frame) const;
   struct Entry {
     int64_t packet, frame;
   };
@@ -63,6 +65,9 @@ class PacketIndex {
     int64_t pts, dts, pos;  // AV_NOPTS_VALUE, AV_NOPTS_VALUE, -1 where absent
   };
   Place place(int64_t packet) const;
+  // Whether `read` is packet `packet` with its times and its place.
+  bool is(int64_t packet, const AVPacket& read) const;
+  void set_duration(int64_t packet, int64_t ticks);
   // Whether `read` is packet `packet` again.
   bool matches(int64_t packet, const AVPacket& read) const;
   // The number of a packet that was read anywhere in the file, looked for around `near`.
@@ -80,12 +85,14 @@ class PacketIndex {
     bool shown, entry, second_field, has_order, restarts, key;
   };
 
+  static int32_t duration_of(int64_t ticks);
   static uint32_t mark_of(const AVPacket& packet);
   bool same_bytes(const Packet& packet, const AVPacket& read) const;
   void find_runs(const IndexRules& rules);
   bool sort_frames(const IndexRules& rules);
   void number_frames();
   void find_entries();
+  size_t frames_behind() const;
   void find_ticks();
   bool shown_before(const Packet& a, const Packet& b) const;
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/check.h"
 #include "media/image_codec.h"
 
 namespace vl3::media {
@@ -22,7 +23,9 @@ struct Header {
 // The palette at the end of a file of 8 bits, unless it is missing or grey.
 void read_last_palette(const Source& source, Header* header) {
   header->mode = "L";
-  if (source.bytes.size() < kPaletteBytes) return;
+  require(source.bytes.size() >= kPaletteBytes, ErrorCode::kFormat,
+          "[{}] is cut off: a PCX of 256 colours ends with a palette of {} bytes, and the file has {}",
+          source.name, kPaletteBytes, source.bytes.size());
   const uint8_t* palette = &source.bytes[source.bytes.size() - kPaletteBytes];
   if (palette[0] != 12) return;
   bool grey = true;

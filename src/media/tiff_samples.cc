@@ -6,7 +6,8 @@
 namespace vl3::media {
 namespace {
 
-constexpr int kWhiteIsZero = 0, kBlackIsZero = 1, kRgb = 2, kPalette = 3, kCmyk = 5, kYCbCr = 6;
+constexpr int kWhiteIsZero = 0, kBlackIsZero = 1, kRgb = 2, kPalette = 3, kCmyk = 5, kYCbCr = 6, kCieLab = 8,
+              kFilterArray = 32803, kLogL = 32844, kLogLuv = 32845;
 constexpr int kUnsigned = 1, kSigned = 2, kFloat = 3;
 constexpr int kNoCompression = 1, kJpeg = 7;
 constexpr int kPremultipliedExtra = 1, kCorelExtra = 999;
@@ -111,6 +112,22 @@ Value load(const uint8_t* bytes, int64_t index) {
   return value;
 }
 
+const char* photometric_name(int photometric) {
+  switch (photometric) {
+    case kYCbCr:
+      return " (YCbCr)";
+    case kCieLab:
+      return " (CIE L*a*b*)";
+    case kLogL:
+    case kLogLuv:
+      return " (LogLuv)";
+    case kFilterArray:
+      return " (a raw picture of a camera)";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 TiffForm tiff_form(const Source& source, const TiffTags& tags) {
@@ -119,11 +136,10 @@ TiffForm tiff_form(const Source& source, const TiffTags& tags) {
   form.samples = tags.samples;
   form.separate = tags.separate && tags.samples > 1;
   require(find_form(tags, &form), ErrorCode::kUnsupported,
-          "[{}] TIFF with photometric {}, {} samples of {} bits, sample format {}, {} extra samples (first "
-          "{}) and "
-          "compression {} is not supported",
-          source.name, tags.photometric, tags.samples, tags.bits, tags.sample_format, tags.extras,
-          tags.first_extra, tags.compression);
+          "[{}] TIFF with photometric {}{}, {} samples of {} bits, sample format {}, {} extra samples (first "
+          "{}) and compression {} is not supported: convert it to PNG first",
+          source.name, tags.photometric, photometric_name(tags.photometric), tags.samples, tags.bits,
+          tags.sample_format, tags.extras, tags.first_extra, tags.compression);
   return form;
 }
 

@@ -16,14 +16,27 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kWorthTrusting = 512, kHeadLooked = 64;  // packets
 constexpr int64_t kHeadPackets = 4096;                     // that may come before the first frame
+constexpr int64_t kCompared = 64;                          // packets, with and without a parser
 constexpr int kFirstBytes = 16 << 20;                      // of a first packet that is worth keeping
 
 }  // namespace
 
+VideoFile::VideoFile(const VideoFile& other)
+    : name_(other.name_),
+      limits_(other.limits_),
+      demuxer_(other.demuxer_.source(), other.limits_),
+      shared_index_(other.shared_index_),
+      indexed_(true),
+      begins_with_key_(other.begins_with_key_),
+      frame_width_(other.frame_width_) {
+  info_ = other.info_;
+  if (other.first_packet_) first_packet_.reset(av_packet_clone(other.first_packet_.get()));
+}
+
 void VideoFile::describe() {
   const AVStream& stream = demuxer_.stream();
   info_.height = stream.codecpar->height;
-  info_.width = stream.codecpar->width;
+  info_.width = frame_width_ = stream.codecpar->width;
   info_.turn = clip_turn(stream);
   info_.format = demuxer_.format();
   if (info_.height <= 0 || info_.width <= 0)
@@ -69,23 +82,74 @@ void VideoFile::complete_index() {
   tell_times();
 }
 
+// The next packets, until there are more than `most`.
+Demuxer::Next VideoFile::add_packets(PacketInspector& inspector, int64_t most) {
+  while (index_.packets() <= most) {
+    const Demuxer::Next next = demuxer_.next(*packet_);
+    if (next != Demuxer::Next::kPacket) return next;
+    const PacketFacts facts = inspector(*packet_);
+    if (index_.packets() == 0) {
+      begins_with_key_ = (packet_->flags & AV_PKT_FLAG_KEY) != 0;
+      cuts_columns_ = cuts_columns(*demuxer_.stream().codecpar, *packet_);
+      if (facts.entry && packet_->size <= kFirstBytes) first_packet_.reset(av_packet_clone(packet_.get()));
+    }
+    index_.add(*packet_, facts);
+    av_packet_unref(packet_.get());
+  }
+  return Demuxer::Next::kPacket;
+}
+
+// All the others, where the container holds each whole: the parser that would cut them takes more than half
+// of the time. True where they are sure to be those that the parser gives; else, where any were added, the
+// index is of no use.
+bool VideoFile::add_uncut(PacketInspector& inspector, int64_t most) {
+  const std::unique_ptr<Demuxer> uncut = demuxer_.uncut();
+  if (uncut == nullptr) return false;
+  const int64_t back_ticks = demuxer_.rules().back_ticks;
+  int64_t before = AV_NOPTS_VALUE;
+  for (int64_t number = 0; index_.packets() <= most; ++number) {
+    const Demuxer::Next next = uncut->next(*packet_);
+    if (next == Demuxer::Next::kEnd) break;
+    if (next != Demuxer::Next::kPacket || packet_->dts == AV_NOPTS_VALUE) return false;
+    if (!is_access_unit({packet_->data, static_cast<size_t>(packet_->size)})) return false;
+    const int64_t back = before == AV_NOPTS_VALUE ? 0 : before - packet_->dts;
+    if (back > 0 && back <= back_ticks) return false;  // a cut or none, as the parser says
+    before = packet_->dts;
+    if (number >= index_.packets()) index_.add(*packet_, inspector(*packet_));
+    if (!index_.is(number, *packet_)) return false;
+    av_packet_unref(packet_.get());
+  }
+  return index_.packets() > kCompared && (index_.packets() > most || ends_so());
+}
+
+// Whether the last packets of the index are the file's, as the parser gives them.
+bool VideoFile::ends_so() {
+  int64_t number = std::max<int64_t>(0, index_.packets() - kCompared);
+  if (!demuxer_.seek(index_, number, *packet_)) return false;
+  Demuxer::Next next = Demuxer::Next::kPacket;
+  for (; next == Demuxer::Next::kPacket; next = demuxer_.next(*packet_), ++number) {
+    if (number >= index_.packets() || !index_.is(number, *packet_)) return false;
+    index_.set_duration(number, packet_->duration);
+  }
+  return next == Demuxer::Next::kEnd && number == index_.packets();
+}
+
 void VideoFile::index_packets(int64_t most) {
   // Containers that carry a time of showing for every frame, and whole frames in their packets, spare the
   // parser.
   const std::string_view format = info_.format;
   const bool find_order = !format.starts_with("mov") && !format.starts_with("matroska");
-  PacketInspector inspector(*demuxer_.stream().codecpar, find_order);
-  Demuxer::Next next = Demuxer::Next::kPacket;
-  while (index_.packets() <= most) {
-    next = demuxer_.next(*packet_);
-    if (next != Demuxer::Next::kPacket) break;
-    const PacketFacts facts = inspector(*packet_);
-    if (index_.packets() == 0) {
-      begins_with_key_ = (packet_->flags & AV_PKT_FLAG_KEY) != 0;
-      if (facts.entry && packet_->size <= kFirstBytes) first_packet_.reset(av_packet_clone(packet_.get()));
+  std::optional<PacketInspector> inspector(std::in_place, *demuxer_.stream().codecpar, find_order);
+  Demuxer::Next next = add_packets(*inspector, std::min(most, kCompared - 1));
+  if (next == Demuxer::Next::kPacket && add_uncut(*inspector, most)) {
+    next = Demuxer::Next::kEnd;
+  } else if (next == Demuxer::Next::kPacket) {
+    if (index_.packets() != kCompared) {
+      index_ = PacketIndex();
+      demuxer_.rewind();  // opened anew: so are the parameters
+      inspector.emplace(*demuxer_.stream().codecpar, find_order);
     }
-    index_.add(*packet_, facts);
-    av_packet_unref(packet_.get());
+    next = add_packets(*inspector, most);
   }
   require(index_.packets() <= limits_.max_frames, ErrorCode::kLimitExceeded,
           "[{}] more packets than max_frames, {}", name_, limits_.max_frames);
@@ -95,13 +159,35 @@ void VideoFile::index_packets(int64_t most) {
   if (next == Demuxer::Next::kBroken) cut_words_ = ": " + demuxer_.words();
 }
 
-// Where a recording begins inside a group of pictures, those that refer to what is not there never come.
-void VideoFile::check_head() {
-  if (!index_.ordered() || index_.frames() == 0 || !index_.head_is_doubtful()) return;
+// Decodes at the start for look() alone. What is wrong there, reading says.
+template <class Look>
+void VideoFile::look(Look&& look) {
   skip_broken_ = true;
   try {
     open_decoder();
     begin_at_start();
+    look();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kUnsupported || error.code() == ErrorCode::kLimitExceeded) throw;
+  }
+  av_frame_unref(frame_.get());
+  skip_broken_ = false;
+}
+
+// FFmpeg cuts columns off at the left only as far as rows then still begin where its vectors can: the others
+// stay, and PyAV shows them. How many, a frame tells.
+void VideoFile::find_width() {
+  if (!cuts_columns_) return;
+  look([&] {
+    const bool wider = next_frame() && frame_->height == info_.height && frame_->width > frame_width_;
+    if (wider) info_.width = frame_width_ = frame_->width;
+  });
+}
+
+// Where a recording begins inside a group of pictures, those that refer to what is not there never come.
+void VideoFile::check_head() {
+  if (!index_.ordered() || index_.frames() == 0 || !index_.head_is_doubtful()) return;
+  look([&] {
     // Up to the first frame that is sure to come, or, without one, up to the first that comes.
     const int64_t sure = index_.first_entry_frame();
     std::vector<int64_t> came;
@@ -112,11 +198,7 @@ void VideoFile::check_head() {
       came.push_back(frame_->pts);
     }
     if (last >= sure && broken_.empty()) index_.set_head(came);
-  } catch (const Error& error) {  // reading says it again
-    if (error.code() == ErrorCode::kUnsupported || error.code() == ErrorCode::kLimitExceeded) throw;
-  }
-  av_frame_unref(frame_.get());
-  skip_broken_ = false;
+  });
 }
 
 void VideoFile::count() {

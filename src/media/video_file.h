@@ -30,6 +30,8 @@ struct FreeFrame {
 };
 using Frame = std::unique_ptr<AVFrame, FreeFrame>;
 
+class LeapHelper;
+
 class VideoFile final : public VideoReader {
  public:
   using Sink = std::function<void(size_t, const Image&)>;
@@ -43,6 +45,7 @@ class VideoFile final : public VideoReader {
       indexed_ = true;
       check_head();
     }
+    find_width();
     count();
     tell_times();
   }
@@ -51,6 +54,10 @@ class VideoFile final : public VideoReader {
   void turn_upright() override;
 
  private:
+  friend class LeapHelper;
+
+  // Another reader of a clip whose packets are known.
+  VideoFile(const VideoFile& other);
   template <class... Args>
   [[noreturn]] void broken(fmt::format_string<Args...> format, Args&&... args) const {
     fail(ErrorCode::kFormat, "[{}] {}", name_, fmt::format(format, std::forward<Args>(args)...));
@@ -65,8 +72,14 @@ class VideoFile final : public VideoReader {
   void describe();
   bool trust_list();
   void index_packets(int64_t most);
+  Demuxer::Next add_packets(PacketInspector& inspector, int64_t most);
+  bool add_uncut(PacketInspector& inspector, int64_t most);
+  bool ends_so();
   void complete_index();
+  template <class Look>
+  void look(Look&& look);
   void check_head();
+  void find_width();
   void count();
   void tell_times();
   [[noreturn]] void end_early();
@@ -80,11 +93,20 @@ class VideoFile final : public VideoReader {
   bool next_frame();
   void damage(int64_t packet, const std::string& words);
   bool in_quiet(int64_t packet) const;
+  bool comes_too_early(int64_t packet) const;
   void convert(const AVFrame& frame, int64_t number);
   void deliver(int64_t wanted);
 
   bool leaps_pay(std::span<const int64_t> indices) const;
-  size_t read_by_leaps(std::span<const int64_t> indices, const Sink& sink, const Cancelled& cancelled);
+  std::vector<size_t> leaps_of(std::span<const int64_t> indices) const;
+  void begin_leaps(std::span<const int64_t> indices);
+  size_t leap(std::span<const int64_t> indices, const Sink& sink, const Cancelled& cancelled);
+  std::unique_ptr<LeapHelper> helper_for(std::span<const int64_t> indices,
+                                         std::span<const size_t> leaps) const;
+  size_t take(LeapHelper& helper, std::span<const int64_t> indices, const Sink& sink,
+              const Cancelled& cancelled);
+  size_t read_by_leaps(std::span<const int64_t> indices, bool alone, const Sink& sink,
+                       const Cancelled& cancelled);
   void read_from_start(std::span<const int64_t> indices, size_t i, const Sink& sink,
                        const Cancelled& cancelled);
   bool advance(int64_t wanted, const Cancelled& cancelled);
@@ -94,10 +116,13 @@ class VideoFile final : public VideoReader {
   std::string name_;
   MediaLimits limits_;
   Demuxer demuxer_;
-  PacketIndex index_;
+  std::shared_ptr<PacketIndex> shared_index_{std::make_shared<PacketIndex>()};  // with helpers
+  PacketIndex& index_ = *shared_index_;
   bool indexed_ = false;         // index_ has all packets
   std::vector<int64_t> listed_;  // Demuxer::listed_ticks, where that is trusted
   bool begins_with_key_ = false;
+  bool cuts_columns_ = false;
+  int frame_width_ = 0;       // as stored
   int64_t lost_packets_ = 0;  // that the container lists and does not have
   bool cut_off_ = false;
   std::string cut_words_;
@@ -109,7 +134,8 @@ class VideoFile final : public VideoReader {
   bool ended_ = false;         // the decoder was told that no packet comes
   bool strayed_ = false;       // behind a leap a packet came that the index does not have there
   bool leaping_ = false;
-  int64_t floor_ = 0;  // frames before are not right yet: decoding began behind what they are made from
+  int64_t last_packet_ = 0;  // when leaping: what lies behind it is not needed before the next leap
+  int64_t floor_ = 0;        // frames before are not right yet: decoding began behind what they are made from
   std::vector<int64_t> wanted_;  // when leaping
 
   Frame frame_{av_frame_alloc()};

@@ -5,8 +5,10 @@ extern "C" {
 }
 
 #include <algorithm>
+#include <iterator>
 
 #include "media/clip_turn.h"
+#include "media/leap_helper.h"
 #include "media/video_file.h"
 
 namespace vl3 {
@@ -15,6 +17,7 @@ namespace {
 // Below so many frames that nobody wants, all are decoded: leaping would not pay.
 constexpr int64_t kWorthLeaping = 128;
 constexpr int64_t kWorthSeeking = 16;  // frames that a leap leaves out: it empties the decoder
+constexpr size_t kWorthHelping = 8;    // leaps: a helper has to open the file
 
 std::string_view name_or(const char* name) { return name != nullptr ? name : "unknown"; }
 
@@ -23,7 +26,7 @@ std::string_view name_or(const char* name) { return name != nullptr ? name : "un
 // --- decoding
 
 void VideoFile::open_decoder() {
-  decoder_ = std::make_unique<FrameDecoder>(demuxer_.stream(), limits_, name_, info_.format);
+  decoder_ = std::make_unique<FrameDecoder>(demuxer_.stream(), limits_, skip_broken_, name_, info_.format);
   if (packet_waits_) av_packet_unref(packet_.get());
   packet_waits_ = ended_ = strayed_ = false;
   here_ = -1;
@@ -82,17 +85,25 @@ void VideoFile::damage(int64_t packet, const std::string& words) {
   broken_.insert(frame);
 }
 
+// Pictures of HEVC before the first one that decoding may begin at: FFmpeg 8 shows none of them, older ones
+// make up what they refer to.
+bool VideoFile::comes_too_early(int64_t packet) const {
+  const int64_t entry = index_.first_entry();
+  return demuxer_.stream().codecpar->codec_id == AV_CODEC_ID_HEVC && packet < entry &&
+         entry < index_.packets();
+}
+
 // One packet into the decoder, or word that there are no more.
 bool VideoFile::feed() {
   if (ended_) return false;
-  if (!next_packet()) {
+  if ((leaping_ && next_packet_ > last_packet_) || !next_packet()) {
     ended_ = true;
     decoder_->send_end();
     return true;
   }
   const int64_t number = next_packet_++;
   if (strayed_) return false;
-  if (packet_->size > 0) {  // empty ones would end the decoder
+  if (packet_->size > 0 && !comes_too_early(number)) {  // empty ones would end the decoder
     if (demuxer_.means_damage(*packet_)) damage(number, "is cut off or corrupt");
     const bool needed =
         !leaping_ || std::binary_search(wanted_.begin(), wanted_.end(), index_.frame_of(number));
@@ -127,8 +138,8 @@ void VideoFile::convert(const AVFrame& frame, int64_t number) {
           "[{}] frame {} has {} x {} pixels, above max_pixels, {}", name_, number, width, height,
           limits_.max_pixels);
   const AVCodecParameters& said = *demuxer_.stream().codecpar;
-  if (height != said.height || width != said.width) {
-    broken("frame {} has {} x {} pixels; the clip says {} x {}", number, width, height, said.width,
+  if (height != said.height || width != frame_width_) {
+    broken("frame {} has {} x {} pixels; the clip says {} x {}", number, width, height, frame_width_,
            said.height);
   }
   require(converter_(frame, image_), ErrorCode::kUnsupported,
@@ -189,24 +200,36 @@ bool VideoFile::leaps_pay(std::span<const int64_t> indices) const {
          index_.first_entry() < index_.packets();
 }
 
-// Leaps from one wanted frame to the next. How many of the indices were served: not all of them where the
-// clip is not as its packets say, or broken.
-size_t VideoFile::read_by_leaps(std::span<const int64_t> indices, const Sink& sink,
-                                const Cancelled& cancelled) {
+// Where in the indices leaps begin: at each of the others decoding goes on.
+std::vector<size_t> VideoFile::leaps_of(std::span<const int64_t> indices) const {
+  std::vector<size_t> leaps = {0};
+  for (size_t i = 1; i < indices.size(); ++i) {
+    if (index_.entry_before(indices[i]).frame > indices[i - 1] + kWorthSeeking) leaps.push_back(i);
+  }
+  return leaps;
+}
+
+void VideoFile::begin_leaps(std::span<const int64_t> indices) {
   open_decoder();
+  decoder_->show_unsure();  // which of them are right, the index knows
   leaping_ = true;
   wanted_.assign(indices.begin(), indices.end());
-  if (first_packet_) {  // what only a first packet says of the whole stream
-    const std::unique_ptr<AVPacket, FreePacket> first(av_packet_clone(first_packet_.get()));
-    if (first) decoder_->send(*first, 0, true);
-  }
+  if (!first_packet_) return;  // what only a first packet says of the whole stream
+  const std::unique_ptr<AVPacket, FreePacket> first(av_packet_clone(first_packet_.get()));
+  if (first) decoder_->send(*first, 0, true);
+}
+
+// Leaps to the first of the indices and goes on to the last. How many were served: not all of them where the
+// clip is not as its packets say, or broken.
+size_t VideoFile::leap(std::span<const int64_t> indices, const Sink& sink, const Cancelled& cancelled) {
   size_t i = 0;
   try {
+    if (!begin_at(index_.entry_before(indices[0]))) return 0;
     while (i < indices.size()) {
       const int64_t wanted = indices[i];
-      const PacketIndex::Entry entry = index_.entry_before(wanted);
-      if ((i == 0 || entry.frame > here_ + kWorthSeeking) && !begin_at(entry)) return i;
-      if (!advance(wanted, cancelled) || (here_ != wanted && !skip_broken_)) return i;
+      last_packet_ = wanted == indices.back() ? index_.last_packet_of(wanted) : index_.packets();
+      const bool came = advance(wanted, cancelled) && here_ == wanted;
+      if (!came && (!skip_broken_ || strayed_)) return i;
       deliver(wanted);
       for (; i < indices.size() && indices[i] == wanted; ++i) sink(i, image_);
     }
@@ -214,6 +237,50 @@ size_t VideoFile::read_by_leaps(std::span<const int64_t> indices, const Sink& si
     if (error.code() != ErrorCode::kFormat) throw;
   }
   return i;
+}
+
+// Another reader for every second leap, where there are many and the decoder has one thread. What frames
+// that are broken look like may depend on those before: then there is none.
+std::unique_ptr<LeapHelper> VideoFile::helper_for(std::span<const int64_t> indices,
+                                                  std::span<const size_t> leaps) const {
+  if (leaps.size() < kWorthHelping || skip_broken_ || !decoder_->has_one_thread()) return nullptr;
+  std::vector<int64_t> others;
+  for (size_t k = 1; k < leaps.size(); k += 2) {
+    const auto end =
+        k + 1 < leaps.size() ? indices.begin() + static_cast<ptrdiff_t>(leaps[k + 1]) : indices.end();
+    std::unique_copy(indices.begin() + static_cast<ptrdiff_t>(leaps[k]), end, std::back_inserter(others));
+  }
+  return std::make_unique<LeapHelper>(std::unique_ptr<VideoFile>(new VideoFile(*this)), std::move(others));
+}
+
+// The same as leap() of frames that the helper decodes.
+size_t VideoFile::take(LeapHelper& helper, std::span<const int64_t> indices, const Sink& sink,
+                       const Cancelled& cancelled) {
+  for (size_t i = 0; i < indices.size();) {
+    check(cancelled);
+    const std::optional<Image> frame = helper.next([&] { check(cancelled); });
+    if (!frame) return i;
+    for (const int64_t wanted = indices[i]; i < indices.size() && indices[i] == wanted; ++i) sink(i, *frame);
+  }
+  return indices.size();
+}
+
+// Leaps from one wanted frame to the next. How many of the indices were served.
+size_t VideoFile::read_by_leaps(std::span<const int64_t> indices, bool alone, const Sink& sink,
+                                const Cancelled& cancelled) {
+  begin_leaps(indices);
+  const std::vector<size_t> leaps = leaps_of(indices);
+  const std::unique_ptr<LeapHelper> helper = alone ? nullptr : helper_for(indices, leaps);
+  for (size_t k = 0; k < leaps.size(); ++k) {
+    const size_t first = leaps[k], end = k + 1 < leaps.size() ? leaps[k + 1] : indices.size();
+    const auto some = indices.subspan(first, end - first);
+    const Sink behind = [&](size_t i, const Image& frame) { sink(first + i, frame); };
+    const size_t served =
+        helper && k % 2 == 1 ? take(*helper, some, behind, cancelled) : leap(some, behind, cancelled);
+    if (served < some.size()) return first + served;
+  }
+  if (helper) frames_decoded_ += helper->frames_decoded();
+  return indices.size();
 }
 
 void VideoFile::read_from_start(std::span<const int64_t> indices, size_t i, const Sink& sink,
@@ -253,7 +320,7 @@ void VideoFile::read(std::span<const int64_t> indices, const Sink& sink, const C
     throw ClipEnded(fmt::format("[{}] has {} frames, where its list of them says {}", name_,
                                 info_.total_frames, listed_.size()));
   }
-  const size_t served = leaps_pay(indices) ? read_by_leaps(indices, sink, cancelled) : 0;
+  const size_t served = leaps_pay(indices) ? read_by_leaps(indices, false, sink, cancelled) : 0;
   if (served < indices.size()) read_from_start(indices, served, sink, cancelled);
   tell_concealed();
 }

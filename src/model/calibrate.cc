@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "base/thread_pool.h"
+#include "model/model_parts.h"
 #include "model/parameters.h"
 #include "ops/cpu/matmul.h"
 #include "tensor/quantized.h"
 #include "vl3/model.h"
 #include "vl3/quantize.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -91,7 +92,7 @@ Calibration calibrate(Context& context, const ForConditionalGeneration& model,
     run();
   }
   Calibration result;
-  ModelWeights weights = model.weights();  // the tensors' memory is not copied
+  ModelWeights weights = weights_of(model);  // the tensors' memory is not copied
   visit(weights, model.config(), [&](const std::string& name, const Tensor& tensor, Part) {
     if (auto found = moments.of(tensor)) result.emplace(name, std::move(found));
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/frame_plan.h"
+#include "model/model_parts.h"
 #include "model/packed_batch.h"
 #include "model/parameters.h"
 #include "model/vision_encoder.h"
@@ -28,7 +29,7 @@ struct PartSize {
 };
 
 PartSize size_of_part(const ForConditionalGeneration& model, Part wanted) {
-  ModelWeights weights = model.weights();  // the tensors' memory is not copied
+  ModelWeights weights = weights_of(model);  // the tensors' memory is not copied
   PartSize size;
   visit(weights, model.config(), [&](const std::string&, const Tensor& tensor, Part part) {
     const bool table = tensor.address() == weights.text.embed_tokens.address() ||
@@ -76,14 +77,14 @@ double prefill_flops(const ForConditionalGeneration& model, const std::vector<in
   const double attention =
       2.0 * static_cast<double>(text.num_hidden_layers * text.num_attention_heads * text.head_dim) * pairs;
   const double head =
-      static_cast<double>(model.weights().text.lm_head.numel()) * static_cast<double>(prompts.size());
+      static_cast<double>(weights_of(model).text.lm_head.numel()) * static_cast<double>(prompts.size());
   return 2 * (products + attention + head);
 }
 
 double decode_bytes(const ForConditionalGeneration& model, CacheType cache, int64_t context, int64_t batch) {
   const TextConfig& text = model.config().text;
   const double weights = size_of_part(model, Part::kLanguageModel).bytes +
-                         static_cast<double>(model.weights().text.lm_head.bytes());
+                         static_cast<double>(weights_of(model).text.lm_head.bytes());
   const double token = 2.0 * static_cast<double>(text.num_hidden_layers * text.num_key_value_heads *
                                                  ops::cache_row_bytes(cache, text.head_dim));
   return weights + token * static_cast<double>(context * batch);
@@ -118,7 +119,7 @@ double training_flops(const ForConditionalGeneration& model, const ForwardInput&
   seen.add(input.pixel_values_videos, input.video_grid_thw, input.video_merge_sizes,
            input.video_compression_mask);
   const VisionConfig& vision = model.config().vision;
-  const double embedding = static_cast<double>(model.weights().vision.patch_embedding.weight.numel());
+  const double embedding = static_cast<double>(weights_of(model).vision.patch_embedding.weight.numel());
   PartSize encoder = size_of_part(model, Part::kVisionEncoder);
   encoder.matrix_elements -= embedding;
   const PartSize text_size = size_of_part(model, Part::kLanguageModel);
@@ -145,13 +146,13 @@ double training_flops(const ForConditionalGeneration& model, const ForwardInput&
   const auto targets =
       static_cast<double>(static_cast<int64_t>(packed.targets.size()) -
                           std::count(packed.targets.begin(), packed.targets.end(), kIgnoredLabel));
-  work += targets * static_cast<double>(model.weights().text.lm_head.numel()) *
+  work += targets * static_cast<double>(weights_of(model).text.lm_head.numel()) *
           passes(trains.llm && !text_size.adapted(), back);
   return 2 * work;
 }
 
 DType vision_dtype(const ForConditionalGeneration& model) {
-  const VisionWeights& vision = model.weights().vision;
+  const VisionWeights& vision = weights_of(model).vision;
   return vision.layers.empty() ? vision.patch_embedding.weight.dtype()
                                : vision.layers[0].q_proj.weight.dtype();
 }

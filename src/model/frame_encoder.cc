@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/sha256.h"
+#include "model/model_parts.h"
 #include "model/projector.h"
 #include "model/vision_encoder.h"
 #include "ops/ops.h"
@@ -92,7 +93,7 @@ void FrameEncoder::encode_waiting(Context& context) {
   const Tensor all = pixels.size() == 1 ? pixels[0] : ops::concat_rows(context, pixels);
   const Config& config = model_.config();
   parts_.push_back(
-      encode_vision(context, model_.weights().vision, config.vision, all, grids, {mask, false}, nullptr));
+      encode_vision(context, weights_of(model_).vision, config.vision, all, grids, {mask, false}, nullptr));
   for (const Waiting& waiting : waiting_) {
     for (const int64_t token : waiting.tokens)
       frames_[waiting.frame].encoded[static_cast<size_t>(token)] = encoded_rows_++;
@@ -119,7 +120,7 @@ Tensor FrameEncoder::finish(Context& context) {
     context.check_cancelled();
     const bool last = tokens.dim(0) - begin < 2 * kRowsAtOnce;
     const int64_t end = last ? tokens.dim(0) : begin + kRowsAtOnce;
-    projected.push_back(project(context, model_.weights().projector, tokens.rows(begin, end)));
+    projected.push_back(project(context, weights_of(model_).projector, tokens.rows(begin, end)));
     begin = end;
   }
   return projected.size() == 1 ? projected[0] : ops::concat_rows(context, projected);

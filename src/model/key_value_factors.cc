@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/kernels/kernels.h"
 #include "ops/cpu/matmul.h"
+#include "runtime/context_parts.h"
 #include "tensor/quantized.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -138,7 +139,7 @@ std::shared_ptr<const std::vector<LayerFactors>> KeyValueFactors::get(const Cont
     // A layer is one thread's, so that sums do not depend on how many there are.
     context.threads().parallel_for(static_cast<int64_t>(layers->size()), 1, [&](int64_t i, int64_t, int) {
       const size_t at = static_cast<size_t>(i);
-      (*layers)[at] = layer_factors(context.kernels(), weights.layers[at], config);
+      (*layers)[at] = layer_factors(kernels_of(context), weights.layers[at], config);
     });
     layers_ = std::move(layers);
   }

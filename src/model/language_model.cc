@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "model/rotary.h"
 #include "ops/ops.h"
+#include "runtime/context_parts.h"
 
 namespace vl3 {
 namespace {
@@ -23,6 +24,7 @@ struct Step {
   RotaryTable rotary;
   const Probe* probe;
   std::vector<AdapterRows> adapters;
+  std::vector<ops::RowRun> runs;
 };
 
 std::vector<AdapterRows> adapter_rows(const PackedSequences& s) {
@@ -58,6 +60,7 @@ class StepLinear {
       if (adapted.low_rank) rows_.push_back({adapted.low_rank.get(), adapter.rows});
     }
     operand_.low_rank_rows = rows_;
+    operand_.runs = step.runs;
   }
   StepLinear(const StepLinear&) = delete;
   StepLinear& operator=(const StepLinear&) = delete;
@@ -94,7 +97,7 @@ Tensor attend(const Step& step, int64_t layer, const Tensor& q, const Tensor& k,
   const PackedSequences& s = step.sequences;
   const float scale = 1.0f / std::sqrt(static_cast<float>(step.config.head_dim));
   const bool shows = step.probe != nullptr && step.probe->attentions && step.probe->stage;
-  if (step.context.tape() != nullptr && s.caches.empty()) {
+  if (tape_of(step.context) != nullptr && s.caches.empty()) {
     return ops::attention(step.context, q, k, v, s.cu_seqlens_q, s.cu_seqlens_k, scale, true, precision);
   }
   const auto views = key_values(step, layer, k, v);
@@ -162,9 +165,12 @@ Tensor run_language_model(Context& context, const TextWeights& weights, const Te
 
   const RotaryTable rotary = text_rotary(context, config, sequences.positions, sequences.cu_seqlens_q);
   // On a tape layers may run again after this call: they hold what they need, and show nothing.
-  const auto held = context.tape() == nullptr ? nullptr : std::make_shared<const PackedSequences>(sequences);
+  const auto held =
+      tape_of(context) == nullptr ? nullptr : std::make_shared<const PackedSequences>(sequences);
+  auto runs = held ? std::vector<ops::RowRun>() : ops::runs_of_feeds(sequences.cu_seqlens_q);
   const Step step{
-      context, config, held ? *held : sequences, rotary, held ? nullptr : probe, std::move(adapters)};
+      context,        config, held ? *held : sequences, rotary, held ? nullptr : probe, std::move(adapters),
+      std::move(runs)};
   Tensor x = embeds;
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     context.check_cancelled();
@@ -179,8 +185,13 @@ Tensor run_language_model(Context& context, const TextWeights& weights, const Te
   return x;
 }
 
-Tensor run_head(Context& context, const TextWeights& weights, const Tensor& hidden) {
-  return ops::linear(context, hidden, weights.lm_head);
+Tensor run_head(Context& context, const TextWeights& weights, const Tensor& hidden,
+                std::span<const int64_t> borders) {
+  const Tensor none;
+  ops::LinearOperand head{weights.lm_head, none};
+  const std::vector<ops::RowRun> runs = ops::runs_of_feeds(borders);
+  head.runs = runs;
+  return ops::linear(context, hidden, head);
 }
 
 }  // namespace vl3

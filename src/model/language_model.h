@@ -15,7 +15,8 @@ namespace vl3 {
 // Sequences one behind the other, without padding. Sequence s has the rows [cu_seqlens_q[s], cu_seqlens_q[s +
 // 1]). Without caches its keys are the rows [cu_seqlens_k[s], cu_seqlens_k[s + 1]) of the same batch; that
 // range may be empty at the end of the batch, for rows that attend to nothing. With caches (one per sequence)
-// its keys are what its cache holds and its own rows behind.
+// its keys are what its cache holds and its own rows behind. A sequence's rows are, to the bit, those that it
+// has alone (ops/row_runs.h).
 struct PackedSequences {
   std::vector<int64_t> positions;     // [T]
   std::vector<int64_t> cu_seqlens_q;  // [sequences + 1]
@@ -40,7 +41,9 @@ int64_t num_kv_heads(const TextWeights& weights, const TextConfig& config);
 Tensor run_language_model(Context& context, const TextWeights& weights, const TextConfig& config,
                           const Tensor& embeds, const PackedSequences& sequences, const Probe* probe);
 
-// hidden [T, H] → logits [T, vocabulary] f32.
-Tensor run_head(Context& context, const TextWeights& weights, const Tensor& hidden);
+// hidden [T, H] → logits [T, vocabulary] f32. borders [sequences + 1]: which rows are of one sequence; none:
+// all of them.
+Tensor run_head(Context& context, const TextWeights& weights, const Tensor& hidden,
+                std::span<const int64_t> borders = {});
 
 }  // namespace vl3

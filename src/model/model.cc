@@ -7,11 +7,13 @@
 #include "model/forward.h"
 #include "model/key_value_factors.h"
 #include "model/language_model.h"
+#include "model/model_parts.h"
 #include "model/packed_batch.h"
 #include "model/projector.h"
 #include "model/token_merge.h"
 #include "model/vision_encoder.h"
 #include "ops/ops.h"
+#include "runtime/context_parts.h"
 #include "vl3/checkpoint.h"
 
 namespace vl3 {
@@ -47,12 +49,12 @@ Probe numbered(const Probe* probe, int kind) {
 
 }  // namespace
 
-VisionModel::VisionModel(Config config, std::shared_ptr<const ModelWeights> weights)
-    : config_(std::make_shared<const Config>(std::move(config))), weights_(std::move(weights)) {}
+VisionModel::VisionModel(std::shared_ptr<const Config> config, std::shared_ptr<const ModelWeights> weights)
+    : config_(std::move(config)), weights_(std::move(weights)) {}
 
 VisionModel VisionModel::from_pretrained(const std::filesystem::path& folder) {
   Loaded loaded = load(folder);
-  return {std::move(loaded.config), std::move(loaded.weights)};
+  return {std::make_shared<const Config>(std::move(loaded.config)), std::move(loaded.weights)};
 }
 
 Tensor VisionModel::forward(Context& context, const Tensor& pixel_values, const Tensor& grid_thw,
@@ -150,16 +152,19 @@ Hidden run_model(Context& context, const Model& model, const ModelWeights& weigh
 // Logits of the last columns of every sequence: [B, columns, vocabulary], zero where nothing was computed.
 Tensor logits_of(Context& context, const TextWeights& weights, const Hidden& hidden, int64_t columns) {
   const PackedBatch& packed = hidden.packed;
-  std::vector<int64_t> rows, targets;
+  std::vector<int64_t> rows, targets, borders;
+  const std::vector<int64_t>& begins = packed.sequences.cu_seqlens_q;
   for (int64_t i = 0; i < packed.rows(); ++i) {
+    while (i >= begins[borders.size()]) borders.push_back(static_cast<int64_t>(rows.size()));
     const int64_t cell = packed.cells[static_cast<size_t>(i)];
     const int64_t column = cell % packed.columns - (packed.columns - columns);
     if (column < 0) continue;
     rows.push_back(i);
     targets.push_back(cell / packed.columns * columns + column);
   }
-  const Tensor kept =
-      run_head(context, weights, ops::gather_rows(context, hidden.rows, rows));  // [rows, vocabulary]
+  while (borders.size() < begins.size()) borders.push_back(static_cast<int64_t>(rows.size()));
+  const Tensor kept = run_head(context, weights, ops::gather_rows(context, hidden.rows, rows),
+                               borders);  // [rows, vocabulary]
   const Tensor logits = ops::place_rows(context, kept, targets, packed.batch * columns);
   return logits.reshape({packed.batch, columns, kept.dim(1)});
 }
@@ -180,12 +185,12 @@ ForConditionalGeneration ForConditionalGeneration::from_pretrained(const std::fi
 }
 
 DType ForConditionalGeneration::weights_dtype() const {
-  const TextWeights& text = weights().text;
+  const TextWeights& text = weights_of(*this).text;
   return text.layers.empty() ? text.embed_tokens.dtype() : text.layers[0].q_proj.weight.dtype();
 }
 
 int64_t ForConditionalGeneration::weight_bytes() const {
-  ModelWeights shared = weights();  // the tensors' memory is not copied
+  ModelWeights shared = weights_of(*this);  // the tensors' memory is not copied
   int64_t bytes = 0;
   visit(shared, config(), [&](const std::string&, const Tensor& tensor, Part) {
     bytes += static_cast<int64_t>(tensor.bytes());
@@ -203,51 +208,17 @@ CacheType ForConditionalGeneration::cache_type(const Context* context) const {
   return exact ? CacheType::kF32 : CacheType::kF16;
 }
 
-namespace {
-
-KvShape cache_shape(const TextWeights& weights, const TextConfig& text) {
-  return {text.num_hidden_layers, num_kv_heads(weights, text), text.head_dim};
-}
-
-}  // namespace
-
-std::shared_ptr<KvPool> ForConditionalGeneration::new_pool(const Context& context,
-                                                           int64_t budget_bytes) const {
-  return KvPool::create(cache_shape(weights().text, config().text), cache_type(&context),
-                        {.budget_bytes = budget_bytes, .backend = context.backend().shared_from_this()});
-}
-
-KvCache ForConditionalGeneration::new_cache(const Context& context, std::shared_ptr<KvPool> pool) const {
-  const TextConfig& text = config().text;
-  const KvShape shape = cache_shape(weights().text, text);
-  require(pool != nullptr && pool->shape() == shape, ErrorCode::kInvalidArgument,
-          "[kv_pool] a pool of {} layers x {} heads x {} for a model of {} x {} x {}",
-          pool ? pool->shape().num_layers : 0, pool ? pool->shape().num_kv_heads : 0,
-          pool ? pool->shape().head_dim : 0, shape.num_layers, shape.num_kv_heads, shape.head_dim);
-  const bool scaled = pool->type() == CacheType::kInt8;
-  return KvCache(std::move(pool), scaled ? factors_->get(context, weights().text, text) : nullptr);
-}
-
-KvCache ForConditionalGeneration::new_cache(const Context& context) const {
-  return new_cache(context, cache_type(&context));
-}
-
-KvCache ForConditionalGeneration::new_cache(const Context& context, CacheType type) const {
-  return new_cache(context,
-                   KvPool::create(cache_shape(weights().text, config().text), type,
-                                  {.slab_bytes = 0, .backend = context.backend().shared_from_this()}));
-}
-
 ForwardOutput ForConditionalGeneration::forward(Context& context, const ForwardInput& input) const {
-  Hidden hidden = run_model(context, model_, weights(), input);
+  Hidden hidden = run_model(context, model_, weights_of(*this), input);
   const int64_t all = hidden.packed.columns;
   const int64_t columns = input.logits_to_keep <= 0 ? all : std::min(input.logits_to_keep, all);
   ForwardOutput output = hidden.output;
   if (input.labels.defined()) {
-    output.loss = ops::linear_cross_entropy(context, hidden.rows, weights().text.lm_head,
+    output.loss = ops::linear_cross_entropy(context, hidden.rows, weights_of(*this).text.lm_head,
                                             hidden.packed.targets, input.loss_divisor);
   }
-  if (context.tape() == nullptr) output.logits = logits_of(context, weights().text, hidden, columns);
+  if (tape_of(context) == nullptr)
+    output.logits = logits_of(context, weights_of(*this).text, hidden, columns);
   return output;
 }
 

@@ -1,6 +1,7 @@
 #include "model/packed_batch.h"
 
 #include "base/check.h"
+#include "model/model_parts.h"
 #include "ops/rows.h"
 
 namespace vl3 {
@@ -34,7 +35,7 @@ class Cells {
 };
 
 int64_t past_length(const ForwardInput& input, int64_t sequence) {
-  return input.caches == nullptr ? 0 : (*input.caches)[static_cast<size_t>(sequence)].length();
+  return input.past == nullptr ? 0 : input.past->length(static_cast<size_t>(sequence));
 }
 
 }  // namespace
@@ -50,8 +51,8 @@ PackedBatch pack_ragged(const ForwardInput& input) {
       "[forward] with ids there are no input_ids, inputs_embeds, attention_mask, position_ids and labels");
   PackedBatch packed;
   packed.batch = static_cast<int64_t>(input.ids.size());
-  require(input.caches == nullptr || input.caches->size() == input.ids.size(), ErrorCode::kInvalidArgument,
-          "[forward] {} caches for {} sequences", input.caches == nullptr ? 0 : input.caches->size(),
+  require(input.past == nullptr || input.past->size() == input.ids.size(), ErrorCode::kInvalidArgument,
+          "[forward] {} caches for {} sequences", input.past == nullptr ? 0 : input.past->size(),
           input.ids.size());
   for (const auto& ids : input.ids)
     packed.columns = std::max(packed.columns, static_cast<int64_t>(ids.size()));
@@ -67,7 +68,7 @@ PackedBatch pack_ragged(const ForwardInput& input) {
     packed.ids.insert(packed.ids.end(), ids.begin(), ids.end());
     sequences.cu_seqlens_q.push_back(packed.rows());
     sequences.cu_seqlens_k.push_back(packed.rows());
-    if (input.caches != nullptr) sequences.caches.push_back(&(*input.caches)[static_cast<size_t>(b)]);
+    if (input.past != nullptr) sequences.caches.push_back(&caches_of(*input.past)[static_cast<size_t>(b)]);
   }
   return packed;
 }
@@ -85,9 +86,9 @@ PackedBatch pack(const ForwardInput& input) {
   PackedBatch packed;
   packed.batch = main.dim(0);
   packed.columns = main.dim(1);
-  require(input.caches == nullptr || static_cast<int64_t>(input.caches->size()) == packed.batch,
+  require(input.past == nullptr || static_cast<int64_t>(input.past->size()) == packed.batch,
           ErrorCode::kInvalidArgument, "[forward] {} caches for {} sequences",
-          input.caches == nullptr ? 0 : input.caches->size(), packed.batch);
+          input.past == nullptr ? 0 : input.past->size(), packed.batch);
   const Cells mask(input.attention_mask, "attention_mask", packed.batch, packed.columns);
   const Cells positions(input.position_ids, "position_ids", packed.batch, packed.columns);
   const Cells labels(input.labels, "labels", packed.batch, packed.columns);
@@ -111,7 +112,7 @@ PackedBatch pack(const ForwardInput& input) {
       if (!mask.given() || mask[b * packed.columns + t] != 0) {
         add(b, t);
       } else if (labels.given() && target(b, t) != kIgnoredLabel) {
-        const bool first = sequences.cu_seqlens_q.back() == packed.rows() && input.caches == nullptr;
+        const bool first = sequences.cu_seqlens_q.back() == packed.rows() && input.past == nullptr;
         require(first, ErrorCode::kUnsupported,
                 "[forward] the label of row {}, column {} is predicted from a masked cell behind real tokens",
                 b, t + 1);
@@ -120,7 +121,7 @@ PackedBatch pack(const ForwardInput& input) {
     }
     sequences.cu_seqlens_q.push_back(packed.rows());
     sequences.cu_seqlens_k.push_back(packed.rows());
-    if (input.caches != nullptr) sequences.caches.push_back(&(*input.caches)[static_cast<size_t>(b)]);
+    if (input.past != nullptr) sequences.caches.push_back(&caches_of(*input.past)[static_cast<size_t>(b)]);
   }
   for (const auto& [b, t] : before_first) {
     add(b, t);

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "model/frame_plan.h"
 #include "ops/ops.h"
+#include "runtime/context_parts.h"
 
 namespace vl3 {
 namespace {
@@ -123,7 +124,7 @@ Tensor encode_frames(Context& context, const VisionWeights& weights, const Visio
   Tensor x = ops::linear(context, pixels, kernel, weights.patch_embedding.bias);  // [P, D]
   show("vision.embed", x);
   // On a tape layers may run again after this call: they hold what they need.
-  const auto held = context.tape() == nullptr ? nullptr : std::make_shared<const Frames>(frames);
+  const auto held = tape_of(context) == nullptr ? nullptr : std::make_shared<const Frames>(frames);
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     context.check_cancelled();
     const bool wanted_only = i + 1 == weights.layers.size() && !frames.wanted.empty();
@@ -194,7 +195,7 @@ Tensor encode_vision(Context& context, const VisionWeights& weights, const Visio
 
   const FramePlan plan = plan_frames(pixel_values, grids, options);
   // What is kept for the backward pass lies in no cache: on a tape all frames are one batch.
-  const int64_t at_once = context.tape() != nullptr ? std::numeric_limits<int64_t>::max() : kPatchesAtOnce;
+  const int64_t at_once = tape_of(context) != nullptr ? std::numeric_limits<int64_t>::max() : kPatchesAtOnce;
   int64_t patches = 0, done = 0;
   for (const FramePlan::Frame& frame : plan.frames) patches += frame.grid.patches();
   std::vector<Tensor> parts;

@@ -52,11 +52,11 @@ enum class Precision { kF32, kBF16 };
 // q [T, Hq, D] f32 → [T, Hq, D] f32. Query head h reads key head h / (Hq / num_kv_heads). Rows of a sequence
 // without keys, and rows of q in no sequence, are zero. D is a multiple of 4. Not differentiable. Numerics:
 // sums in f32; products in f32, unless Precision::kBF16, Compute::kAuto, hardware with bf16 dot products and
-// query_len × (heads / kv_heads) > kFewAttentionRows. A sequence's rows do not depend
-// on the other sequences, nor on how its keys are cut into blocks or on the number of threads, to the bit.
+// more than kFewRows queries (row_runs.h). A sequence's rows do not depend on the other sequences, nor on how
+// its keys are cut into blocks, on the number of threads, or, of up to kFewRows queries and of more, on how
+// many queries there are, to the bit.
 // Throws kInvalidArgument for shapes that do not fit each other, borders outside q, and, when causal, fewer
 // keys than rows.
-inline constexpr int64_t kFewAttentionRows = 16;
 Tensor attention(Context& context, const Tensor& q, std::span<const AttentionSequence> sequences,
                  int64_t num_kv_heads, float scale, bool causal, Precision precision = Precision::kF32);
 

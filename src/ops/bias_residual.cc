@@ -6,6 +6,7 @@
 #include "ops/cpu/cpu_ops.h"
 #include "ops/dispatch.h"
 #include "ops/linear_backward.h"
+#include "runtime/context_parts.h"
 
 namespace vl3::ops {
 
@@ -36,11 +37,11 @@ Tensor row_parallel_linear(Context& context, const Tensor& x, const LinearOperan
                            const Tensor& residual) {
   if (!context.all_reduce())
     return linear(context, x, layer, {Activation::kNone, residual.defined() ? &residual : nullptr});
-  require(context.tape() == nullptr, ErrorCode::kUnsupported,
+  require(tape_of(context) == nullptr, ErrorCode::kUnsupported,
           "[row_parallel_linear] a tape cannot record a sum over ranks");
   const Tensor none;
   const Tensor sum =
-      linear(context, x, LinearOperand{layer.weight, none, layer.low_rank, layer.low_rank_rows});
+      linear(context, x, LinearOperand{layer.weight, none, layer.low_rank, layer.low_rank_rows, layer.runs});
   context.all_reduce()(context, sum);
   return add_bias_residual(context, sum, layer.bias, residual);
 }

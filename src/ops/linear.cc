@@ -9,6 +9,7 @@
 #include "ops/dispatch.h"
 #include "ops/linear_backward.h"
 #include "ops/norm.h"
+#include "runtime/context_parts.h"
 
 namespace vl3::ops {
 namespace {
@@ -19,7 +20,7 @@ void check_low_rank_rows(const Context& context, const Tensor& x, const LinearOp
   require(layer.low_rank == nullptr, ErrorCode::kInvalidArgument,
           "[linear] a layer {} with an adapter for all rows and others for some",
           to_string(layer.weight.shape()));
-  require(context.tape() == nullptr, ErrorCode::kInvalidArgument,
+  require(tape_of(context) == nullptr, ErrorCode::kInvalidArgument,
           "[linear] adapters of single rows are not differentiable");
   std::vector<bool> adapted(static_cast<size_t>(x.dim(0)));
   for (const LowRankRows& some : layer.low_rank_rows) {
@@ -144,7 +145,7 @@ Tensor linear(Context& context, const Tensor& x, const LinearOperand& layer, con
 
 std::vector<Tensor> linears(Context& context, const Tensor& x, std::span<const LinearOperand> operands,
                             const Prologue& prologue) {
-  Tape* const tape = context.tape();
+  Tape* const tape = tape_of(context);
   if (tape != nullptr && prologue.norm != Prologue::Norm::kNone)
     return linears(context, normed(context, x, prologue), operands);
   for (const LinearOperand& o : operands) check_linear(context, x, o, nullptr);
@@ -175,7 +176,7 @@ Tensor gated_linear(Context& context, const Tensor& x, const LinearOperand& gate
   const Tensor &gate = gate_layer.weight, &up = up_layer.weight;
   require(!gate_layer.bias.defined() && !up_layer.bias.defined(), ErrorCode::kInvalidArgument,
           "[gated_linear] takes no biases");
-  if (context.tape() != nullptr) {
+  if (tape_of(context) != nullptr) {
     const Tensor input = normed(context, x, prologue);
     const std::vector<Tensor> both = linears(context, input, std::array{gate_layer, up_layer});
     return swiglu(context, both[0], both[1]);

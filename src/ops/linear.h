@@ -6,6 +6,7 @@
 
 #include "ops/elementwise.h"
 #include "ops/low_rank.h"
+#include "ops/row_runs.h"
 #include "vl3/context.h"
 #include "vl3/tensor.h"
 
@@ -36,6 +37,8 @@ struct LinearOperand {
   const LowRank* low_rank = nullptr;  // what an adapter adds to the product, before the activation
   // Adapters of some rows each, instead of low_rank; a row is in one of them or in none, which adds nothing.
   std::span<const LowRankRows> low_rank_rows = {};
+  // Which rows of x are computed as few rows are, all of them; none: x is one feed. Not on a tape.
+  std::span<const RowRun> runs = {};
 };
 
 // x [T, K] f32 → [T, N] f32. Differentiable in f32 weights. Throws kInvalidArgument for shapes and dtypes
@@ -44,8 +47,8 @@ struct LinearOperand {
 // Numerics: sums in f32. With Compute::kF32 so are the products. With Compute::kAuto x is rounded: to bf16
 // for bf16 weights on hardware with bf16 dot products; for int8 and int4 weights it is rotated and rounded to
 // int8, one scale for 256 numbers (tensor/quantized.h; sums of their products are exact integers). A row's
-// result does not depend on what the other rows hold, nor on threads, to the bit; calls of up to 16 rows may
-// add in another order than longer ones.
+// result does not depend on what the other rows hold, nor on threads, to the bit; rows of feeds of up to 16
+// (row_runs.h) may add in another order than those of longer ones.
 Tensor linear(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               const Epilogue& epilogue = {}, const Prologue& prologue = {});
 

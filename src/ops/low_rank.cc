@@ -7,6 +7,7 @@
 #include "ops/cpu/cpu_ops.h"
 #include "ops/dispatch.h"
 #include "ops/linear_backward.h"
+#include "runtime/context_parts.h"
 
 namespace vl3::ops {
 
@@ -34,7 +35,7 @@ Tensor low_rank(Context& context, const Tensor& x, const LowRank& layer, LowRank
           to_string(layer.b.shape()));
   check_devices(context, "low_rank", {{"x", x}});
   check_low_rank(context, x.dim(1), layer.b.dim(0), layer);
-  pass.dropout = context.tape() != nullptr && layer.dropout ? *layer.dropout : Dropout{};
+  pass.dropout = tape_of(context) != nullptr && layer.dropout ? *layer.dropout : Dropout{};
   pass.t = context.empty({x.dim(0), layer.a.dim(0)});
   Tensor y = context.empty({x.dim(0), layer.b.dim(0)});
   auto& compute = implementation(context, "low_rank", cpu::low_rank_pass);

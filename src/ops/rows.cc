@@ -8,6 +8,7 @@
 #include "ops/cpu/cpu_ops.h"
 #include "ops/dispatch.h"
 #include "ops/index_list.h"
+#include "runtime/context_parts.h"
 
 namespace vl3::ops {
 namespace {
@@ -78,7 +79,7 @@ Tensor concat_rows(Context& context, std::span<const Tensor> parts) {
   }
   Tensor y = context.empty({rows, parts[0].dim(1)});
   implementation(context, "concat_rows", cpu::concat_rows)(context, parts, y);
-  Tape* tape = context.tape();
+  Tape* tape = tape_of(context);
   const bool needed = tape != nullptr && std::any_of(parts.begin(), parts.end(), [&](const Tensor& part) {
                         return tape->needs_gradient(part);
                       });

@@ -4,10 +4,10 @@
 #include <optional>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
 #include "processor/open_clip.h"
 #include "processor/patches.h"
 #include "processor/pixel_difference.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -63,7 +63,8 @@ class ClipWork {
     const int64_t last = frames_ == frames_wanted() ? depth : first + 1;
     float* target = group_.patches.mutable_data<float>() + group_.t * writer_->patches() * writer_->words();
     threads_.parallel_for(writer_->bands(), 1, [&](int64_t band, int64_t, int thread) {
-      writer_->write_band(frame.rgb.data(), band, first, last, target, scratch_[static_cast<size_t>(thread)]);
+      writer_->write_band(frame.pixels().data(), band, first, last, target,
+                          scratch_[static_cast<size_t>(thread)]);
     });
     if (last == depth) end_temporal_patch();
   }

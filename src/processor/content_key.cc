@@ -68,7 +68,7 @@ void add_content(Sha256& hash, const MediaSource& source, const std::shared_ptr<
     for (const Image& frame : source.pictures()) {
       hash.add_number(frame.height);
       hash.add_number(frame.width);
-      hash.add(std::as_bytes(std::span(frame.rgb)));
+      hash.add(std::as_bytes(frame.pixels()));
     }
     hash.add_number(static_cast<int64_t>(source.times_s().size()));
     for (const double time_s : source.times_s()) add(hash, time_s);

@@ -8,30 +8,12 @@
 #include "base/json.h"
 #include "base/near_names.h"
 #include "base/sha256.h"
+#include "base/web_address.h"
+#include "processor/asked_bounds.h"
+#include "processor/part_words.h"
 
 namespace vl3 {
 namespace {
-
-enum class PartKind { kNone, kText, kImage, kVideo };
-
-struct Spelling {
-  std::string_view name;
-  PartKind kind;
-};
-// Types of parts; all but "output_text" are also keys that tell a part's kind where it has no type.
-constexpr Spelling kTypes[] = {
-    {"text", PartKind::kText},   {"input_text", PartKind::kText}, {"output_text", PartKind::kText},
-    {"image", PartKind::kImage}, {"image_url", PartKind::kImage}, {"input_image", PartKind::kImage},
-    {"video", PartKind::kVideo}, {"video_url", PartKind::kVideo}, {"input_video", PartKind::kVideo}};
-
-// Under which keys a part names its medium, and an object in it the same again.
-constexpr std::array<std::string_view, 8> kImageKeys = {"image", "image_url", "input_image", "image_path",
-                                                        "path",  "url",       "data",        "base64"};
-constexpr std::array<std::string_view, 8> kVideoKeys = {"video", "video_url", "input_video", "video_path",
-                                                        "path",  "url",       "data",        "base64"};
-const auto& source_keys(bool video) { return video ? kVideoKeys : kImageKeys; }
-
-bool is_base64_key(std::string_view key) { return key == "data" || key == "base64"; }
 
 // Areas are the only options that differ from picture to picture: the others say what patches are.
 constexpr std::string_view kAreaKeys[] = {"min_pixels", "max_pixels", "shortest_edge", "longest_edge",
@@ -45,6 +27,14 @@ const std::vector<std::string_view> kClipKeys = {
     "num_frames", "min_frames",         "max_frames",   "start_time", "end_time",
     "min_pixels", "max_pixels",         "video_path",   "base64",     "times",
     "rotate",     "skip_broken_frames", "pictures_rate"};
+
+// Words of parts. Beside "content" they are nobody's, though a template that reads parts has them in its
+// text.
+bool is_of_parts(std::string_view key) {
+  const auto is_type = [&](const Spelling& known) { return known.name == key; };
+  return key == "type" || key == "images" || key == "videos" || is_source_key(key, false) ||
+         is_source_key(key, true) || std::any_of(std::begin(kTypes), std::end(kTypes), is_type);
+}
 
 PartKind kind_of(const Json& part, const std::string& where) {
   const auto type = part.find("type");
@@ -99,6 +89,9 @@ std::string path_of_url(std::string_view url) {
   return percent_decoded(url);
 }
 
+// "messages[0].content[1]" of "[messages[0].content[1]]".
+std::string place_of(const std::string& where) { return where.substr(1, where.size() - 2); }
+
 // What a data: URL holds, or bare base64. where: "[messages[0].content[1]]".
 std::vector<MediaSource> parts_of(const std::string& text, const MediaLimits& limits,
                                   const std::string& where) {
@@ -110,8 +103,7 @@ std::vector<MediaSource> parts_of(const std::string& text, const MediaLimits& li
   std::vector<MediaSource> parts;
   for (std::string& part : data.parts) {
     require(!part.empty(), ErrorCode::kInvalidArgument, "{} has no data", where);
-    const std::string_view place = std::string_view(where).substr(1, where.size() - 2);
-    std::string name = fmt::format("{}: data:{} ({} bytes)", place, data.media_type, part.size());
+    std::string name = fmt::format("{}: data:{} ({} bytes)", place_of(where), data.media_type, part.size());
     parts.push_back(MediaSource::bytes(std::move(part), std::move(name)));
   }
   return parts;
@@ -149,6 +141,9 @@ Json MessageReader::read_message(const Json& message, const std::string& where,
   bool more = false;
   for (const auto& [key, value] : message.items()) {
     if (key == "role" || key == "content" || says_nothing(value)) continue;
+    if (key == "type" && value == "message") continue;  // as items of OpenAI's responses have it
+    require(!is_of_parts(key), ErrorCode::kInvalidArgument,
+            "[{}] has the key \"{}\" beside its content; that belongs in a part of \"content\"", where, key);
     require(template_reads(template_, key), ErrorCode::kInvalidArgument,
             "[{}] has the key \"{}\", which the chat template does not read", where, key);
     result[key] = value;
@@ -217,7 +212,7 @@ MediaItem MessageReader::picture(const Source& source, Json rest, const std::str
     PixelOptions scratch = request_.images;
     bool is_option = false;
     try {
-      is_option = scratch.merge({{key, value}}, where).empty();
+      is_option = scratch.merge({{key, value}}, place_of(where)).empty();
     } catch (const Error&) {  // its value is wrong on top of its place
       is_option = true;
     }
@@ -227,7 +222,8 @@ MediaItem MessageReader::picture(const Source& source, Json rest, const std::str
     fail(ErrorCode::kInvalidArgument, "{} has the key \"{}\", which is not an option of a picture{}", where,
          key, did_you_mean(key, kPictureKeys));
   }
-  static_cast<PixelOptions&>(item.options).merge(areas, where);
+  static_cast<PixelOptions&>(item.options).merge(areas, place_of(where));
+  check_bounds(areas, where);
   return item;
 }
 
@@ -250,10 +246,11 @@ MediaItem MessageReader::clip(const Source& source, Json rest, const std::string
     if (!says_nothing(*detail)) read_detail(*detail, where, ignored);
     rest.erase(detail);
   }
-  for (const std::string& key : item.options.merge(rest, where)) {
+  for (const std::string& key : item.options.merge(rest, place_of(where))) {
     require(says_nothing(rest[key]), ErrorCode::kInvalidArgument, "{} \"{}\" is not an option of a clip{}",
             where, key, did_you_mean(key, kClipKeys));
   }
+  check_bounds(rest, where);
   return item;
 }
 
@@ -295,8 +292,16 @@ void MessageReader::add_text(const std::string& text, bool base64, const std::st
     return;
   }
   if (!base64 && !is_data_url(text)) {
-    require(text.starts_with("file://") || text.find("://") == std::string::npos, ErrorCode::kUnsupported,
-            "{} is an address; only files and data: URLs can be read: {}", where, shown(text));
+    const bool address = text.find("://") != std::string::npos && !text.starts_with("file://");
+    require(!address, ErrorCode::kUnsupported, "{} is an address{}: {}", where,
+            is_web_address(text) ? ", and nobody has fetched it"
+                                 : " of a scheme that is not read (http, https, file and data are)",
+            shown_address(text));
+    constexpr size_t kLongestPath = 4096;
+    require(text.size() <= kLongestPath, ErrorCode::kInvalidArgument,
+            "{} has {} bytes where the path of a file should be: base64 belongs under \"base64\" or in a "
+            "data: URL",
+            where, text.size());
     require(text.find('\0') == std::string::npos, ErrorCode::kInvalidArgument,
             "{} should be the path of a file, not {}", where, shown(text));
     item.sources.emplace_back(std::filesystem::path(text.starts_with("file://") ? path_of_url(text) : text));

@@ -40,10 +40,10 @@ std::vector<float> pixel_values_of(const PixelOptions& options, ResizeBackend ba
 
 Size size_of(const Image& picture) {
   require(picture.height > 0 && picture.width > 0 &&
-              static_cast<int64_t>(picture.rgb.size()) ==
+              static_cast<int64_t>(picture.pixels().size()) ==
                   checked_mul(checked_mul(picture.height, picture.width, "pixels"), 3, "bytes"),
           ErrorCode::kInvalidArgument, "[processor] a picture of {} x {} pixels comes with {} bytes",
-          picture.width, picture.height, picture.rgb.size());
+          picture.width, picture.height, picture.pixels().size());
   return {picture.height, picture.width};
 }
 

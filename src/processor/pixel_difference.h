@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/thread_pool.h"
 #include "vl3/tensor.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 

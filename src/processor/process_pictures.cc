@@ -6,10 +6,10 @@
 #include <optional>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
 #include "media/source_bytes.h"
 #include "processor/patches.h"
 #include "vl3/media_decoder.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -113,7 +113,7 @@ class Work {
     const int64_t band = picture.next_band++;
     lock.unlock();
     const PatchWriter& writer = *picture.writer;
-    writer.write_band(picture.picture().rgb.data(), band, 0, options_.temporal_patch_size,
+    writer.write_band(picture.picture().pixels().data(), band, 0, options_.temporal_patch_size,
                       patches_ + picture.first_patch * writer.words(), scratch);
     lock.lock();
     ++picture.bands_written;

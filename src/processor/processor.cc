@@ -4,14 +4,15 @@
 
 #include "base/json.h"
 #include "base/model_folder.h"
-#include "base/thread_pool.h"
 #include "processor/config_files.h"
+#include "processor/item_sizes.h"
 #include "processor/messages.h"
 #include "processor/open_clip.h"
 #include "processor/process_pictures.h"
 #include "processor/prompt.h"
 #include "processor/read_request.h"
 #include "text/media_tokens.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -111,8 +112,20 @@ Processor Processor::from_pretrained(const std::filesystem::path& given) {
   return processor;
 }
 
+Processor Processor::with_chat_template(std::string source) const {
+  Processor other = *this;
+  other.template_ = template_.with_source(std::move(source));
+  return other;
+}
+
 std::string Processor::render(const Json& messages, bool add_generation_prompt) const {
   return template_.render(messages, add_generation_prompt);
+}
+
+std::vector<ChatTemplate::Piece> Processor::prompt_pieces(const ProcessorRequest& request,
+                                                          const Json& messages) const {
+  if (request.continue_final_message) return template_.render_continued(messages, request.template_arguments);
+  return template_.render_pieces(messages, request.add_generation_prompt, request.template_arguments);
 }
 
 std::vector<int64_t> Processor::encode_text(const std::string& text, bool parse_special) const {
@@ -198,10 +211,8 @@ void Processor::write_prompts(const ProcessorRequest& request, const ReadRequest
     const PromptOptions options{
         request.special_tokens_in_messages, request.with_prompts,
         request.with_labels ? answers_of(request, messages) : std::vector<TextRange>()};
-    ExpandedPrompt prompt = expand_prompt(
-        tokenizer_,
-        template_.render_pieces(messages, request.add_generation_prompt, request.template_arguments),
-        placeholders, options);
+    ExpandedPrompt prompt =
+        expand_prompt(tokenizer_, prompt_pieces(request, messages), placeholders, options);
     require(request.padding || out.ids.empty() || prompt.ids.size() == out.ids[0].size(),
             ErrorCode::kInvalidArgument,
             "[processor] padding is off, and conversations have {} and {} tokens",
@@ -244,12 +255,11 @@ MediaPlan Processor::plan_of(const ProcessorRequest& request, const MediaItem& i
     OpenClip clip = opened.take(item.sources, limits, item.options);
     const VideoInfo& info = clip.reader->info();
     plan.notes = clip_notes(item.name(), *clip.reader, item.options);
-    plan.frames = static_cast<int64_t>(sample_frames(info, item.options).indices.size());
+    plan.frames = frames_of(item, info);
     plan.height = info.height;
     plan.width = info.width;
+    plan.patches = clip_patches(item, info, plan.frames);
     opened.keep(std::move(clip), item.options);
-    plan.patches =
-        VideoProcessor::get_num_of_video_patches(item.options, plan.frames, plan.height, plan.width);
     plan.tokens = plan.patches / (item.options.merge_size * item.options.merge_size);
     const int64_t per_frame = plan.tokens / plan.frames;
     plan.min_tokens = item.options.use_token_compression ? per_frame + plan.frames - 1 : plan.tokens;
@@ -257,8 +267,7 @@ MediaPlan Processor::plan_of(const ProcessorRequest& request, const MediaItem& i
     const OpenPicture& picture = opened.picture(item.sources[0], limits);
     plan.height = picture.height;
     plan.width = picture.width;
-    plan.patches =
-        ImageProcessor(item.options, request.backend).get_number_of_image_patches(plan.height, plan.width);
+    plan.patches = picture_patches(item, {plan.height, plan.width}, request.backend);
     plan.tokens = plan.min_tokens = plan.patches / (request.images.merge_size * request.images.merge_size);
   }
   return plan;

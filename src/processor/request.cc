@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/near_names.h"
+#include "processor/asked_bounds.h"
 #include "processor/messages.h"
 #include "vl3/processor.h"
 
@@ -69,9 +70,31 @@ std::string hint(const std::string& key) {
   const std::string_view ours = our_name_of(key), name = ours.empty() ? std::string_view(key) : ours;
   if (is_one_of(name, kOfGeneration))
     return fmt::format(": it is a setting of generation; write \"generate\": {{\"{}\": …}}", name);
-  return did_you_mean(key, {"conversations", "messages", "images", "videos", "generate", "padding",
-                            "padding_side", "add_generation_prompt", "chat_template_kwargs", "fps",
-                            "num_frames", "max_frames", "start_time", "end_time", "max_pixels", "tools"});
+  return did_you_mean(key, {"conversations",
+                            "messages",
+                            "images",
+                            "videos",
+                            "generate",
+                            "padding",
+                            "padding_side",
+                            "add_generation_prompt",
+                            "continue_final_message",
+                            "chat_template_kwargs",
+                            "fps",
+                            "num_frames",
+                            "max_frames",
+                            "start_time",
+                            "end_time",
+                            "max_pixels",
+                            "tools",
+                            "max_tokens",
+                            "max_new_tokens",
+                            "temperature",
+                            "do_sample",
+                            "top_p",
+                            "top_k",
+                            "num_beams",
+                            "repetition_penalty"});
 }
 
 // Of a body made for an HTTP API: which model, how the answer is sent, whose it is. The model is the one that
@@ -93,6 +116,7 @@ void read_options_beside(const Json& json, const std::string& origin, const std:
                                          "text",
                                          "text_kwargs",
                                          "add_generation_prompt",
+                                         "continue_final_message",
                                          "special_tokens_in_messages",
                                          "chat_template_kwargs"};
   Json beside = Json::object();
@@ -115,6 +139,7 @@ void read_options_beside(const Json& json, const std::string& origin, const std:
             ErrorCode::kInvalidArgument, "[{}] \"{}\" is not a part of a request, nor an option{}", origin,
             key, hint(key));
   }
+  check_bounds(beside, fmt::format("[{}]", origin));
 }
 
 // The conversations of a request, under whichever name.
@@ -163,13 +188,15 @@ ProcessorRequest Processor::parse_request(const Json& json, const std::string& o
   else
     for (const Json& messages : conversations) request.conversations.push_back(messages);
   for (const char* key : {"images", "images_kwargs"}) {
-    if (view.has(key))
-      refuse_unknown(request.images.merge(json[key], origin + ": " + key), origin + ": " + key);
+    if (!view.has(key)) continue;
+    refuse_unknown(request.images.merge(json[key], origin + ": " + key), origin + ": " + key);
+    check_bounds(json[key], fmt::format("[{}: {}]", origin, key));
   }
   for (const char* key : {"videos", "videos_kwargs"}) {
-    if (view.has(key))
-      refuse_unknown(request.videos.merge(json[key], origin + ": " + key), origin + ": " + key);
-    request.sampling_told = request.sampling_told || (view.has(key) && tells_sampling(view.child(key)));
+    if (!view.has(key)) continue;
+    refuse_unknown(request.videos.merge(json[key], origin + ": " + key), origin + ": " + key);
+    check_bounds(json[key], fmt::format("[{}: {}]", origin, key));
+    request.sampling_told = request.sampling_told || tells_sampling(view.child(key));
   }
   request.sampling_told = request.sampling_told || tells_sampling(view);
   read_padding(view, request);
@@ -182,6 +209,12 @@ ProcessorRequest Processor::parse_request(const Json& json, const std::string& o
     }
   }
   request.add_generation_prompt = view.boolean("add_generation_prompt", request.add_generation_prompt);
+  request.continue_final_message = view.boolean("continue_final_message", request.continue_final_message);
+  if (request.continue_final_message) {
+    require(!view.boolean("add_generation_prompt", false), ErrorCode::kInvalidArgument,
+            "[{}] continue_final_message and add_generation_prompt exclude each other", origin);
+    request.add_generation_prompt = false;
+  }
   request.special_tokens_in_messages =
       view.boolean("special_tokens_in_messages", request.special_tokens_in_messages);
   if (view.has("chat_template_kwargs"))

@@ -6,10 +6,10 @@
 
 #include "base/json.h"
 #include "base/model_folder.h"
-#include "base/thread_pool.h"
 #include "processor/clip_patches.h"
 #include "processor/config_files.h"
 #include "processor/pixel_difference.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -8,12 +8,13 @@
 #include <thread>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
 #include "processor/clip_patches.h"
 #include "processor/content_key.h"
 #include "processor/file_stamp.h"
+#include "processor/item_sizes.h"
 #include "processor/process_pictures.h"
 #include "processor/read_request.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -47,17 +48,13 @@ class VisualStream::Work {
     for (const MediaItem& item : read_.pictures.items) {
       pictures_.push_back(opened.picture(item.sources[0], limits_));
       const OpenPicture& picture = pictures_.back();
-      items_.push_back({false, item.name(),
-                        ImageProcessor(item.options, request_.backend)
-                            .get_number_of_image_patches(picture.height, picture.width)});
+      items_.push_back(
+          {false, item.name(), picture_patches(item, {picture.height, picture.width}, request_.backend)});
     }
     for (const MediaItem& item : read_.clips.items) {
       clips_.push_back(opened.take(item.sources, limits_, item.options));
       const VideoInfo& info = clips_.back().reader->info();
-      const auto frames = static_cast<int64_t>(sample_frames(info, item.options).indices.size());
-      items_.push_back(
-          {true, item.name(),
-           VideoProcessor::get_num_of_video_patches(item.options, frames, info.height, info.width)});
+      items_.push_back({true, item.name(), clip_patches(item, info, frames_of(item, info))});
     }
     facts_.resize(items_.size());
   }

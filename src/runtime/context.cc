@@ -3,9 +3,9 @@
 #include <cstdlib>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
 #include "ops/cpu/kernels/kernels.h"
 #include "tensor/memory_pool.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

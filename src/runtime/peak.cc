@@ -4,7 +4,7 @@
 #include <atomic>
 
 #include "base/clock.h"
-#include "base/thread_pool.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 

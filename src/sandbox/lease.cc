@@ -96,6 +96,10 @@ Lease::Lease(std::shared_ptr<DecoderPool> pool, const Job& job, const Cancelled&
   decoder_ = pool_->take(name_, cancelled);
   try {
     send_job(decoder_.socket.get(), job);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kIo) died();
+    end();
+    throw;
   } catch (...) {
     end();
     throw;
@@ -206,6 +210,9 @@ void Lease::died() {
   const std::optional<int> status = end();
   const bool killed = status && WIFSIGNALED(*status);
   const int signal = killed ? WTERMSIG(*status) : 0;
+  // Whoever forked it is gone, and all its decoders with it: no fault of what was decoded.
+  require(status.has_value(), ErrorCode::kCancelled,
+          "[{}] was cut off: the process that makes decoders has died; it is started again", name_);
   pool_->count(signal == SIGXCPU ? SandboxEvent::Kind::kTimedOut : SandboxEvent::Kind::kCrashed);
   require(signal != SIGXCPU, ErrorCode::kLimitExceeded,
           "[{}] takes too long: decoding may take {} s of a processor", name_, pool_->options().cpu_s);

@@ -19,6 +19,7 @@ namespace vl3::sandbox {
 namespace {
 
 constexpr int kAnswer_ms = 10'000;      // of an order, which takes a millisecond
+constexpr int kTries = 5;               // of starting who forks: it may be killed again while it starts
 constexpr timeval kSendTimeout{10, 0};  // a decoder that does not read what it is sent is given up
 
 std::pair<Fd, Fd> socket_pair(int type) {
@@ -94,7 +95,7 @@ Decoder Nursery::make(bool* restarted) {
   const std::lock_guard lock(mutex_);
   const Order order{OrderKind::kFork, 0};
   std::optional<int32_t> child;
-  for (int tries = 0; tries < 2 && !child; ++tries) {
+  for (int tries = 0; tries < kTries && !child; ++tries) {
     if (!orders_) {
       start();
       *restarted = started_before_;

@@ -109,6 +109,7 @@ void SandboxedClip::read(std::span<const int64_t> indices,
       if (message.kind == MessageKind::kNeedRoom) {
         make_room(message);
       } else if (message.kind == MessageKind::kFrame) {
+        require(!cancelled || !cancelled(), ErrorCode::kCancelled, "[{}] cancelled", job_.sources[0].name());
         expected = take_frame(message, expected);
         if (expected > indices.size()) lease_->broke_rules();
         sink(expected - 1, frame_);

@@ -47,9 +47,9 @@ struct SandboxStats {
 
 // A process for each picture that is probed, picture that is decoded, and clip. Beside what MediaDecoder says
 // it throws kFormat where a decoder crashes ("[x] crashed its decoder (…)"), kLimitExceeded where it takes
-// too long or too much memory, kCancelled within a tenth of a second of a clip's reading being cancelled, and
-// kIo where no process can be made. Numbers and sizes that a decoder tells are checked against the limits
-// once more. Clips must not outlive it.
+// too long or too much memory, kCancelled within a tenth of a second of a clip's reading being cancelled and
+// where the process that forks decoders died meanwhile, and kIo where no process can be made. Numbers and
+// sizes that a decoder tells are checked against the limits once more. Clips must not outlive it.
 class SandboxedDecoder final : public MediaDecoder {
  public:
   explicit SandboxedDecoder(SandboxOptions options = {});

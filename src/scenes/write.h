@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <functional>
 
-#include "base/thread_pool.h"
 #include "scenes/scenes.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::scenes {
 

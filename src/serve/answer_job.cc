@@ -13,9 +13,14 @@ double seconds(std::chrono::milliseconds time) { return std::chrono::duration<do
 
 }  // namespace
 
-AnswerJob::AnswerJob(Service& service, std::shared_ptr<http::Exchange> exchange,
-                     std::unique_ptr<OpenPlace> place, double received_s)
-    : service_(service), exchange_(std::move(exchange)), place_(std::move(place)) {
+AnswerJob::AnswerJob(Service& service, std::string id, std::string prompt,
+                     std::shared_ptr<http::Exchange> exchange, std::unique_ptr<OpenPlace> place,
+                     double received_s)
+    : service_(service),
+      request_(std::move(id)),
+      prompt_(std::move(prompt)),
+      exchange_(std::move(exchange)),
+      place_(std::move(place)) {
   times_.received_s = received_s;
   last_said_s_ = received_s;
 }
@@ -25,7 +30,7 @@ void AnswerJob::start(AnswerSetup setup) {
   exchange_->when_gone([weak = weak_from_this()] {
     if (const auto job = weak.lock()) job->cancel();
   });
-  if (setup_.fields.stream) service_.watch(shared_from_this());
+  streams_ = setup_.fields.stream;
   if (!setup_.slow) return submit();
   service_.fetchers.post(setup_.options.client, [job = shared_from_this()] { job->submit(); });
 }
@@ -67,7 +72,7 @@ void AnswerJob::keep_form(RequestOptions& options) {
 void AnswerJob::submit() {
   try {
     Prompted prompted = setup_.prepare([this] { return cancelled_.load(); });
-    if (cancelled_) return fail({503, "cancelled", "The request was cut off before it was answered."});
+    if (cancelled_) return refuse({503, "cancelled", "The request was cut off before it was answered."});
     {
       const std::lock_guard lock(mutex_);
       times_.submitted_s = now_s();
@@ -81,7 +86,7 @@ void AnswerJob::submit() {
         prompted);
     if (cancelled_) service_.thread.cancel(id_);  // it was asked for in between
   } catch (...) {
-    fail(api_error_of(std::current_exception()));
+    fail(std::current_exception());
   }
 }
 
@@ -137,14 +142,24 @@ void AnswerJob::progress(std::string_view stage, int64_t done, int64_t total) {
   write(std::move(out));
 }
 
+void AnswerJob::cut_off(const ApiError& error) {
+  refuse(error);  // first: what ends by being cancelled tells its own end
+  cancel();
+}
+
 void AnswerJob::glance() {
+  if (!streams_) return;
   const std::lock_guard lock(mutex_);
   if (over_ || cancelled_ || now_s() - last_said_s_ < seconds(service_.options.keep_alive)) return;
   begin();
   write(": ping\n\n");
 }
 
-void AnswerJob::fail(const ApiError& error) {
+void AnswerJob::fail(const std::exception_ptr& failure) {
+  refuse(service_.refusal(failure, request_, prompt_));
+}
+
+void AnswerJob::refuse(const ApiError& error) {
   const std::lock_guard lock(mutex_);
   if (over_) return;
   over_ = true;
@@ -170,7 +185,7 @@ void AnswerJob::end(EndedRequest ended) {
   } catch (...) {
     auto& ends = service_.metrics.request_success;
     (ended.status.outcome == RequestOutcome::kFailed ? ends.error : ends.abort).add();
-    fail(api_error_of(std::current_exception()));
+    fail(std::current_exception());
   }
 }
 
@@ -185,6 +200,7 @@ void AnswerJob::finish(EndedRequest ended) {
   measure(ended, outcome);
   place_.reset();
   service_.update_gauges();
+  if (over_) return;  // it was cut off, and the client was told
   if (setup_.fields.stream) {
     begin();
     std::string out;
@@ -211,6 +227,9 @@ void AnswerJob::measure(const EndedRequest& ended, const AnswerOutcome& outcome)
   metrics.frames_sampled.add(count(ended.status.frames));
   metrics.visual_tokens.image.add(count(usage.image_tokens));
   metrics.visual_tokens.video.add(count(usage.video_tokens));
+  metrics.visual_tokens_before.image.add(count(usage.image_tokens));
+  metrics.visual_tokens_before.video.add(count(usage.whole_video_tokens));
+  if (ended.status.patches > 0) metrics.media_encode_seconds.observe(outcome.encode_s);
   auto& ends = metrics.request_success;
   const std::string reason = outcome.choices.empty() ? "stop" : outcome.choices[0].finish_reason;
   (reason == "stop" ? ends.stop : reason == "length" ? ends.length : ends.abort).add();

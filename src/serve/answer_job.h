@@ -30,16 +30,17 @@ struct AnswerSetup {
   std::function<void(AnswerOutcome&)> adjust;
 };
 
-class AnswerJob : public std::enable_shared_from_this<AnswerJob> {
+class AnswerJob : public UnderWay, public std::enable_shared_from_this<AnswerJob> {
  public:
-  AnswerJob(Service& service, std::shared_ptr<http::Exchange> exchange, std::unique_ptr<OpenPlace> place,
-            double received_s);
+  // id: of the request, for the log. prompt: the field of the body that holds what is asked.
+  AnswerJob(Service& service, std::string id, std::string prompt, std::shared_ptr<http::Exchange> exchange,
+            std::unique_ptr<OpenPlace> place, double received_s);
 
   // Goes on by itself from here; holds itself until the end.
   void start(AnswerSetup setup);
-  // Says something to a client that has waited for long.
-  void glance();
-  void fail(const ApiError& error);
+  void glance() override;  // of a stream
+  void cut_off(const ApiError& error) override;
+  void fail(const std::exception_ptr& failure);
 
  private:
   void cancel();
@@ -48,6 +49,7 @@ class AnswerJob : public std::enable_shared_from_this<AnswerJob> {
   void progress(std::string_view stage, int64_t done, int64_t total);
   void end(EndedRequest ended);
   void finish(EndedRequest ended);
+  void refuse(const ApiError& error);
   void measure(const EndedRequest& ended, const AnswerOutcome& outcome);
   void begin();                  // with the mutex held: the head of the stream
   void write(std::string text);  // likewise
@@ -55,11 +57,13 @@ class AnswerJob : public std::enable_shared_from_this<AnswerJob> {
   void keep_form(RequestOptions& options);
 
   Service& service_;
+  const std::string request_, prompt_;
   const std::shared_ptr<http::Exchange> exchange_;
   std::unique_ptr<OpenPlace> place_;
   AnswerSetup setup_;
   Probe probe_;
   std::atomic<bool> cancelled_{false};
+  std::atomic<bool> streams_{false};  // it was asked for as a stream, and the rest of the setup is there
   std::atomic<RequestId> id_{0};
 
   std::mutex mutex_;  // of what follows

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <span>
 
+#include "engine/visual_tokens.h"
 #include "model/kv_cache.h"
 
 namespace vl3::serve {
@@ -66,20 +67,6 @@ Json Usage::to_json() const {
       {"completion_tokens_details", nullptr}};
 }
 
-int64_t image_tokens(const ProcessorOutput& inputs) {
-  int64_t tokens = 0;
-  each_grid(inputs.images.image_grid_thw, inputs.images.image_merge_sizes,
-            [&](size_t, int64_t t, int64_t h, int64_t w) { tokens += t * h * w; });
-  return tokens;
-}
-
-int64_t video_tokens(const ProcessorOutput& inputs) {
-  int64_t tokens = 0;
-  for (const ClipReport& clip : inputs.videos.clips)
-    tokens = std::accumulate(clip.kept.begin(), clip.kept.end(), tokens);
-  return tokens;
-}
-
 Json media_report_of(const ProcessorOutput& inputs) {
   Json images = Json::array();
   each_grid(inputs.images.image_grid_thw, inputs.images.image_merge_sizes,
@@ -125,6 +112,7 @@ Json timings_of(const RequestStatus& status, const Timings& engine, const Answer
           {"predicted_per_second", ratio(predicted, predicted_s)},
           {"fetch_ms", (times.submitted_s - times.received_s) * ms},
           {"media_ms", engine.process_s * ms},
+          {"encode_ms", engine.encode_s * ms},
           {"time_to_first_token_ms", (times.first_token_s - times.received_s) * ms},
           {"total_ms", (times.done_s - times.received_s) * ms}};
 }
@@ -163,8 +151,11 @@ AnswerOutcome outcome_of(const RequestStatus& status, Answers answers, const Sam
   }
   // Whole blocks: whether fewer tokens are found depends on what follows them.
   usage.cached_tokens -= usage.cached_tokens % KvCache::kBlockTokens;
-  usage.image_tokens = image_tokens(answers.inputs);
-  usage.video_tokens = video_tokens(answers.inputs);
+  const VisualTokens visual = visual_tokens(answers.inputs);
+  usage.image_tokens = visual.pictures;
+  usage.video_tokens = visual.clips;
+  usage.whole_video_tokens = visual.whole_clips;
+  outcome.encode_s = answers.timings.encode_s;
   outcome.timings = timings_of(status, answers.timings, times);
   outcome.media_report = media_report_of(answers.inputs);
   return outcome;

@@ -24,6 +24,7 @@ struct Choice {
 struct Usage {
   int64_t prompt_tokens = 0, completion_tokens = 0;
   int64_t cached_tokens = 0, image_tokens = 0, video_tokens = 0;  // of prompt_tokens
+  int64_t whole_video_tokens = 0;                                 // before compression
   int64_t total_tokens() const noexcept { return prompt_tokens + completion_tokens; }
   Json to_json() const;  // as chat and completions have it
 };
@@ -38,6 +39,7 @@ struct AnswerOutcome {
   Usage usage;
   Json media_report;  // null where there is none
   Json timings;       // likewise
+  double encode_s = 0;
 };
 
 // status and answers: of a request that did not fail. The choices of prompt p are p·n to p·n + n - 1.
@@ -51,9 +53,6 @@ AnswerOutcome outcome_of(const RequestStatus& status, Answers answers, const Sam
 Json media_report_of(const ProcessorOutput& inputs);
 // llama.cpp's names, in milliseconds, and what came before: fetching and waiting.
 Json timings_of(const RequestStatus& status, const Timings& engine, const AnswerTimes& times);
-// Visual tokens of a prompt: of its pictures, and those that were kept of its clips.
-int64_t image_tokens(const ProcessorOutput& inputs);
-int64_t video_tokens(const ProcessorOutput& inputs);
 
 // {"token", "logprob", "bytes"}, without alternatives.
 Json token_json(const Tokenizer& tokenizer, int64_t id, double logprob);

@@ -26,10 +26,11 @@ http::Reply json_reply(const Json& body) {
 }
 
 // A route whose answer is generated.
-std::function<void(Call)> answering(Service& service, MakeSetup make) {
-  return [&service, make](Call call) {
-    const auto job =
-        std::make_shared<AnswerJob>(service, call.exchange, std::make_unique<OpenPlace>(service), now_s());
+std::function<void(Call)> answering(Service& service, MakeSetup make, const std::string& prompt) {
+  return [&service, make, prompt](Call call) {
+    const auto job = std::make_shared<AnswerJob>(service, call.request.id, prompt, call.exchange,
+                                                 std::make_unique<OpenPlace>(service), now_s());
+    service.watch(job);
     service.parsers.post(call.client, [&service, make, job, client = call.client,
                                        body = std::make_shared<std::string>(std::move(call.request.body))] {
       try {
@@ -38,27 +39,44 @@ std::function<void(Call)> answering(Service& service, MakeSetup make) {
         body->shrink_to_fit();
         job->start(make(service, parsed, client));
       } catch (...) {
-        job->fail(api_error_of(std::current_exception()));
+        job->fail(std::current_exception());
       }
     });
   };
 }
 
-// A route that a worker answers by itself. slow: it may download.
-std::function<void(Call)> computing(Service& service, MakeJson make, bool slow) {
-  return [&service, make = std::move(make), slow](Call call) {
+// What a worker answers by itself.
+struct Computed : UnderWay {
+  explicit Computed(std::shared_ptr<http::Exchange> to) : exchange(std::move(to)) {}
+  void cut_off(const ApiError& error) override {
+    exchange->send(error_reply(error));  // first: what comes of the work later is not sent any more
+    gone = true;
+  }
+
+  const std::shared_ptr<http::Exchange> exchange;
+  std::atomic<bool> gone{false};
+};
+
+// A route of such answers. slow: it may download.
+std::function<void(Call)> computing(Service& service, MakeJson make, const std::string& prompt, bool slow) {
+  return [&service, make = std::move(make), prompt, slow](Call call) {
     const auto place = std::make_shared<OpenPlace>(service);
-    const auto gone = std::make_shared<std::atomic<bool>>(false);
-    call.exchange->when_gone([gone] { *gone = true; });
-    WorkerPool& pool = slow ? service.fetchers : service.parsers;
-    pool.post(call.client, [make, place, gone, exchange = call.exchange, client = call.client,
-                            body = std::make_shared<std::string>(std::move(call.request.body))] {
-      try {
-        exchange->send(json_reply(make(parse_strictly(*body), client, [gone] { return gone->load(); })));
-      } catch (...) {
-        exchange->send(error_reply(api_error_of(std::current_exception())));
-      }
+    const auto computed = std::make_shared<Computed>(call.exchange);
+    call.exchange->when_gone([weak = std::weak_ptr(computed)] {
+      if (const auto answered = weak.lock()) answered->gone = true;
     });
+    service.watch(computed);
+    WorkerPool& pool = slow ? service.fetchers : service.parsers;
+    pool.post(
+        call.client, [&service, make, prompt, place, computed, id = call.request.id, client = call.client,
+                      body = std::make_shared<std::string>(std::move(call.request.body))] {
+          const auto gone = [computed] { return computed->gone.load(); };
+          try {
+            computed->exchange->send(json_reply(make(parse_strictly(*body), client, gone)));
+          } catch (...) {
+            computed->exchange->send(error_reply(service.refusal(std::current_exception(), id, prompt)));
+          }
+        });
   };
 }
 
@@ -97,7 +115,8 @@ Json entry_of(const Service& service, const std::string& name, const Json& paren
 
 Json models_json(const Service& service) {
   const ModelNames& models = service.options.models;
-  Json data = Json::array({entry_of(service, models.names[0], nullptr)});
+  Json data = Json::array();
+  for (const std::string& name : models.names) data.push_back(entry_of(service, name, nullptr));
   for (const std::string& adapter : models.adapters)
     data.push_back(entry_of(service, adapter, models.names[0]));
   return {{"object", "list"}, {"data", std::move(data)}};
@@ -135,8 +154,9 @@ void Api::keep_alive() {
 
 void Api::add_to(Routes& routes) {
   Service& service = service_;
-  routes.add(post_route("/v1/completions", answering(service, completion_setup), "Continues texts."));
-  routes.add(post_route("/v1/responses", answering(service, responses_setup),
+  routes.add(
+      post_route("/v1/completions", answering(service, completion_setup, "prompt"), "Continues texts."));
+  routes.add(post_route("/v1/responses", answering(service, responses_setup, "input"),
                         "Answers a conversation in the form of OpenAI's newer route."));
   routes.add(post_route("/v1/embeddings",
                         computing(
@@ -144,9 +164,9 @@ void Api::add_to(Routes& routes) {
                             [&service](const Json& body, const std::string& client, const auto& cancelled) {
                               return embeddings(service, body, client, cancelled);
                             },
-                            true),
+                            "input", true),
                         "Gives vectors of texts, pictures, clips and conversations."));
-  routes.add(post_route("/v1/chat/completions", answering(service, chat_setup),
+  routes.add(post_route("/v1/chat/completions", answering(service, chat_setup, "messages"),
                         "Answers a conversation with pictures and clips."));
   routes.add(post_route("/v1/chat/completions/input_tokens",
                         computing(
@@ -154,7 +174,7 @@ void Api::add_to(Routes& routes) {
                             [&service](const Json& body, const std::string& client, const auto& cancelled) {
                               return input_tokens(service, body, client, cancelled);
                             },
-                            true),
+                            "messages", true),
                         "Counts the tokens that a conversation's prompt has."));
   routes.add(post_route("/tokenize",
                         computing(
@@ -162,14 +182,14 @@ void Api::add_to(Routes& routes) {
                             [&service](const Json& body, const std::string& client, const auto& cancelled) {
                               return tokenize(service, body, client, cancelled);
                             },
-                            true),
+                            "prompt", true),
                         "Gives the ids of a text, or of a conversation's prompt."));
   routes.add(post_route(
       "/detokenize",
       computing(
           service,
           [&service](const Json& body, const std::string&, const auto&) { return detokenize(service, body); },
-          false),
+          "tokens", false),
       "Gives the text of ids."));
   routes.add(get_route(
       "/v1/models", [&service](const Call& call) { call.exchange->send(json_reply(models_json(service))); },
@@ -180,20 +200,21 @@ void Api::add_to(Routes& routes) {
       "Tells of one of them."));
 }
 
-bool Api::post(const std::string& path, std::string body, const std::string& client,
+bool Api::post(const std::string& path, std::string body, const std::string& client, const std::string& id,
                std::shared_ptr<http::Exchange> exchange) {
   const Routes::Match match = own_.find("POST", path);
   if (match.route == nullptr) return false;
   Call call;
   call.request.method = "POST";
   call.request.path = path;
+  call.request.id = id;
   call.request.body = std::move(body);
   call.client = client;
   call.exchange = exchange;
   try {
     match.route->handler(std::move(call));
   } catch (...) {
-    exchange->send(error_reply(to_api_error(std::current_exception())));
+    exchange->send(error_reply(service_.refusal(std::current_exception(), id, "")));
   }
   return true;
 }

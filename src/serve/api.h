@@ -22,11 +22,13 @@ class Api {
 
   // Chat, completions, responses, embeddings, models, tokenize and detokenize.
   void add_to(Routes& routes);
-  // A request as if it had come over HTTP: what `batch` does. False: there is no such POST route.
-  bool post(const std::string& path, std::string body, const std::string& client,
+  // A request as if it had come over HTTP: what `batch` does. id: for the log. False: there is no such POST
+  // route.
+  bool post(const std::string& path, std::string body, const std::string& client, const std::string& id,
             std::shared_ptr<http::Exchange> exchange);
 
   void drain() noexcept { service_.draining = true; }      // new requests are refused with 503
+  void cut_off() { service_.cut_off(); }                   // answers 503 to all that are under way
   int64_t open() const noexcept { return service_.open; }  // requests that have no answer yet
   void update_gauges() { service_.update_gauges(); }       // of the metrics
   const Service& service() const noexcept { return service_; }

@@ -1,6 +1,8 @@
 #include "serve/api_error.h"
 
+#include <algorithm>
 #include <new>
+#include <string_view>
 
 #include "base/json.h"
 #include "http/refusal.h"
@@ -14,6 +16,28 @@ ApiError inside() {
           "The server could not answer this request; its log says more under the request's id."};
 }
 
+// The field that a message begins with, "[messages[0].content[1].video[2]] …"; empty where it begins with
+// something else: an operation, or a file's name. A clip of several frames is named by its first one, "… (and
+// 3 more)": the list is meant.
+std::string field_of(std::string_view message) {
+  if (!message.starts_with("[messages[") && !message.starts_with("[input[")) return {};
+  std::string_view field = message.substr(1, message.find_first_of(" :") - 1);
+  const bool several = message.substr(1 + field.size()).starts_with(" (and ");
+  if (std::count(field.begin(), field.end(), ']') > std::count(field.begin(), field.end(), '['))
+    field.remove_suffix(1);  // the end of the place
+  constexpr std::string_view kFirst = "[0]";
+  if (several && field.ends_with(kFirst)) field.remove_suffix(kFirst.size());
+  return std::string(field);
+}
+
+// "[/folder/chat_template.jinja:3] …" without the folder, which is none of the client's business.
+std::string without_folder(std::string text) {
+  if (!text.starts_with("[/")) return text;
+  const size_t end = std::min(text.find(']'), text.size());
+  const size_t slash = text.rfind('/', end);
+  return text.erase(1, slash);
+}
+
 // What is wrong with a request is told in the library's words. Messages of files and of the inside are not:
 // they name paths.
 ApiError of_error(const Error& error) {
@@ -21,9 +45,8 @@ ApiError of_error(const Error& error) {
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kFormat:
     case ErrorCode::kUnsupported:
-      return {400, to_string(error.code()), error.what()};
     case ErrorCode::kLimitExceeded:
-      return {400, to_string(error.code()), error.what()};
+      return {400, to_string(error.code()), without_folder(error.what()), field_of(error.what())};
     case ErrorCode::kOutOfMemory:
       return {503, "out_of_memory", "There is not enough memory for this request now."};
     case ErrorCode::kCancelled:

@@ -29,8 +29,9 @@ struct ApiError : std::runtime_error {
 std::string type_of_status(int status);
 Json error_json(const ApiError& error);          // the whole envelope
 http::Reply error_reply(const ApiError& error);  // with Retry-After where there is one
-// An ApiError as it is; a vl3::Error by its code (bad input 400, limits 400 or 422, the rest 500 with a fixed
-// text that tells nothing of the inside); anything else 500 likewise.
+// An ApiError as it is; a vl3::Error by its code (bad input and limits 400, with the field that its message
+// begins with as param; the rest 500 with a fixed text that tells nothing of the inside); anything else 500
+// likewise.
 ApiError to_api_error(const std::exception_ptr& error);
 
 }  // namespace vl3::serve

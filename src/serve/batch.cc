@@ -196,7 +196,7 @@ class Batch {
       live_.emplace(number, exchange);
       bytes_ += bytes;
     }
-    if (api_.post(row.url, std::move(row.body), "", exchange)) return;
+    if (api_.post(row.url, std::move(row.body), "", *row.id, exchange)) return;
     exchange->send(
         error_reply({404, "unknown_url", fmt::format("There is no POST route {}.", shown(row.url)), "url"}));
   }

@@ -32,6 +32,9 @@ BatchFile::BatchFile(const std::filesystem::path& path) : path_(path.string()) {
   descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   require(descriptor_ >= 0, ErrorCode::kIo, "[{}] cannot be written: {}", path_, why());
   try {
+    struct stat status {};
+    require(fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode), ErrorCode::kInvalidArgument,
+            "[{}] is no regular file: what it holds is read when a batch is continued", path_);
     require(flock(descriptor_, LOCK_EX | LOCK_NB) == 0, ErrorCode::kInvalidArgument,
             "[{}] is being written by another process", path_);
     read_found();

@@ -16,6 +16,7 @@ std::optional<int64_t> read_chat_logprobs(const FieldReader& fields);
 
 // Refuses fields that would change an answer and that nothing here heeds.
 void refuse_unsupported(const FieldReader& fields);
+void refuse_echo(const FieldReader& fields);  // which completions have, and conversations have not
 
 // A prepare() that shows a conversation.
 std::function<Prompted(const std::function<bool()>&)> preparing(Service& service, Conversation conversation,

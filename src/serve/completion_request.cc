@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "engine/hidden_work.h"
 #include "serve/chat_request.h"
 #include "serve/completion_format.h"
-#include "serve/hidden_work.h"
 
 namespace vl3::serve {
 namespace {
@@ -59,7 +59,7 @@ std::vector<EchoedPrompt> echo(Service& service, const Json& given,
     prompt.text =
         own.is_string() ? own.get<std::string>() : service.engine.processor().tokenizer().decode(ids[i]);
     prompt.first = ids[i][0];
-    if (logprobs) prompt.logprobs = prompt_logprobs(service, ids[i], *logprobs, cancelled);
+    if (logprobs) prompt.logprobs = prompt_logprobs(service.thread, ids[i], *logprobs, cancelled);
     prompts.push_back(std::move(prompt));
   }
   return prompts;
@@ -95,7 +95,8 @@ AnswerSetup completion_setup(Service& service, const Json& body, const std::stri
   refuse_foreign(fields);
   const auto prompts = std::make_shared<const std::vector<std::vector<int64_t>>>(
       read_prompts(service, fields, "prompt", kMostPrompts));
-  setup.sampling = read_sampling(fields, service.sampling_source(), {"max_tokens"}, 0);
+  setup.sampling =
+      read_sampling(fields, service.sampling_source(), {"max_completion_tokens", "max_tokens"}, 0);
   Sampling& sampling = setup.sampling;
   const bool echoes = fields.boolean("echo").value_or(false);
   const auto shape = std::make_shared<CompletionShape>();

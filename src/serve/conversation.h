@@ -19,7 +19,9 @@ struct Conversation {
   ReadMessages read;
   Json template_arguments;  // of chat_template_kwargs and tools, those that the template reads
   bool add_generation_prompt = true;
-  PixelOptions images;  // the checkpoint's, with what the request says of all its pictures and clips
+  bool continue_final_message = false;
+  MediaOptions all_pictures, all_clips;  // what the request says of all of them
+  PixelOptions images;                   // the checkpoint's, with that
   VideoOptions videos;
   bool sampling_told = false;
 };

@@ -6,10 +6,10 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/hidden_work.h"
 #include "serve/chat_request.h"
 #include "serve/completion_request.h"
 #include "serve/conversation.h"
-#include "serve/hidden_work.h"
 
 namespace vl3::serve {
 namespace {
@@ -92,7 +92,7 @@ bool has_text(const Conversation& conversation) {
 // Media alone: the mean of each one's visual tokens.
 int64_t add_media(Service& service, const Conversation& conversation, ProcessorRequest request,
                   bool per_frame, const Cancelled& cancelled, Listing& listing) {
-  VisualVectors vectors = visual_vectors(service, std::move(request), per_frame, cancelled);
+  VisualVectors vectors = visual_vectors(service.thread, std::move(request), per_frame, cancelled);
   size_t picture = 0, clip = 0;
   int64_t tokens = 0;
   for (size_t i = 0; i < conversation.read.media.size(); ++i) {
@@ -125,7 +125,7 @@ int64_t add_messages(Service& service, const FieldReader& fields, const std::str
   if (media && !text)
     return add_media(service, conversation, std::move(request), per_frame, cancelled, listing);
   int64_t tokens = 0;
-  listing.add(last_hidden_state(service, std::move(request), cancelled, &tokens));
+  listing.add(last_hidden_state(service.thread, std::move(request), cancelled, &tokens));
   return tokens;
 }
 
@@ -144,10 +144,12 @@ Json embeddings(Service& service, const Json& body, const std::string& client,
     const int64_t tokens = add_messages(service, fields, client, cancelled, listing);
     return listing.finish(model.name, tokens);
   }
+  if (fields.boolean("per_frame").value_or(false))
+    refuse("per_frame", "\"per_frame\" goes with \"messages\" of pictures and clips, not with \"input\".");
   int64_t tokens = 0;
   for (const std::vector<int64_t>& ids : read_prompts(service, fields, "input", kMostInputs)) {
     tokens += static_cast<int64_t>(ids.size());
-    listing.add(last_hidden_state(service, ids, cancelled));
+    listing.add(last_hidden_state(service.thread, ids, cancelled));
   }
   return listing.finish(model.name, tokens);
 }

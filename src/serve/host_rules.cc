@@ -10,6 +10,7 @@
 
 #include "base/ascii.h"
 #include "base/check.h"
+#include "http/server.h"
 
 namespace vl3::serve {
 namespace {
@@ -76,8 +77,7 @@ bool is_loopback_address(const std::string& host) {
 
 HostRules::HostRules(const std::string& listens_on, const std::vector<std::string>& allowed)
     : names_{"localhost", "127.0.0.1", "::1"} {
-  const bool bracketed = listens_on.size() > 2 && listens_on.front() == '[' && listens_on.back() == ']';
-  const std::string own = ascii_lower(bracketed ? listens_on.substr(1, listens_on.size() - 2) : listens_on);
+  const std::string own = ascii_lower(http::bare_host(listens_on));
   names_.push_back(own);
   if (own != "localhost" && !is_loopback_address(own)) {
     addresses_ = true;

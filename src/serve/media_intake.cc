@@ -56,6 +56,7 @@ void refuse_download(const download::DownloadError& error, const std::string& pa
     case Failure::kUnusable:
       refuse(422, "media_fetch_failed", param, error.what());
     case Failure::kUpstream:
+    case Failure::kUntrusted:
       refuse(502, "media_fetch_failed", param, error.what());
     case Failure::kTimeout:
       refuse(504, "media_fetch_timeout", param, error.what());
@@ -235,8 +236,7 @@ class MediaIntake::Impl {
     const auto head =
         std::as_bytes(std::span(content.bytes).first(std::min(kLookedAt, content.bytes.size())));
     // A clip is for its decoder to judge, also where a picture was wanted.
-    ImageFormat format{};
-    const std::string other = sniff_image(head, &format) ? std::string() : describe_foreign_file(head);
+    const std::string other = describe_foreign_file(head);
     if (!other.empty() && !other.starts_with("a clip"))
       refuse(422, "not_a_medium", param, "is answered by its server with what is " + other);
     return MediaSource::bytes(std::move(content.bytes), param);
@@ -252,6 +252,13 @@ class MediaIntake::Impl {
   MediaIntakeStats stats_;
 };
 
+bool is_joined_frames(std::string_view url) {
+  constexpr size_t kLongestHead = 32;
+  std::string head = ascii_lower(url.substr(0, std::min(url.find(','), kLongestHead)));
+  std::erase(head, ' ');
+  return head.starts_with("data:video/jpeg;");
+}
+
 MediaIntake::MediaIntake(MediaIntakeOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 MediaIntake::~MediaIntake() = default;
 
@@ -265,20 +272,20 @@ std::vector<MediaSource> MediaIntake::fetch(const std::string& url, MediaKind ki
   }
 }
 
-std::vector<MediaSource> MediaIntake::recall(const std::string& client, const std::string& uuid,
-                                             MediaKind kind, const std::string& param) {
-  std::optional<std::vector<MediaSource>> sources;
-  if (uuid.size() <= kMaxUuidBytes) sources = impl_->store().find(client, uuid, kind);
-  if (sources) return *std::move(sources);
+Medium MediaIntake::recall(const std::string& client, const std::string& uuid, MediaKind kind,
+                           const std::string& param) {
+  std::optional<Medium> medium;
+  if (uuid.size() <= kMaxUuidBytes) medium = impl_->store().find(client, uuid, kind);
+  if (medium) return *std::move(medium);
   impl_->count_refusal("unknown_uuid");
   refuse(400, "unknown_uuid", param,
          "names by its uuid what was not sent before, or was dropped since; send it again with its URL");
 }
 
 void MediaIntake::remember(const std::string& client, const std::string& uuid, MediaKind kind,
-                           std::vector<MediaSource> sources) {
+                           Medium medium) {
   if (uuid.empty() || uuid.size() > kMaxUuidBytes) return;
-  impl_->store().put(client, uuid, kind, std::move(sources));
+  impl_->store().put(client, uuid, kind, std::move(medium));
 }
 
 MediaIntakeStats MediaIntake::stats() const { return impl_->stats(); }

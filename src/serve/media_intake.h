@@ -8,7 +8,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vl3/media_decoder.h"
@@ -34,6 +36,18 @@ struct MediaIntakeOptions {
 };
 
 enum class MediaKind { kImage, kVideo };
+
+// What one or more URLs stand for. Of a list of frames: how these follow each other, where that was said.
+struct Medium {
+  std::vector<MediaSource> sources;
+  bool frames = false;  // a list, even of one
+  std::optional<double> frames_fps;
+  std::vector<double> timestamps;  // when each frame is shown, in seconds
+  bool operator==(const Medium&) const = default;
+};
+
+// Whether a URL is frame after frame: data:video/jpeg;base64,A,B.
+bool is_joined_frames(std::string_view url);
 
 // Since the beginning, for /metrics.
 struct MediaIntakeStats {
@@ -62,10 +76,8 @@ class MediaIntake {
 
   // What `client` sent under this uuid; throws ApiError 400 ("unknown_uuid") where it sent nothing, or it was
   // dropped for newer ones.
-  std::vector<MediaSource> recall(const std::string& client, const std::string& uuid, MediaKind kind,
-                                  const std::string& param);
-  void remember(const std::string& client, const std::string& uuid, MediaKind kind,
-                std::vector<MediaSource> sources);
+  Medium recall(const std::string& client, const std::string& uuid, MediaKind kind, const std::string& param);
+  void remember(const std::string& client, const std::string& uuid, MediaKind kind, Medium medium);
 
   MediaIntakeStats stats() const;
 

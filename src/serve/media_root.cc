@@ -51,6 +51,7 @@ std::string MediaRoot::path_below(std::string_view url, const std::string& param
   if (path.empty()) refuse(400, "invalid_url", param, "names no file");
   if (path.front() != '/') return path;
   for (const std::string& root : {as_given_, real_}) {
+    if (without_slash(path) == root) return ".";
     if (root == "/") return path.substr(1);
     if (!root.empty() && path.starts_with(root + "/")) return path.substr(root.size() + 1);
   }
@@ -78,7 +79,8 @@ MediaSource MediaRoot::open(std::string_view url, const std::string& name, const
   if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor);
     refuse(400, "media_not_a_file", param,
-           "names what is no regular file; the pictures of a folder are sent as a list of frames");
+           S_ISDIR(status.st_mode) ? "names a folder; its pictures are sent as a list of frames"
+                                   : "names what is no regular file");
   }
   const MediaSource file = MediaSource::open_file(descriptor, name);
   if (status.st_size == 0) refuse(400, "media_empty", param, "names a file that is empty");

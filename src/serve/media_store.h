@@ -9,7 +9,6 @@
 #include <optional>
 #include <string>
 #include <tuple>
-#include <vector>
 
 #include "serve/media_intake.h"
 
@@ -22,18 +21,16 @@ class MediaStore {
 
   // In place of what was there under these names. What is larger than everything that may be held is not
   // kept.
-  void put(const std::string& client, const std::string& uuid, MediaKind kind,
-           std::vector<MediaSource> sources);
+  void put(const std::string& client, const std::string& uuid, MediaKind kind, Medium medium);
   // Nothing where it is not there any more.
-  std::optional<std::vector<MediaSource>> find(const std::string& client, const std::string& uuid,
-                                               MediaKind kind);
+  std::optional<Medium> find(const std::string& client, const std::string& uuid, MediaKind kind);
   uint64_t bytes() const;
 
  private:
   using Key = std::tuple<std::string, std::string, MediaKind>;
   struct Entry {
     Key key;
-    std::vector<MediaSource> sources;
+    Medium medium;
     uint64_t bytes;
   };
   void drop(std::list<Entry>::iterator entry);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/says_nothing.h"
 #include "serve/field_reader.h"
 
 namespace vl3::serve {
@@ -26,28 +27,39 @@ constexpr Spelling kTypes[] = {
 constexpr std::string_view kImageKeys[] = {"image_url", "input_image", "image", "image_path"};
 constexpr std::string_view kVideoKeys[] = {"video_url",  "input_video",  "video",
                                            "video_path", "video_frames", "frames"};
+// Where other programs' requests have media, which is not read here.
+constexpr std::string_view kForeignKeys[] = {
+    "images", "image_data",  "videos",   "video_data", "multi_modal_data", "media",
+    "file",   "files",       "file_id",  "file_data",  "attachments",      "experimental_attachments",
+    "audio",  "input_audio", "audio_url"};
 constexpr std::string_view kPlainKeys[] = {"url", "data", "base64", "path"};
+constexpr std::string_view kFrameTimes[] = {"timestamp", "timestamps", "time"};
 
-constexpr std::string_view kClipOptions[] = {"fps",
-                                             "num_frames",
-                                             "min_frames",
-                                             "max_frames",
-                                             "start_time",
-                                             "end_time",
-                                             "detail",
-                                             "min_pixels",
-                                             "max_pixels",
-                                             "shortest_edge",
-                                             "longest_edge",
-                                             "size",
-                                             "rotate",
-                                             "times",
-                                             "do_sample_frames",
-                                             "pictures_rate",
-                                             "skip_broken_frames",
-                                             "use_token_compression"};
-constexpr std::string_view kPictureOptions[] = {"detail",        "min_pixels",   "max_pixels",
-                                                "shortest_edge", "longest_edge", "size"};
+struct MediaOption {
+  std::string_view name;
+  bool clips, pictures;
+  std::string_view processor_name = name;
+};
+constexpr MediaOption kOptions[] = {{"max_tokens", true, true},
+                                    {"detail", true, true},
+                                    {"min_pixels", true, true},
+                                    {"max_pixels", true, true},
+                                    {"shortest_edge", true, true},
+                                    {"longest_edge", true, true},
+                                    {"size", true, true},
+                                    {"fps", true, false},
+                                    {"num_frames", true, false},
+                                    {"nframes", true, false, "num_frames"},
+                                    {"min_frames", true, false},
+                                    {"max_frames", true, false},
+                                    {"start_time", true, false},
+                                    {"end_time", true, false},
+                                    {"rotate", true, false},
+                                    {"times", true, false},
+                                    {"do_sample_frames", true, false},
+                                    {"pictures_rate", true, false},
+                                    {"skip_broken_frames", true, false},
+                                    {"use_token_compression", true, false}};
 constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant", "tool", "function"};
 
 template <size_t n>
@@ -57,6 +69,26 @@ bool is_one_of(std::string_view key, const std::string_view (&known)[n]) {
 
 bool is_source_key(bool video, std::string_view key) {
   return is_one_of(key, kPlainKeys) || (video ? is_one_of(key, kVideoKeys) : is_one_of(key, kImageKeys));
+}
+
+// A medium where none is read would be dropped in silence.
+void refuse_medium_at(const FieldReader& place, const std::string& why) {
+  for (const auto& [key, value] : place.json().items()) {
+    if (is_medium_key(key) && !says_nothing(value))
+      refuse(place.param_of(key), fmt::format("\"{}\" is {}.", place.param_of(key), why));
+  }
+}
+
+// False: it changes nothing.
+bool read_detail(const FieldReader& from, bool video) {
+  const std::string detail = from.text("detail").value_or("");
+  if (detail != "low" && detail != "high" && detail != "auto") from.wrong("detail", "auto, low or high");
+  if (video && detail == "low")
+    refuse(from.param_of("detail"),
+           fmt::format("\"{}\" is \"low\", which pictures can be: a clip has max_pixels, max_frames and "
+                       "max_tokens.",
+                       from.param_of("detail")));
+  return !video;
 }
 
 PartKind kind_of(const FieldReader& part) {
@@ -76,6 +108,7 @@ PartKind kind_of(const FieldReader& part) {
 }
 
 std::string text_of(const FieldReader& part) {
+  refuse_medium_at(part, "beside a text: a medium is a part of its own");
   const char* key = part.text("type").value_or("") == "refusal" ? "refusal" : "text";
   const auto text = part.text(key);
   if (!text) part.wrong(key, "a text");
@@ -87,15 +120,19 @@ class SlotReader {
  public:
   SlotReader(const FieldReader& part, bool video) : part_(part), video_(video) {
     slot_.kind = video ? MediaKind::kVideo : MediaKind::kImage;
-    slot_.param = part.param();
-    slot_.options = Json::object();
+    slot_.part_param = slot_.param = part.param();
   }
 
   MediaSlot read() {
     for (const auto& [key, value] : part_.json().items()) {
-      if (!is_source_key(video_, key)) {
+      if (key == "text" && !says_nothing(value))
+        refuse(part_.param_of(key),
+               fmt::format("\"{}\" is beside a medium: a text is a part of its own.", part_.param_of(key)));
+      const bool medium = is_source_key(video_, key) || (is_medium_key(key) && !says_nothing(value));
+      if (!medium) {
         take_option(part_, key);
       } else if (!value.is_null()) {
+        if (!is_source_key(video_, key)) refuse_other(part_.param_of(key), key);
         if (named_) refuse(part_.param_of(key), fmt::format("\"{}\" has its medium twice.", part_.param()));
         take_source(key, value);
       }
@@ -103,11 +140,19 @@ class SlotReader {
     if (slot_.urls.empty() && slot_.uuid.empty())
       refuse(slot_.param,
              fmt::format("\"{}\" shows nothing: an address, data or a known uuid is missing.", slot_.param));
-    read_list();
+    check_list();
     return std::move(slot_);
   }
 
  private:
+  [[noreturn]] static void refuse_other(const std::string& param, const std::string& key) {
+    if (is_one_of(key, kForeignKeys))
+      refuse(param,
+             fmt::format("\"{}\" is not read here: a medium is named by its address or its data.", param),
+             "unsupported");
+    refuse(param, fmt::format("\"{}\" is of another type than its part.", param));
+  }
+
   void take_source(const std::string& key, const Json& value) {
     slot_.param = part_.param_of(key);
     named_ = true;
@@ -118,6 +163,7 @@ class SlotReader {
       bool found = false;
       for (const auto& [name, address] : value.items()) {
         if (!is_source_key(video_, name)) {
+          if (is_medium_key(name) && !says_nothing(address)) refuse_other(inner.param_of(name), name);
           take_option(inner, name);
         } else if (!address.is_null()) {
           if (found) refuse(inner.param_of(name), fmt::format("\"{}\" has its medium twice.", inner.param()));
@@ -147,20 +193,33 @@ class SlotReader {
     if (list.empty() || list.size() > kMostFrames)
       refuse(slot_.param, fmt::format("\"{}\" should have 1 to {} frames, not {}.", slot_.param, kMostFrames,
                                       list.size()));
-    slot_.frames = true;
-    for (size_t i = 0; i < list.size(); ++i) {
-      const std::string param = fmt::format("{}[{}]", slot_.param, i);
-      const Json* address = &list[i];
-      for (int depth = 0; depth < 2 && address->is_object(); ++depth) {  // {"image_url": {"url": …}}
-        const Json* inner = nullptr;
-        for (const auto& [name, value] : address->items()) {
-          if (is_source_key(false, name)) inner = &value;
-        }
-        if (inner == nullptr) break;
-        address = inner;
+    slot_.listed = true;
+    for (size_t i = 0; i < list.size(); ++i) take_frame(list[i], fmt::format("{}[{}]", slot_.param, i), 2);
+  }
+
+  // An address, or {"image_url": …}, {"image_url": {"url": …}}.
+  void take_frame(const Json& frame, const std::string& param, int depth) {
+    if (!frame.is_object() || depth == 0) return take_address(frame, param);
+    const FieldReader inner(frame, param);
+    const Json* address = nullptr;
+    MediaOptions options;
+    for (const auto& [key, value] : frame.items()) {
+      if (value.is_null()) continue;
+      if (is_source_key(false, key)) {
+        if (address != nullptr) refuse(param, fmt::format("\"{}\" has its medium twice.", param));
+        address = &value;
+        continue;
       }
-      take_address(*address, param);
+      if (is_medium_key(key) && !says_nothing(value)) refuse_other(inner.param_of(key), key);
+      read_media_option(inner, key, true, options);
+      if (is_one_of(key, kFrameTimes) || key == "uuid" || options.max_tokens || !options.named.empty())
+        refuse(inner.param_of(key),
+               fmt::format("\"{}\" is of one frame: options stand beside the list, times of frames there in "
+                           "\"timestamps\".",
+                           inner.param_of(key)));
     }
+    if (address == nullptr) return take_address(frame, param);
+    take_frame(*address, param, depth - 1);
   }
 
   void take_option(const FieldReader& from, const std::string& key) {
@@ -170,15 +229,10 @@ class SlotReader {
       constexpr size_t kMostBytes = 256;
       if (slot_.uuid.empty() || slot_.uuid.size() > kMostBytes)
         from.wrong("uuid", fmt::format("a text of 1 to {} bytes", kMostBytes));
-    } else if (key == "max_tokens") {
-      slot_.max_tokens = from.integer("max_tokens", 1, std::numeric_limits<int32_t>::max());
     } else if (video_ && key == "timestamps") {
       read_timestamps(from);
-    } else if (video_ ? key == "nframes" || is_clip_option(key) : is_picture_option(key)) {
-      const std::string name = key == "nframes" ? "num_frames" : key;
-      if (slot_.options.contains(name))
-        refuse(from.param_of(key), fmt::format("\"{}\" is given twice.", from.param_of(key)));
-      slot_.options[name] = *from.find(key);
+    } else {
+      read_media_option(from, key, video_, slot_.options);
     }
   }
 
@@ -193,21 +247,13 @@ class SlotReader {
     }
   }
 
-  // Of a list of frames, fps says how they follow each other: all of them are looked at.
-  void read_list() {
-    if (!slot_.timestamps.empty() && slot_.timestamps.size() != slot_.urls.size())
-      refuse(part_.param_of("timestamps"),
-             fmt::format("\"{}\" has {} times for {} frames.", part_.param_of("timestamps"),
-                         slot_.timestamps.size(), slot_.urls.size()));
-    if (!slot_.frames || !slot_.options.contains("fps")) return;
-    const Json& fps = slot_.options["fps"];
-    if (!slot_.timestamps.empty())
-      refuse(part_.param_of("fps"), fmt::format("\"{}\" has \"fps\" and \"timestamps\".", part_.param()));
-    if (!fps.is_number() || !(fps.get<double>() > 0 && fps.get<double>() <= 1000))
-      refuse(part_.param_of("fps"), fmt::format("\"{}\" should be a number above 0 and up to 1000, not {}.",
-                                                part_.param_of("fps"), shown(fps)));
-    slot_.frames_fps = fps.get<double>();
-    slot_.options.erase("fps");
+  void check_list() {
+    slot_.joined = video_ && !slot_.listed && slot_.urls.size() == 1 && is_joined_frames(slot_.urls[0]);
+    if (slot_.timestamps.empty()) return;
+    const std::string param = part_.param_of("timestamps");
+    if (slot_.options.named.contains("fps"))
+      refuse(param, fmt::format("\"{}\" has \"fps\" and \"timestamps\".", part_.param()));
+    if (!slot_.listed && !slot_.joined && !slot_.urls.empty()) refuse_timestamps(param);
   }
 
   const FieldReader& part_;
@@ -247,8 +293,29 @@ Json read_content(const FieldReader& message, ReadMessages& read) {
 
 }  // namespace
 
-bool is_clip_option(std::string_view key) { return is_one_of(key, kClipOptions); }
-bool is_picture_option(std::string_view key) { return is_one_of(key, kPictureOptions); }
+bool is_medium_key(std::string_view key) {
+  return is_one_of(key, kImageKeys) || is_one_of(key, kVideoKeys) || is_one_of(key, kForeignKeys);
+}
+
+void refuse_timestamps(const std::string& param) {
+  refuse(param, fmt::format("\"{}\" goes with a list of frames alone: a clip has its own times.", param));
+}
+
+void read_media_option(const FieldReader& from, const std::string& key, bool video, MediaOptions& options) {
+  const auto known = std::find_if(std::begin(kOptions), std::end(kOptions), [&](const MediaOption& option) {
+    return option.name == key && (video ? option.clips : option.pictures);
+  });
+  if (known == std::end(kOptions) || !from.has(key)) return;
+  if (key == "max_tokens") {
+    options.max_tokens = from.integer(key, 1, std::numeric_limits<int32_t>::max());
+    return;
+  }
+  if (key == "detail" && !read_detail(from, video)) return;
+  const std::string name(known->processor_name);
+  if (options.named.contains(name))
+    refuse(from.param_of(key), fmt::format("\"{}\" is given twice.", from.param_of(key)));
+  options.named[name] = *from.find(key);
+}
 
 ReadMessages read_messages(const Json& messages, const std::string& param) {
   if (!messages.is_array() || messages.empty() || messages.size() > kMostMessages)
@@ -260,6 +327,7 @@ ReadMessages read_messages(const Json& messages, const std::string& param) {
     const auto role = message.text("role");
     if (!role || !is_one_of(*role, kRoles))
       message.wrong("role", "system, developer, user, assistant or tool");
+    refuse_medium_at(message, "beside the content: a medium is a part of \"content\"");
     Json content = read_content(message, read);
     read.messages.push_back(
         {{"role", *role == "developer" ? "system" : *role}, {"content", std::move(content)}});

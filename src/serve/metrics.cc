@@ -126,10 +126,16 @@ void requests(Text& text, const Metrics& m) {
 void media(Text& text, const Metrics& m) {
   text.histogram("media_fetch_seconds", "Downloading a picture or clip.", m.media_fetch_seconds);
   text.histogram("media_decode_seconds", "Decoding a picture or clip.", m.media_decode_seconds);
+  text.histogram("media_encode_seconds", "Computing the visual tokens of a request's pictures and clips.",
+                 m.media_encode_seconds);
   text.counter("media_fetched_bytes_total", "Bytes that were downloaded.", m.media_fetched_bytes);
   text.counter("frames_sampled_total", "Frames that were taken from clips.", m.frames_sampled);
   text.counters("visual_tokens_total", "Visual tokens in prompts, after compression.", "kind",
                 {{"image", &m.visual_tokens.image}, {"video", &m.visual_tokens.video}});
+  text.counters("visual_tokens_before_compression_total", "Visual tokens that pictures and clips have.",
+                "kind", {{"image", &m.visual_tokens_before.image}, {"video", &m.visual_tokens_before.video}});
+  text.family("mm_cache_queries_total", "counter", "Pictures and clips that requests show.");
+  text.sample("mm_cache_queries_total", "", m.mm_cache_queries.value());
   text.family("mm_cache_hits_total", "counter", "Pictures and clips that were not encoded again.");
   text.sample("mm_cache_hits_total", "", m.mm_cache_hits.value());
   const RejectCounters& why = m.media_rejects;
@@ -176,6 +182,7 @@ Metrics::Metrics(std::string model, int64_t max_model_len)
       iteration_tokens_total({1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384}),
       media_fetch_seconds(first_token()),
       media_decode_seconds(first_token()),
+      media_encode_seconds(first_token()),
       model_(std::move(model)) {}
 
 void Metrics::count_http(std::string_view route, int status) {

@@ -86,10 +86,11 @@ class Metrics {
 
   // Of media.
   Histogram media_fetch_seconds, media_decode_seconds;
-  Gauge mm_cache_hits;  // pictures and clips that were not encoded again; only rises
+  Histogram media_encode_seconds;         // of a request that has media
+  Gauge mm_cache_queries, mm_cache_hits;  // pictures and clips, and those not encoded again; both only rise
   Counter media_fetched_bytes, frames_sampled;
-  KindCounters visual_tokens;
-  RejectCounters media_rejects;  // videollama3:media_rejects_total{reason}
+  KindCounters visual_tokens, visual_tokens_before;  // after and before compression
+  RejectCounters media_rejects;                      // videollama3:media_rejects_total{reason}
   Counter decoder_restarts;
 
   // Of HTTP. route: a pattern of the table of routes, or "none".

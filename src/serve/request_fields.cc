@@ -24,6 +24,12 @@ RequestFields read_request_fields(const FieldReader& fields, const ModelNames& m
   if (const auto options = fields.object("stream_options")) {
     if (!read.stream) refuse("stream_options", "\"stream_options\" goes with \"stream\": true alone.");
     read.include_usage = options->boolean("include_usage").value_or(false);
+    if (options->boolean("continuous_usage_stats").value_or(false))
+      refuse(
+          options->param_of("continuous_usage_stats"),
+          "\"stream_options.continuous_usage_stats\" is not done here: \"include_usage\" gives the usage at "
+          "the end of a stream.",
+          "unsupported");
   }
   read.return_progress = fields.boolean("return_progress").value_or(false);
   read.media_report = fields.boolean("media_report").value_or(false);

@@ -171,8 +171,6 @@ Json messages_of(const FieldReader& fields) {
   const Json* input = fields.find("input");
   if (input == nullptr) refuse("input", "\"input\" is missing.", "missing_field");
   Json messages = Json::array();
-  if (const auto instructions = fields.text("instructions"); instructions && !instructions->empty())
-    messages.push_back({{"role", "system"}, {"content", *instructions}});
   if (input->is_string()) {
     messages.push_back({{"role", "user"}, {"content", *input}});
     return messages;
@@ -189,6 +187,13 @@ Json messages_of(const FieldReader& fields) {
     messages.push_back((*input)[i]);
   }
   return messages;
+}
+
+// Before everything in "input", where messages have been read at their places.
+void put_first(const std::string& instructions, Conversation& conversation) {
+  Json& messages = conversation.read.messages;
+  messages.insert(messages.begin(), Json{{"role", "system"}, {"content", instructions}});
+  for (MediaSlot& slot : conversation.read.media) ++slot.message;
 }
 
 void refuse_stored(const FieldReader& fields) {
@@ -210,8 +215,10 @@ AnswerSetup responses_setup(Service& service, const Json& body, const std::strin
   AnswerSetup setup;
   setup.fields = read_request_fields(fields, service.options.models, client);
   refuse_unsupported(fields);
+  refuse_echo(fields);
   refuse_stored(fields);
-  setup.sampling = read_sampling(fields, service.sampling_source(), {"max_output_tokens"});
+  setup.sampling = read_sampling(fields, service.sampling_source(),
+                                 {"max_output_tokens", "max_completion_tokens", "max_tokens"});
   if (setup.sampling.n > 1) refuse("n", "A response has one answer: \"n\" should be 1.");
   Told told;
   constexpr int64_t kMostAlternatives = 20;
@@ -229,9 +236,10 @@ AnswerSetup responses_setup(Service& service, const Json& body, const std::strin
   told.temperature = said("temperature");
   told.top_p = said("top_p");
   told.metadata = fields.has("metadata") ? said("metadata") : Json::object();
-  // Messages are read at their place in "input", which instructions come before.
   const Json messages = messages_of(fields);
   Conversation conversation = read_conversation(fields, messages, "input", service.engine.processor());
+  if (const auto instructions = fields.text("instructions"); instructions && !instructions->empty())
+    put_first(*instructions, conversation);
   setup.structured = read_structured(fields);
   setup.slow = !conversation.read.media.empty() || !setup.structured.spec.is_null();
   setup.options = scheduling_of(setup.fields, client, service.options.deadline_s);

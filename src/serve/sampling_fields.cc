@@ -81,7 +81,7 @@ void read_ends(const FieldReader& fields, const SamplingSource& source, Sampling
     refuse(fields.param_of("min_tokens"),
            fmt::format("\"min_tokens\" is {}, which is more than the {} of the limit.", *least,
                        *sampling.max_tokens));
-  settings.min_new_tokens = *least;
+  settings.min_new_tokens = settings.stop_strings_after = *least;
 }
 
 // Words that never come, as they stand and behind a space.

@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <random>
 
-#include "serve/answer_job.h"
-#include "serve/api_error.h"
+#include "base/check.h"
 #include "vl3/context_exceeded.h"
 
 namespace vl3::serve {
@@ -21,6 +20,9 @@ Service::Service(ApiOptions given, Context& context, const Engine& opened, Media
       thread(context, opened, options.scheduler),
       parsers(options.parsing_threads),
       fetchers(options.fetching_threads) {
+  require(context_tokens() > 0, ErrorCode::kInvalidArgument,
+          "[--kv-cache] {} bytes hold no keys and values of a prompt beside what answers share",
+          options.scheduler.kv_cache_bytes);
   thread.after_steps([this](const SchedulerStats& stats) {
     const int64_t rows = stats.prompt_tokens - last_.prompt_tokens + stats.new_tokens - last_.new_tokens;
     if (rows > 0) metrics.iteration_tokens_total.observe(static_cast<double>(rows));
@@ -40,7 +42,7 @@ SamplingSource Service::sampling_source() const {
   return {engine.processor().tokenizer(), engine.default_settings(), engine.model().config().text.vocab_size};
 }
 
-int64_t Service::context_tokens() const { return engine.model().config().text.max_position_embeddings; }
+int64_t Service::context_tokens() const { return thread.scheduler().context_tokens(); }
 
 void Service::update_gauges() {
   const SchedulerStats stats = thread.scheduler().stats();
@@ -52,25 +54,34 @@ void Service::update_gauges() {
                                     static_cast<double>(stats.max_cache_blocks));
 }
 
-void Service::watch(const std::shared_ptr<AnswerJob>& job) {
+void Service::watch(const std::shared_ptr<UnderWay>& request) {
   const std::lock_guard lock(mutex_);
-  watched_.push_back(job);
+  watched_.push_back(request);
+}
+
+std::vector<std::shared_ptr<UnderWay>> Service::under_way() {
+  std::vector<std::shared_ptr<UnderWay>> requests;
+  const std::lock_guard lock(mutex_);
+  for (auto entry = watched_.begin(); entry != watched_.end();) {
+    if (auto request = entry->lock()) {
+      requests.push_back(std::move(request));
+      ++entry;
+    } else {
+      entry = watched_.erase(entry);
+    }
+  }
+  return requests;
 }
 
 void Service::glance() {
-  std::vector<std::shared_ptr<AnswerJob>> jobs;
-  {
-    const std::lock_guard lock(mutex_);
-    for (auto entry = watched_.begin(); entry != watched_.end();) {
-      if (auto job = entry->lock()) {
-        jobs.push_back(std::move(job));
-        ++entry;
-      } else {
-        entry = watched_.erase(entry);
-      }
-    }
-  }
-  for (const auto& job : jobs) job->glance();
+  for (const auto& request : under_way()) request->glance();
+}
+
+void Service::cut_off() {
+  ApiError error(503, "shutting_down",
+                 "The server shuts down: the time that it gives answers to end is over.");
+  error.retry_after_s = 5;
+  for (const auto& request : under_way()) request->cut_off(error);
 }
 
 OpenPlace::OpenPlace(Service& service) : service_(service) {
@@ -90,17 +101,25 @@ OpenPlace::OpenPlace(Service& service) : service_(service) {
   }
 }
 
-ApiError api_error_of(const std::exception_ptr& failure) {
+ApiError Service::refusal(const std::exception_ptr& failure, const std::string& id,
+                          const std::string& prompt) const {
   try {
     std::rethrow_exception(failure);
   } catch (const ContextExceeded& error) {
-    return {
-        400, "context_length_exceeded",
-        fmt::format("This model's context holds {} tokens, and the prompt has {}{} with {} for the answer: "
-                    "shorten it, or lower the size of pictures, fps, max_frames or max_tokens.",
-                    error.context_tokens(), error.prompt_tokens(),
-                    error.prompt_tokens() >= error.context_tokens() ? "" : ",", error.new_tokens()),
-        "messages"};
+    return {400, "context_length_exceeded",
+            fmt::format(
+                "{} {} tokens, and the prompt has {}{} with {} for the answer: "
+                "shorten it, lower max_tokens, or the size of pictures, fps and max_frames where it has any.",
+                error.context_tokens() < engine.model().config().text.max_position_embeddings
+                    ? "The memory for keys and values (--kv-cache) holds"
+                    : "This model's context holds",
+                error.context_tokens(), error.prompt_tokens(),
+                error.prompt_tokens() >= error.context_tokens() ? "" : ",", error.new_tokens()),
+            prompt};
+  } catch (const std::exception& error) {
+    ApiError told = to_api_error(failure);
+    if (told.status == 500 && options.failed) options.failed(id, error.what());
+    return told;
   } catch (...) {
     return to_api_error(failure);
   }

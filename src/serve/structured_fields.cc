@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/says_nothing.h"
 #include "base/sha256.h"
 #include "vl3/error.h"
 #include "vl3/tokenizer.h"
@@ -22,6 +23,7 @@ class SpecReader {
     for (const auto& [key, kind] : {std::pair("guided_json", "json"),
                                     {"guided_regex", "regex"},
                                     {"guided_choice", "choice"},
+                                    {"regex", "regex"},
                                     {"json_schema", "json"}}) {
       if (const Json* value = fields_.find(key)) set(kind, *value, fields_.param_of(key));
     }
@@ -37,22 +39,33 @@ class SpecReader {
     found_ = {Json{{kind, value}}, param};
   }
 
-  // nested: the schema stands in "json_schema", else beside the type.
+  // The schema stands beside the type, as llama.cpp has it for json_object too, or, where it may be nested,
+  // in "json_schema".
   void read_format(const FieldReader& format, bool nested) {
     const auto type = format.text("type");
     if (type == "text") return;
-    if (type == "json_object") return set("json_object", true, format.param());
-    if (type != "json_schema") format.wrong("type", "text, json_object or json_schema");
-    const auto inner = nested ? format.object("json_schema") : std::optional<FieldReader>(format);
-    if (!inner) refuse(format.param_of("json_schema"), "\"json_schema\" is missing.", "missing_field");
-    const Json* schema = inner->find("schema");
-    if (schema == nullptr) refuse(inner->param_of("schema"), "\"schema\" is missing.", "missing_field");
-    set("json", *schema, inner->param_of("schema"));
+    if (type != "json_object" && type != "json_schema")
+      format.wrong("type", "text, json_object or json_schema");
+    const Json* schema = format.find("schema");
+    const bool empty = schema == nullptr || says_nothing(*schema);
+    if (type == "json_object" && empty) return set("json_object", true, format.param());
+    if (schema != nullptr) set("json", *schema, format.param_of("schema"));
+    if (type == "json_object") return;
+    if (const auto inner = nested ? format.object("json_schema") : std::nullopt) {
+      const Json* named = inner->find("schema");
+      if (named == nullptr) refuse(inner->param_of("schema"), "\"schema\" is missing.", "missing_field");
+      set("json", *named, inner->param_of("schema"));
+    } else if (schema == nullptr) {
+      const char* missing = nested ? "json_schema" : "schema";
+      refuse(format.param_of(missing), fmt::format("\"{}\" is missing.", missing), "missing_field");
+    }
   }
 
   void read_outputs(const FieldReader& outputs) {
+    bool named = outputs.json().empty();
     for (const char* kind : {"json", "regex", "choice", "json_object"}) {
       const Json* value = outputs.find(kind);
+      named = named || outputs.json().contains(kind);
       if (value != nullptr && *value != false) set(kind, *value, outputs.param_of(kind));
     }
     for (const char* kind : {"grammar", "structural_tag"}) {
@@ -60,6 +73,9 @@ class SpecReader {
         refuse(outputs.param_of(kind), fmt::format("\"{}\" is not done here.", outputs.param_of(kind)),
                "unsupported");
     }
+    if (!named)
+      refuse(outputs.param(),
+             fmt::format("\"{}\" says none of json, regex, choice and json_object.", outputs.param()));
   }
 
   const FieldReader& fields_;

@@ -19,7 +19,7 @@ struct StructuredSpec {
 };
 
 // response_format (or text.format, of responses), structured_outputs, guided_json, guided_regex,
-// guided_choice, json_schema. Throws ApiError 400 for more than one of them and for what is none.
+// guided_choice, regex, json_schema. Throws ApiError 400 for more than one of them and for what is none.
 StructuredSpec read_structured(const FieldReader& fields);
 
 // Thread-safe. What was compiled lately is kept, for each client by itself.

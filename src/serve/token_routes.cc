@@ -27,15 +27,17 @@ Json tokenize(Service& service, const Json& body, const std::string& client,
   const FieldReader fields(body);
   service.options.models.find(fields.text("model"));
   const Tokenizer& tokenizer = service.engine.processor().tokenizer();
-  std::vector<int64_t> ids;
-  if (fields.has("messages")) {
-    ids = ids_of_messages(service, fields, client, cancelled);
-  } else {
-    const char* key = fields.has("prompt") ? "prompt" : "content";
-    const auto text = fields.text(key);
-    if (!text) refuse("content", "\"content\" (or \"prompt\", or \"messages\") is missing.", "missing_field");
-    ids = tokenizer.encode(*text, false);
+  const char* source = nullptr;
+  for (const char* key : {"messages", "prompt", "content"}) {
+    if (!fields.has(key)) continue;
+    if (source != nullptr) refuse(key, fmt::format("There are both \"{}\" and \"{}\".", key, source));
+    source = key;
   }
+  if (source == nullptr)
+    refuse("content", "\"content\" (or \"prompt\", or \"messages\") is missing.", "missing_field");
+  const std::vector<int64_t> ids = source == std::string_view("messages")
+                                       ? ids_of_messages(service, fields, client, cancelled)
+                                       : tokenizer.encode(*fields.text(source), false);
   Json reply = {{"tokens", ids}, {"count", ids.size()}, {"max_model_len", service.context_tokens()}};
   if (fields.boolean("return_token_strs").value_or(false)) {
     Json texts = Json::array();

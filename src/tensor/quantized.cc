@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -1,6 +1,8 @@
 #include "vl3/chat_template.h"
 
+#include <cctype>
 #include <mutex>
+#include <string_view>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -148,6 +150,11 @@ ChatTemplate ChatTemplate::with_text_contents(MediaTokens tokens) const {
   return other;
 }
 
+ChatTemplate ChatTemplate::with_source(std::string source, std::string name) const {
+  const ChatTemplate other(std::move(source), parts_->special_tokens, std::move(name), parts_->limits);
+  return parts_->tokens ? other.with_text_contents(*parts_->tokens) : other;
+}
+
 ChatTemplate ChatTemplate::from_pretrained(const fs::path& given, const TemplateLimits& limits) {
   return read_template(model_folder(given), limits).with_text_contents({});
 }
@@ -194,6 +201,55 @@ std::vector<ChatTemplate::Piece> ChatTemplate::render_pieces(const Json& message
     i = end;
   }
   return pieces;
+}
+
+namespace {
+
+// Nobody writes it, and the space at its end tells whether the template cuts white space off.
+constexpr std::string_view kContinued = "\x02\x03\x02 ",
+                           kContinuedCut = kContinued.substr(0, kContinued.size() - 1);
+
+// The last text of the message, marked.
+void mark_last_text(Json& message, size_t index) {
+  const auto content = message.find("content");
+  Json* last = nullptr;
+  if (content != message.end() && content->is_string()) last = &*content;
+  if (content != message.end() && content->is_array()) {
+    for (Json& part : *content) {
+      if (part.is_string()) last = &part;
+      if (part.is_object() && part.contains("text") && part["text"].is_string()) last = &part["text"];
+    }
+  }
+  require(last != nullptr, ErrorCode::kInvalidArgument,
+          "[messages[{}].content] continue_final_message: the last message has no text to go on with", index);
+  *last = last->get<std::string>() + std::string(kContinued);
+}
+
+}  // namespace
+
+std::vector<ChatTemplate::Piece> ChatTemplate::render_continued(const Json& messages,
+                                                                const Json& extra) const {
+  require(messages.is_array() && !messages.empty() && messages.back().is_object(),
+          ErrorCode::kInvalidArgument, "[messages] continue_final_message needs a last message");
+  Json marked = messages;
+  mark_last_text(marked.back(), marked.size() - 1);
+  std::vector<Piece> pieces = render_pieces(marked, false, extra);
+  while (!pieces.empty()) {
+    std::string& text = pieces.back().text;
+    const size_t mark = text.rfind(kContinuedCut);
+    if (mark == std::string::npos) {
+      pieces.pop_back();
+      continue;
+    }
+    const bool kept = text.substr(mark).starts_with(kContinued);
+    text.resize(mark);
+    while (!kept && !text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0)
+      text.pop_back();
+    if (text.empty()) pieces.pop_back();
+    return pieces;
+  }
+  fail(ErrorCode::kInvalidArgument,
+       "[{}] continue_final_message: the template does not show the text of the last message", name());
 }
 
 std::string ChatTemplate::render(const Json& messages, bool add_generation_prompt, const Json& extra) const {

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "model/cost.h"
+#include "model/model_parts.h"
 #include "model/parameters.h"
 #include "train/data/batches.h"
 #include "train/schedule.h"
@@ -97,7 +98,7 @@ void add_schedule(const TrainConfig& config, int64_t epoch, Json& json) {
 }
 
 void add_first_step(const Plan& plan, const StepBatch& batch, Json& json) {
-  const ForConditionalGeneration network(plan.model, plan.weights);
+  const ForConditionalGeneration network = model_of(plan.model, plan.weights);
   const TrainedParts trains{plan.rate(0).has_value(), plan.rate(1).has_value(), plan.rate(2).has_value()};
   const TrainingShape training{trains, plan.config.recompute, plan.config.lora.has_value()};
   int64_t activations = 0, patches = 0;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/model_parts.h"
 #include "model/parameters.h"
 #include "vl3/adapter.h"
 #include "vl3/checkpoint.h"
@@ -35,7 +36,7 @@ class Trainable {
   // that name nothing or are of a part without a rate.
   Trainable(Context& context, const TrainConfig& config);
 
-  ForConditionalGeneration model() const { return {config_, weights_}; }
+  ForConditionalGeneration model() const { return model_of(config_, weights_); }
   const Config& config() const noexcept { return config_; }
   std::vector<TrainedTensor>& tensors() noexcept { return tensors_; }
   const std::vector<TrainedTensor>& tensors() const noexcept { return tensors_; }

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "model/cost.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
 #include "runtime/peak.h"
 #include "train/data/batches.h"
 #include "train/optimizer.h"
@@ -28,11 +29,11 @@ class TrainingScope {
  public:
   TrainingScope(Context& context, Tape& tape, Compute compute)
       : context_(context), compute_(context.compute()) {
-    context_.set_tape(&tape);
+    set_tape(context_, &tape);
     context_.set_compute(compute);
   }
   ~TrainingScope() {
-    context_.set_tape(nullptr);
+    set_tape(context_, nullptr);
     context_.set_compute(compute_);
   }
   TrainingScope(const TrainingScope&) = delete;
@@ -111,7 +112,7 @@ Json log_row(const TrainStep& s) {
 
 // Of products in the type that a training with this setting computes in.
 double peak_gflops(Context& context, bool bf16) {
-  const KernelSet& kernels = context.kernels();
+  const KernelSet& kernels = kernels_of(context);
   return peak_fma_gflops(
       context, bf16 && kernels.peak_fma_bf16 != nullptr ? kernels.peak_fma_bf16 : kernels.peak_fma_f32);
 }

@@ -3,6 +3,7 @@
 #include "autograd/tape.h"
 
 #include "ops/ops_support.h"
+#include "runtime/context_parts.h"
 
 namespace vl3 {
 namespace {
@@ -22,7 +23,7 @@ TEST_F(TapeRules, GradientsAccumulateUntilCleared) {
   Tape tape;
   const Tensor w = random.tensor({3});
   tape.watch(w);
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   for (int i = 1; i <= 3; ++i) {
     tape.backward(context, sum(w));
     for (const float g : tape.gradient(w).span<float>()) EXPECT_EQ(g, static_cast<float>(i));
@@ -38,7 +39,7 @@ TEST_F(TapeRules, AResidualAloneGetsItsGradient) {
   Tape tape;
   const Tensor x = random.tensor({1, 4}), w = random.tensor({3, 4}), residual = random.tensor({1, 3});
   tape.watch(residual);
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   tape.backward(context, sum(ops::linear(context, x, w, {}, {ops::Activation::kSilu, &residual})));
   for (const float g : tape.gradient(residual).span<float>()) EXPECT_EQ(g, 1);
   EXPECT_FALSE(tape.gradient(x).defined() || tape.gradient(w).defined());
@@ -49,7 +50,7 @@ TEST_F(TapeRules, WithoutATapeOrAParameterNothingIsRecorded) {
   const Tensor w = random.tensor({3}), other = random.tensor({3});
   tape.watch(w);
   EXPECT_FALSE(tape.needs_gradient(sum(w))) << "no tape in the context";
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   EXPECT_FALSE(tape.needs_gradient(ops::add(context, other, other))) << "no parameter involved";
   EXPECT_TRUE(tape.needs_gradient(ops::add(context, w, other)));
   tape.clear_steps();
@@ -63,7 +64,7 @@ TEST_F(TapeRules, ValuesAreTheSameWithAndWithoutATape) {
   const Tensor plain = run();
   Tape tape;
   tape.watch(w);
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   EXPECT_TRUE(same_bits(run(), plain));
 }
 
@@ -71,7 +72,7 @@ TEST_F(TapeRules, ActivationsAreFreedOnTheWayBack) {
   Tape tape;
   const Tensor w = random.tensor({3});
   tape.watch(w);
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   for (int i = 0; i < 3; ++i) {
     Tensor x = w;
     for (int j = 0; j < 20; ++j) x = ops::add(context, x, w);
@@ -87,7 +88,7 @@ TEST_F(TapeRules, AnInterruptedWayBackLeavesNothingBehind) {
   Tape tape;
   const Tensor w = random.tensor({3});
   tape.watch(w);
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   {
     const Tensor x = ops::add(context, w, w), broken = ops::add(context, x, w);
     Tensor y = context.empty({3});
@@ -109,7 +110,7 @@ TEST_F(TapeRules, AGradientThatCameThroughAReshapeHasTheOutputsShape) {
   Tape tape;
   const Tensor w = random.tensor({2, 3});
   tape.watch(w);
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   const Tensor y = ops::add(context, w, w);
   Shape seen;
   Tensor z = context.empty({2, 3});
@@ -131,7 +132,7 @@ TEST_F(TapeRules, ARecomputedSegmentGivesTheSameBits) {
   for (const bool again : {false, true}) {
     Tape tape;
     tape.watch(w);
-    context.set_tape(&tape);
+    set_tape(context, &tape);
     int runs = 0;
     const auto layer = [&](const Tensor& in) {
       ++runs;
@@ -142,8 +143,8 @@ TEST_F(TapeRules, ARecomputedSegmentGivesTheSameBits) {
     for (int i = 0; i < 3; ++i) y = segment(context, y, layer);
     const Tensor loss = ops::linear(context, y.reshape({1, 24}), rows);
     tape.backward(context, loss.reshape({1}));
-    EXPECT_EQ(context.tape(), &tape);
-    context.set_tape(nullptr);
+    EXPECT_EQ(tape_of(context), &tape);
+    set_tape(context, nullptr);
     EXPECT_EQ(runs, again ? 6 : 3);
     gradients.push_back(tape.gradient(w));
   }
@@ -165,7 +166,7 @@ TEST_F(TapeRules, NoLabelMeansNoGradientButNan) {
   Tape tape;
   const Tensor logits = random.tensor({2, 3});
   tape.watch(logits);
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   const Ids none = {-100, -100};
   const Tensor loss = ops::linear_cross_entropy(context, logits, identity(3), none);
   EXPECT_TRUE(std::isnan(loss.data<float>()[0]));

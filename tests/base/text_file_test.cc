@@ -9,6 +9,7 @@
 #include "base/data_url.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_once.h"
 #include "base/near_names.h"
 #include "base/sha256.h"
 #include "support/support.h"
@@ -37,6 +38,18 @@ TEST(TextFile, TheMarkOfUtf8IsDropped) {
   test::write_text(folder / "a.txt", "\xef\xbb\xbfé\n");
   EXPECT_EQ(read_text(folder / "a.txt", 100), "é\n");
   EXPECT_EQ(parse_json("\xef\xbb\xbf{\"a\": 1}", "a")["a"], 1);
+}
+
+TEST(TextFile, AKeyThatComesTwiceIsRefusedWhereItIsAskedFor) {
+  const char* nested = R"({"a": [{"b": 1, "c": {"b": 2}}, {"b": 3}], "b": 4})";
+  EXPECT_EQ(parse_json_once(nested, "a"), parse_json(nested, "a"));
+  EXPECT_EQ(parse_json(R"({"b": 1, "b": 2})", "a")["b"], 2);
+  for (const char* text : {R"({"b": 1, "b": 2})", "\xef\xbb\xbf[{\"a\": {\"b\": 1, \"c\": [], \"b\": 1}}]"})
+    EXPECT_NE(message_of([&] { parse_json_once(text, "origin"); }, ErrorCode::kFormat)
+                  .find("[origin] has the key \"b\" twice"),
+              std::string::npos)
+        << text;
+  message_of([&] { parse_json_once(R"({"b": )", "origin"); }, ErrorCode::kFormat);
 }
 
 TEST(TextFile, WiderEncodingsAreNamed) {

@@ -7,12 +7,13 @@
 #include <limits>
 #include <map>
 
-#include "base/thread_pool.h"
 #include "bench/weight_change.h"
 #include "bench_inputs.h"
+#include "model/model_parts.h"
 #include "model/parameters.h"
 #include "tensor/quantized.h"
 #include "vl3/quantize.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -194,17 +195,18 @@ TEST(LogitChange, RefusesWhatCannotBeCompared) {
   expect_error(compare(model, {text, text_input({})}), ErrorCode::kInvalidArgument, "prompt 1");
   Config config = model.config();
   config.text.vocab_size += 1;
-  const ForConditionalGeneration wider(config, std::make_shared<ModelWeights>(model.weights()));
+  const ForConditionalGeneration wider = model_of(config, std::make_shared<ModelWeights>(weights_of(model)));
   expect_error(compare(wider, {text}), ErrorCode::kInvalidArgument, "vocabularies");
   config = model.config();
   config.video_token_id += 1;
-  const ForConditionalGeneration otherwise(config, std::make_shared<ModelWeights>(model.weights()));
+  const ForConditionalGeneration otherwise =
+      model_of(config, std::make_shared<ModelWeights>(weights_of(model)));
   expect_error(compare(otherwise, {text}), ErrorCode::kInvalidArgument, "pictures and clips");
-  auto weights = std::make_shared<ModelWeights>(model.weights());
+  auto weights = std::make_shared<ModelWeights>(weights_of(model));
   weights->text.norm = Tensor::from<float>(weights->text.norm.shape(),
                                            std::vector<float>(static_cast<size_t>(weights->text.norm.numel()),
                                                               std::numeric_limits<float>::quiet_NaN()));
-  const ForConditionalGeneration broken(model.config(), weights);
+  const ForConditionalGeneration broken = model_of(model.config(), weights);
   expect_error(compare(broken, {text}), ErrorCode::kInvalidArgument, "token 0 are not finite");
   context.cancel();
   expect_error(compare(model, {text}), ErrorCode::kCancelled, "");
@@ -215,7 +217,7 @@ TEST(WeightChange, EveryTensorTheWorstFirst) {
   const Pair pair(DType::kInt4);
   const auto changed = pair.changed();
   const auto changes = compare_weights(context, pair.model, changed);
-  ModelWeights before = pair.model.weights(), after = changed.weights();
+  ModelWeights before = weights_of(pair.model), after = weights_of(changed);
   std::map<std::string, Tensor> left, right;
   visit(before, pair.model.config(), [&](const std::string& n, const Tensor& t, Part) { left[n] = t; });
   visit(after, pair.model.config(), [&](const std::string& n, const Tensor& t, Part) { right[n] = t; });

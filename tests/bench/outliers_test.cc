@@ -6,12 +6,12 @@
 #include <cstring>
 #include <map>
 
-#include "base/thread_pool.h"
 #include "bench_inputs.h"
 #include "ops/convert.h"
 #include "ops/cpu/matmul.h"
 #include "vl3/checkpoint.h"
 #include "vl3/quantize.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -185,6 +185,8 @@ TEST(Checkpoint, OpensShardsAndRefusesBrokenIndexes) {
   sharded.index.erase("weight_map");
   sharded.save();
   expect_error(open, ErrorCode::kFormat, {"index.json", "weight_map"});
+  write_text(folder / "model.safetensors.index.json", "{\"weight_map\": 1e999}");
+  expect_error(open, ErrorCode::kFormat, {"index.json", "not valid JSON"});
   write_text(folder / "model.safetensors.index.json", "{\"weight_map\": {");
   expect_error(open, ErrorCode::kFormat, {"index.json", "not valid JSON"});
   sharded.index = good;

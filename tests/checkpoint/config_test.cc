@@ -105,6 +105,7 @@ const std::vector<BadValue>& bad_values() {
       {"/quantization_config", Json::object(), unsupported, {"quantization_config"}},
       {"/dtype", "float8_e4m3fn", unsupported, {"dtype", "float8_e4m3fn"}},
       {"/image_token_id", 50, format, {"image_token_id", "50", "49"}},
+      {"/image_token_id", nullptr, format, {"no \"image_token_id\"", "151655"}},
       {"/video_token_id", -1, format, {"video_token_id", "-1"}},
       {"/tie_word_embeddings", "yes", format, {"tie_word_embeddings", "yes"}},
       {"/text_config", Json::array(), format, {"text_config"}},

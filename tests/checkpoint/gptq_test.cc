@@ -6,8 +6,8 @@
 #include <cstring>
 #include <random>
 
-#include "base/thread_pool.h"
 #include "checkpoint/checkpoint_files.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

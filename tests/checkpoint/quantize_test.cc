@@ -6,13 +6,13 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "checkpoint/checkpoint_files.h"
 #include "checkpoint/column_scales.h"
 #include "support/support.h"
 #include "tensor/quantized.h"
 #include "vl3/checkpoint.h"
 #include "vl3/error.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -186,6 +186,7 @@ std::vector<BadFile> bad_files() {
        ErrorCode::kUnsupported,
        {"pickle"}},
       {"GGUF", "GGUF" + std::string(60, '\0'), ErrorCode::kUnsupported, {"GGUF"}},
+      {"HTML page", "<!DOCTYPE html>\n<html>", ErrorCode::kUnsupported, {"HTML", "download"}},
       {"LFS pointer",
        "version https://git-lfs.github.com/spec/v1\noid sha256:12\n",
        ErrorCode::kUnsupported,

@@ -22,6 +22,7 @@ std::vector<std::string> commands_in(const std::string& document) {
     if (!fence && !line.starts_with("    ")) continue;
     const size_t at = plain.find("videollama3 ");
     if (at != 0 && (at == std::string::npos || plain[at - 1] != ' ')) continue;
+    if (plain.starts_with("from ") || plain.starts_with("import ")) continue;  // Python
     commands.push_back(std::regex_replace(plain.substr(at), std::regex(R"(\s(#|\|).*$)"), ""));
   }
   return commands;

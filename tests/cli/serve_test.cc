@@ -157,7 +157,15 @@ TEST(Serve, WhatCannotBeServedIsTold) {
       {test::model() + " --port 0 --api-key-file " + (folder / "keys").string(), "keys"},
       {test::model() + " --port 0 --tls-cert " + (folder / "keys").string(), "key"},
       {test::model() + " --port 0 --allow-host https://a", "https://a"},
-      {test::model() + " --port 0 --lora a", "NAME=FOLDER"},
+      {test::model() + " --port 0 --lora a", "NAME=MODEL"},
+      {test::model() + " --port 0 --lora tiny=" + test::model(), "\"tiny\" is a name already"},
+      {test::model() + " --port 0 --lora b=" + test::model() + ",c=" + test::model(),
+       "the adapter has another name already"},
+      {test::model() + " --port 0 --model-name a,a", "\"a\" is a name already"},
+      {test::model() + " --port 0 --host ''", "--host"},
+      {test::model() + " --port 0 --kv-cache 0.00003", "--kv-cache"},
+      {test::model() + " --port 0 --tls-cert absent --tls-key absent",
+       "[absent] is no file that can be read"},
       {test::model() + " --port 0 --media-root " + (folder / "absent").string(), "absent"},
       {test::model() + " --port 0 --allow-media-address 10.0.0.0/99", "10.0.0.0/99"},
       {test::model() + " --port 0 --host 192.0.2.1", "192.0.2.1"}};
@@ -166,7 +174,51 @@ TEST(Serve, WhatCannotBeServedIsTold) {
     EXPECT_EQ(outcome.status, 1) << words << "\n" << outcome.err;
     EXPECT_NE(outcome.err.find(named), std::string::npos) << words << "\n" << outcome.err;
   }
-  EXPECT_EQ(test::run("serve " + test::model() + " --port 65536").status, 2);
+  for (const char* usage :
+       {"--port 65536", "--kv-cache 0", "--cache-size nan", "--max-body 0", "--deadline -1"}) {
+    const test::Outcome outcome = test::run("serve " + test::model() + " " + usage);
+    EXPECT_EQ(outcome.status, 2) << usage << "\n" << outcome.err;
+    EXPECT_LT(outcome.err.size(), 300u) << outcome.err;
+  }
+}
+
+TEST(Serve, VariablesByEveryNameOfAnOption) {
+  const std::string words = "serve " + test::model() + " --port 0";
+  const auto told = [&](const std::string& variables) {
+    const test::Outcome outcome = test::run(words, "", variables);
+    EXPECT_EQ(outcome.status, 1) << variables;
+    EXPECT_EQ(test::run("--version", "", variables).status, 0) << "others have nothing to do with it";
+    return outcome.err;
+  };
+  EXPECT_NE(
+      told("VIDEOLLAMA3_SSL_CERTFILE=absent VIDEOLLAMA3_SSL_KEY_FILE=absent").find("[absent] is no file"),
+      std::string::npos);
+  EXPECT_NE(told("VIDEOLLAMA3_SSL_KEYFILE=a VIDEOLLAMA3_TLS_KEY=b").find("says the same"), std::string::npos);
+  for (const std::string variable : {"VIDEOLLAMA3_API_KEY", "VIDEOLLAMA3_TLS_CERT"})
+    EXPECT_NE(told(variable + "=").find("[" + variable + "] is empty"), std::string::npos);
+}
+
+TEST(Serve, BatchesGoIntoFiles) {
+  for (const char* output : {"/dev/null", "-"}) {
+    const test::Outcome outcome = test::run("batch " + test::model() + " -i - -o " + output);
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_NE(outcome.err.find("file"), std::string::npos) << outcome.err;
+  }
+}
+
+TEST(Serve, WhatIsUnderWayAtTheEndIsTold) {
+  Running server({test::model(), "--port", "0", "--drain-timeout", "0.1"});
+  ASSERT_NE(server.port(), 0) << server.log();
+  const std::string body =
+      R"({"messages":[{"role":"user","content":"hello"}],"max_tokens":30000,"ignore_eos":true,"stream":true})";
+  RawClient client(server.port());
+  ASSERT_TRUE(client.send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+      "Content-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n" + body));
+  EXPECT_NE(client.read("data: "), "");
+  EXPECT_EQ(server.stop(SIGTERM), 0);
+  EXPECT_NE(client.read().find("shutting_down"), std::string::npos);
 }
 
 TEST(Serve, TheServiceManagerIsToldWhenItIsReady) {

@@ -29,7 +29,7 @@ if grep -rlE "$project|$build|-Wall|-fsanitize|vl3_flags" "$prefix" --include="*
 fi
 if [ "$kind" = shared ]; then
   name=$(objdump -p "$library" | awk '$1 == "SONAME" { print $2 }')
-  [[ $name =~ ^libvl3\.so\.[0-9]+\.[0-9]+$ ]] || fail "the name that programs look for is \"$name\""
+  [[ $name =~ ^libvl3\.so\.[0-9]+$ ]] || fail "the name that programs look for is \"$name\""
   # Functions that are seen: those of C, and members of vl3 that the headers declare. No internal names, and nothing of
   # other libraries; instances of the standard library's templates are weak, and of no interest.
   nm -D --defined-only --demangle "$library" >"$work/all"

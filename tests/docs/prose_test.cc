@@ -58,16 +58,5 @@ TEST(Prose, WhatCannotBeBrokenIsLeftAlone) {
     EXPECT_TRUE(long_lines(text).empty()) << text;
 }
 
-TEST(Prose, LinksLeadToFiles) {
-  const std::regex link(R"(\]\(([^)#:]+)(#[^)]*)?\))");
-  for (const std::string& name : test::documents()) {
-    const std::string text = test::prose_of(test::read_text(test::project() / name));
-    for (std::sregex_iterator at(text.begin(), text.end(), link); at != std::sregex_iterator(); ++at) {
-      const auto target = (test::project() / name).parent_path() / (*at)[1].str();
-      EXPECT_TRUE(std::filesystem::exists(target)) << name << " links to " << (*at)[1];
-    }
-  }
-}
-
 }  // namespace
 }  // namespace vl3

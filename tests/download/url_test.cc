@@ -82,7 +82,9 @@ TEST(Url, RedirectsAreReadFromWhereTheyStand) {
   EXPECT_EQ(from.follow("/d e").text(), "https://example.com/d%20e");
   EXPECT_EQ(from.follow("?f").text(), "https://example.com/a/b?f");
   EXPECT_EQ(from.follow("//other.example/x").host(), "other.example");
-  EXPECT_EQ(from.follow("http://127.0.0.1:81/x").host(), "127.0.0.1");
+  EXPECT_EQ(from.follow("https://127.0.0.1:81/x").host(), "127.0.0.1");
+  EXPECT_THROW(from.follow("http://other.example/x"), Error);
+  EXPECT_EQ(Url("http://example.com/").follow("http://other.example/x").host(), "other.example");
   for (const char* location : {"file:///etc/passwd", "gopher://127.0.0.1/_x", "//user@example.com/",
                                "http://a\\b/", "//example.com:22/", "//[::1%25lo]/", "http:/h~%7f.0/"})
     EXPECT_THROW(from.follow(location), Error) << location;

@@ -43,18 +43,24 @@ class StructuredAnswers : public SchedulerTest {
     scheduler.run(id);
     return scheduler.take(id).results;
   }
+
+  // Greedy, sampled, beams, prompt lookup.
+  static std::vector<RequestOptions> strategies(const RequestOptions& asked) {
+    std::vector<RequestOptions> all(4, asked);
+    all[1].generation.do_sample = true;
+    all[1].generation.top_k = 0;
+    all[1].generation.temperature = 2;
+    all[1].generation.num_return_sequences = 3;
+    all[2].generation.num_beams = 3;
+    all[2].generation.num_return_sequences = 2;
+    all[3].generation.prompt_lookup_num_tokens = 5;
+    return all;
+  }
 };
 
 TEST_F(StructuredAnswers, KeepTheirFormUnderEveryStrategy) {
   const StructuredOutput form = compiler().json_schema(parse_json(kPerson, "test"));
-  std::vector<RequestOptions> all(4, asked(form));
-  all[1].generation.do_sample = true;
-  all[1].generation.top_k = 0;
-  all[1].generation.temperature = 2;
-  all[1].generation.num_return_sequences = 3;
-  all[2].generation.num_beams = 3;
-  all[2].generation.num_return_sequences = 2;
-  all[3].generation.prompt_lookup_num_tokens = 5;
+  const std::vector<RequestOptions> all = strategies(asked(form));
   std::vector<std::string> greedy;
   for (size_t i = 0; i < all.size(); ++i) {
     for (const GenerationResult& result : answers(all[i], {picture()})) {
@@ -92,14 +98,7 @@ TEST_F(StructuredAnswers, ComeToTheirEndWithinTheLimitUnderEveryStrategy) {
           "required": ["colour", "count"]})",
       "test"));
   for (const int64_t limit : {26, 27, 30, 45, 80}) {
-    std::vector<RequestOptions> all(4, asked(form, limit));
-    all[1].generation.do_sample = true;
-    all[1].generation.top_k = 0;
-    all[1].generation.temperature = 2;
-    all[1].generation.num_return_sequences = 3;
-    all[2].generation.num_beams = 3;
-    all[2].generation.num_return_sequences = 2;
-    all[3].generation.prompt_lookup_num_tokens = 5;
+    const std::vector<RequestOptions> all = strategies(asked(form, limit));
     std::vector<std::string> greedy;
     for (size_t i = 0; i < all.size(); ++i) {
       for (const GenerationResult& result : answers(all[i])) {

@@ -112,5 +112,85 @@ TEST(Score, SaysWhatCannotBeScored) {
   EXPECT_EQ(rejection_reason({ScoreKind::kChoice, {"(B)"}, 0, {}}), "");
 }
 
+TEST(Score, ContainsLooksForAnAnswerAnywhere) {
+  const auto contains = [](const std::string& reply, std::vector<std::string> answers) {
+    return of(ScoreKind::kContains, reply, std::move(answers));
+  };
+  EXPECT_EQ(contains("The sign reads EXIT\nONLY.", {"exit only"}), 1);
+  EXPECT_EQ(contains("exits", {"exit"}), 1);
+  EXPECT_EQ(contains("ex it", {"exit"}), 0);
+  EXPECT_EQ(contains("", {"exit"}), 0);
+  EXPECT_EQ(contains("b", {"a", "b"}), 1);
+  EXPECT_EQ(of(ScoreKind::kContainsSymbols, "x ^ { 2 }\n+ y", {"x^{2} + y"}), 1);
+  EXPECT_EQ(of(ScoreKind::kContainsSymbols, "X^2", {"x^2"}), 0);
+}
+
+TEST(Score, YesBeatsNoAndNeitherIsWrong) {
+  const auto yes_no = [](const std::string& reply, const std::string& answer) {
+    return of(ScoreKind::kYesNo, reply, {answer});
+  };
+  EXPECT_EQ(yes_no("Yes.", "Yes"), 1);
+  EXPECT_EQ(yes_no("No, there is none.", "No"), 1);
+  EXPECT_EQ(yes_no("no... yes", "Yes"), 1);
+  EXPECT_EQ(yes_no("I do not know", "No"), 1);  // as the original counts it
+  EXPECT_EQ(yes_no("maybe", "No"), 0);
+  EXPECT_EQ(yes_no("", "No"), 0);
+}
+
+TEST(Score, BeginsPassesOverTheWordsForOptions) {
+  const auto begins = [](const std::string& reply, const std::string& answer) {
+    return of(ScoreKind::kBegins, reply, {answer});
+  };
+  EXPECT_EQ(begins("B. falling", "B"), 1);
+  EXPECT_EQ(begins("b", "B"), 1);
+  EXPECT_EQ(begins("Option 1: the man runs", "option 1"), 1);
+  EXPECT_EQ(begins("Sentence 1", "Caption 1"), 1);
+  EXPECT_EQ(begins("yes, it does", "yes"), 1);
+  EXPECT_EQ(begins("it does", "yes"), 0);
+  EXPECT_EQ(begins("", "yes"), 0);
+}
+
+TEST(Score, LettersAreReadInTheWayOfTheScore) {
+  const auto picks = [](ScoreKind kind, const std::string& reply) {
+    Expected expected{kind, {"B"}, 0, {}};
+    expected.options = {{"cats", "dogs"}, 0};
+    return score(reply, expected);
+  };
+  EXPECT_EQ(picks(ScoreKind::kFirstLetter, "dogs"), 1);
+  EXPECT_EQ(picks(ScoreKind::kFirstLetter, "A or B"), 0);
+  EXPECT_EQ(picks(ScoreKind::kWordLetter, "Animals: b"), 1);
+  EXPECT_EQ(picks(ScoreKind::kLastLetter, "A or B"), 1);
+  EXPECT_EQ(picks(ScoreKind::kLastLetter, "C"), 0);
+}
+
+TEST(Score, TimesAreScoredByTheirOverlap) {
+  const auto iou = [](const std::string& reply) {
+    return of(ScoreKind::kTemporalIou, reply, {"10", "20.0"});
+  };
+  EXPECT_DOUBLE_EQ(iou("from 10.0 to 20.0 seconds"), 1);
+  EXPECT_DOUBLE_EQ(iou("from 15 to 25"), 5.0 / 15);
+  EXPECT_DOUBLE_EQ(iou("never"), 0);
+}
+
+TEST(Score, WhatCannotBeScoredByItsScoreIsSaid) {
+  const auto reason = [](ScoreKind kind, std::vector<std::string> answers, int options = 0) {
+    Expected expected{kind, std::move(answers), 0, {}};
+    expected.options.count = options;
+    return rejection_reason(expected);
+  };
+  EXPECT_NE(reason(ScoreKind::kYesNo, {"maybe"}).find("yes or no"), std::string::npos);
+  EXPECT_NE(reason(ScoreKind::kContains, {" "}), "");
+  EXPECT_NE(reason(ScoreKind::kBegins, {""}), "");
+  EXPECT_NE(reason(ScoreKind::kFirstLetter, {"A"}).find("\"options\""), std::string::npos);
+  EXPECT_NE(reason(ScoreKind::kWordLetter, {"E"}, 4).find("from A to D"), std::string::npos);
+  EXPECT_NE(reason(ScoreKind::kLastLetter, {"cat"}, 4), "");
+  EXPECT_EQ(reason(ScoreKind::kLastLetter, {"D"}, 4), "");
+  const std::vector<std::string> bad_spans[] = {{},         {"1"},       {"1", "2", "3"}, {"2", "1"},
+                                                {"1", "1"}, {"-1", "2"}, {"a", "2"}};
+  for (const auto& answers : bad_spans) EXPECT_NE(reason(ScoreKind::kTemporalIou, answers), "");
+  EXPECT_EQ(reason(ScoreKind::kTemporalIou, {"0", "1.5"}), "");
+  EXPECT_EQ(reason(ScoreKind::kNotScored, {}), "");
+}
+
 }  // namespace
 }  // namespace vl3::eval

@@ -108,5 +108,103 @@ TEST(Tasks, SetsHaveNamesOfTheirOwnAndSamplesAreChosenPerTask) {
   EXPECT_THROW(choose(read_tasks(files), {"prime"}, 0), Error);
 }
 
+TEST(Tasks, PartsOfAMessageStayInTheirOrder) {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "a.mp4", "x");
+  test::write_text(folder / "b.png", "x");
+  test::write_text(
+      folder / "tasks.jsonl",
+      R"({"id":"1","answer":"A","content":[{"type":"video","video":"a.mp4","start_time":0,"end_time":5},)"
+      R"({"type":"text","text":"Hello."},{"type":"video","video":["b.png"],"fps":2},)"
+      R"({"type":"image","image":"b.png"},{"type":"text","text":"What?"}]})");
+  const std::vector<Sample> samples = read_tasks(folder.path());
+  const Json& content = samples.at(0).message["content"];
+  ASSERT_EQ(content.size(), 5u);
+  EXPECT_EQ(content[0], (Json{{"type", "video"},
+                              {"video", (folder / "a.mp4").string()},
+                              {"start_time", 0.0},
+                              {"end_time", 5.0}}));
+  EXPECT_EQ(content[1]["text"], "Hello.");
+  EXPECT_EQ(content[2]["video"], Json::array({(folder / "b.png").string()}));
+  EXPECT_EQ(content[3]["image"], (folder / "b.png").string());
+  EXPECT_EQ(samples[0].question, "Hello.\nWhat?");
+  EXPECT_EQ(samples[0].media["content"][0]["video"], "a.mp4");
+  EXPECT_EQ(samples[0].media["content"].size(), 3u);
+}
+
+TEST(Tasks, BadPartsAreNamed) {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "a.mp4", "x");
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("content":[])", "list of parts"},
+      {R"("content":"x")", "list of parts"},
+      {R"("content":["x"])", "content[0]"},
+      {R"("content":[{"type":"video","video":"a.mp4"}])", "no text"},
+      {R"("content":[{"type":"text","text":"x"}],"question":"q")", "\"content\" and \"question\""},
+      {R"("content":[{"type":"text","text":"x"}],"fps":1)", "\"fps\""},
+      {R"("content":[{"type":"text","text":"x","fps":1}])", "nothing else"},
+      {R"("content":[{"type":"audio","audio":"x"}])", "text, image or video"},
+      {R"("content":[{"type":"video"}])", "no \"video\""},
+      {R"("content":[{"type":"video","video":"none.mp4"}])", "none.mp4"},
+      {R"("content":[{"type":"video","video":"a.mp4","speed":1}])", "\"speed\""},
+      {R"("content":[{"type":"image","image":"a.mp4","fps":1}])", "\"fps\""},
+      {R"("content":[{"type":"video","video":"a.mp4","fps":"x"}])", "\"fps\""}};
+  for (const auto& [fields, words] : cases) {
+    test::write_text(folder / "tasks.jsonl", std::string(R"({"id":"1","answer":"a",)") + fields + "}");
+    try {
+      read_tasks(folder.path());
+      ADD_FAILURE() << fields;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("tasks.jsonl:1"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(Tasks, AddressesAreTakenAsTheyAreAndRecordedWithoutTheirQueries) {
+  const test::TemporaryFolder folder;
+  const std::string address = "https://example.com/a.png?key=s3cret";
+  test::write_text(
+      folder / "tasks.jsonl",
+      Json({{"id", 1}, {"image", address}, {"question", "q"}, {"answer", "a"}}).dump() + "\n" +
+          Json({{"id", 2}, {"image", "https://example.com/a.png"}, {"question", "q"}, {"answer", "a"}})
+              .dump());
+  const std::vector<Sample> samples = read_tasks(folder.path());
+  EXPECT_EQ(samples.at(0).message["content"][0]["image"], address);
+  const std::string recorded = samples[0].media["image"];
+  EXPECT_TRUE(recorded.starts_with("https://example.com/a.png sha256:")) << recorded;
+  EXPECT_EQ(recorded.find("s3cret"), std::string::npos);
+  EXPECT_EQ(samples[1].media["image"], "https://example.com/a.png");
+}
+
+TEST(Tasks, PairsStayTogether) {
+  const test::TemporaryFolder folder;
+  const auto row = [](int id, const char* pair) {
+    return Json({{"id", id},
+                 {"question", "q"},
+                 {"answer", "yes"},
+                 {"score", "yes_no"},
+                 {"pair", pair},
+                 {"group", "g"}})
+               .dump() +
+           "\n";
+  };
+  test::write_text(folder / "mme.jsonl",
+                   row(1, "a") + row(2, "b") + row(3, "a") + row(4, "b") + row(5, "c") + row(6, "c"));
+  const std::vector<Sample> all = read_tasks(folder / "mme.jsonl");
+  EXPECT_EQ(all.at(0).pair, "a");
+  EXPECT_EQ(all[0].group, "g");
+  std::string ids;
+  for (const Sample& sample : choose(all, {}, 1)) ids += sample.id;
+  EXPECT_EQ(ids, "13");
+  ids.clear();
+  for (const Sample& sample : choose(all, {}, 2)) ids += sample.id;
+  EXPECT_EQ(ids, "1234");
+  test::write_text(folder / "mme.jsonl", row(1, "a"));
+  EXPECT_THROW(read_tasks(folder / "mme.jsonl"), Error);
+  test::write_text(folder / "mme.jsonl", R"({"id":1,"question":"q","answer":"a","group":"g"})");
+  EXPECT_THROW(read_tasks(folder / "mme.jsonl"), Error);
+}
+
 }  // namespace
 }  // namespace vl3::eval

@@ -29,25 +29,12 @@ bool alternates(const GenerationResult& result) {
   return true;
 }
 
-std::vector<GenerationConfig> strategies() {
-  std::vector<GenerationConfig> all(4);
-  for (GenerationConfig& settings : all) settings.max_new_tokens = 30;
-  all[1].do_sample = true;
-  all[1].top_k = 0;
-  all[1].num_return_sequences = 4;
-  all[2].num_beams = 3;
-  all[2].num_return_sequences = 3;
-  all[3].prompt_lookup_num_tokens = 5;
-  for (GenerationConfig& settings : all) settings.seed = 5;
-  return all;
-}
-
 TEST(Constraint, HoldsUnderEveryStrategy) {
   Context context(ContextOptions{.num_threads = 2});
   ToyDecoder decoder({.seed = 8, .vocab = kVocab, .order = 1, .eos_bias = -100});
   GenerationHooks hooks;
   hooks.allowed = alternate;
-  for (const GenerationConfig& settings : strategies()) {
+  for (const GenerationConfig& settings : test::strategies()) {
     bool differs = false;
     const auto free = generate(context, decoder, test::prompts_of({{3}, {4, 7}}), settings);
     for (const auto& result : free) differs = differs || !alternates(result);
@@ -86,7 +73,7 @@ TEST(Constraint, MayLeaveAllTokens) {
     mask[0] = 1;  // said in vain
     return false;
   };
-  for (const GenerationConfig& settings : strategies()) {
+  for (const GenerationConfig& settings : test::strategies()) {
     const auto free = generate(context, decoder, test::prompts_of({{3}}), settings);
     const auto results = generate(context, decoder, test::prompts_of({{3}}), settings, hooks);
     EXPECT_EQ(test::new_ids_of(results), test::new_ids_of(free));
@@ -102,7 +89,7 @@ TEST(Constraint, ThatLeavesNothingEndsTheRequest) {
     mask.back() = ~uint32_t{0} << (kVocab % 32);  // beyond the vocabulary
     return true;
   };
-  for (const GenerationConfig& settings : strategies()) {
+  for (const GenerationConfig& settings : test::strategies()) {
     try {
       generate(context, decoder, test::prompts_of({{3}}), settings, hooks);
       FAIL() << "nothing was thrown";
@@ -113,7 +100,7 @@ TEST(Constraint, ThatLeavesNothingEndsTheRequest) {
     }
   }
   hooks.allowed = [](const ConstraintQuery&, TokenMask) -> bool { throw std::runtime_error("broken"); };
-  for (const GenerationConfig& settings : strategies())
+  for (const GenerationConfig& settings : test::strategies())
     EXPECT_THROW(generate(context, decoder, test::prompts_of({{3}}), settings, hooks), std::runtime_error);
 }
 

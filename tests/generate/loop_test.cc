@@ -227,7 +227,7 @@ TEST(Budget, AChunkLeavesNoRestThatIsTooShort) {
   const uint64_t alone = loop.add(plain_job(std::vector<int64_t>(203, 4), 1, 1));
   decoder.steps.clear();
   while (!loop.done(alone)) loop.step();
-  EXPECT_EQ(decoder.steps, (std::vector<std::vector<int64_t>>{{100}, {100}, {3}})) << "as it always was";
+  EXPECT_EQ(decoder.steps, (std::vector<std::vector<int64_t>>{{100}, {103}}));
 }
 
 TEST(Budget, AHigherPriorityIsPrefilledFirst) {
@@ -284,14 +284,15 @@ TEST(Cache, CommonPrefixesAreComputedOnceAndAnswersAreKept) {
   while (loop.step()) {
   }
   EXPECT_EQ(loop.status(jobs[0]).cached_tokens, 0);
-  EXPECT_EQ(loop.status(jobs[1]).cached_tokens, 199);
-  EXPECT_EQ(loop.status(jobs[2]).cached_tokens, 199);
+  // Seventeen rows are computed as many rows are, as they were when nothing was held.
+  EXPECT_EQ(loop.status(jobs[1]).cached_tokens, 200 - 17);
+  EXPECT_EQ(loop.status(jobs[2]).cached_tokens, 200 - 17);
   std::vector<int64_t> turn = loop.take(jobs[2])[0].ids;  // the next turn: prompt, answer, and more
   turn.push_back(9);
   const uint64_t next = loop.add(keyed(turn, 5, 1));
   while (loop.step()) {
   }
-  EXPECT_EQ(loop.status(next).cached_tokens, 299) << "all of the answer but its last token";
+  EXPECT_EQ(loop.status(next).cached_tokens, 301 - 17) << "most of the answer, too";
   GenerationConfig settings;
   settings.max_new_tokens = 5;
   EXPECT_EQ(loop.take(next)[0].new_ids,

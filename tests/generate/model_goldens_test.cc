@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "generate/brute_force.h"
+#include "model/model_parts.h"
 #include "model/parameters.h"
 #include "support/support.h"
 #include "vl3/context.h"
@@ -119,7 +120,7 @@ class ModelGoldens : public testing::Test {
     std::vector<float> rows;
     int64_t picture = 0, clip = 0;
     for (const int64_t id : ids) {
-      Tensor source = model(name).weights().text.embed_tokens.rows(id, id + 1);
+      Tensor source = weights_of(model(name)).text.embed_tokens.rows(id, id + 1);
       if (id == kImageToken) source = pictures.rows(picture, picture + 1), ++picture;
       if (id == kVideoToken) source = clips.rows(clip, clip + 1), ++clip;
       rows.insert(rows.end(), source.data<float>(), source.data<float>() + source.numel());
@@ -132,7 +133,7 @@ class ModelGoldens : public testing::Test {
     return [this, name, prompt, rows = prompt_rows(name, batch, prompt)](const std::vector<int64_t>& ids) {
       std::vector<float> embeds = rows;
       for (size_t i = prompt.size(); i < ids.size(); ++i) {
-        const Tensor row = model(name).weights().text.embed_tokens.rows(ids[i], ids[i] + 1);
+        const Tensor row = weights_of(model(name)).text.embed_tokens.rows(ids[i], ids[i] + 1);
         embeds.insert(embeds.end(), row.data<float>(), row.data<float>() + row.numel());
       }
       const auto length = static_cast<int64_t>(ids.size());

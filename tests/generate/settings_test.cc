@@ -105,7 +105,8 @@ TEST(Settings, OfTheReferenceThatTheEngineLacksAreRefusedUnlessTheyDoNothing) {
 
 TEST(Settings, EveryOneIsReadWrittenAndReadAgain) {
   const Json all = parse_json(R"({"max_new_tokens": 7, "max_length": 90, "min_new_tokens": 2, "min_length": 3,
-    "max_time": 2.5, "eos_token_id": [2, 3], "stop_token_ids": [9], "stop_strings": ["a", "b"], "pad_token_id": 0,
+    "max_time": 2.5, "eos_token_id": [2, 3], "stop_token_ids": [9], "stop_strings": ["a", "b"],
+    "stop_strings_after": 4, "pad_token_id": 0,
     "sequence_bias": [[[1, 2], -1.5]], "logit_bias": [[4, 2.0]], "repetition_penalty": 1.1, "presence_penalty": 0.5,
     "frequency_penalty": -0.5, "no_repeat_ngram_size": 3, "bad_words_ids": [[1], [2, 3]], "suppress_tokens": [5],
     "begin_suppress_tokens": [6], "do_sample": true, "temperature": 0.7, "top_k": 0, "top_p": 0.9, "min_p": 0.0,

@@ -9,6 +9,7 @@
 #include "generate/toy_decoder.h"
 #include "support/support.h"
 #include "vl3/error.h"
+#include "vl3/model.h"
 
 namespace vl3 {
 namespace {
@@ -66,6 +67,54 @@ TEST(StopMatcher, EqualsNaiveSearchOnRandomTexts) {
     ASSERT_EQ(shown, before_stop(fed, stops));
   }
   EXPECT_GT(matched, 1000);
+}
+
+TEST(StopMatcher, NoStopEndsInWhatPasses) {
+  StopMatcher matcher({"ab", "cab", "zz"});
+  EXPECT_EQ(matcher.pass("xab"), "xab");
+  EXPECT_EQ(matcher.pass("cab"), "cab");
+  EXPECT_EQ(matcher.pass("zz"), "z");
+  EXPECT_EQ(matcher.push("y ca"), "zy ");
+  EXPECT_EQ(matcher.matched(), nullptr);
+  EXPECT_EQ(matcher.push("b"), "");
+  ASSERT_NE(matcher.matched(), nullptr);
+  EXPECT_EQ(*matcher.matched(), "cab");
+}
+
+// The first stop that ends behind what passes, whether it begins there or before.
+TEST(StopMatcher, EqualsNaiveSearchBehindWhatPasses) {
+  std::mt19937 random(5);
+  const auto letters = [&](size_t count) {
+    std::string text;
+    for (size_t i = 0; i < count; ++i) text += "abc"[random() % 3];
+    return text;
+  };
+  int across = 0;
+  for (int round = 0; round < 3000; ++round) {
+    const std::vector<std::string> stops = {letters(1 + random() % 5), letters(2 + random() % 4)};
+    StopMatcher matcher(stops);
+    std::string fed, shown;
+    for (int piece = 0; piece < 3; ++piece) {
+      const std::string next = letters(random() % 4);
+      fed += next;
+      shown += matcher.pass(next);
+    }
+    const size_t passed = fed.size();
+    while (fed.size() < passed + 12 && matcher.matched() == nullptr) {
+      fed += letters(1);
+      shown += matcher.push(fed.substr(fed.size() - 1));
+    }
+    if (matcher.matched() == nullptr) shown += matcher.finish();
+    size_t begin = std::string::npos;  // letter by letter, only what ends with the last one may match
+    for (size_t end = passed + 1; end <= fed.size() && begin == std::string::npos; ++end) {
+      for (const std::string& stop : stops) {
+        if (fed.substr(0, end).ends_with(stop)) begin = std::min(begin, end - stop.size());
+      }
+    }
+    ASSERT_EQ(shown, fed.substr(0, begin));
+    across += begin != std::string::npos && begin < passed;
+  }
+  EXPECT_GT(across, 100);
 }
 
 TEST(PromptLookup, ProposesWhatFollowedTheLongestLatestMatch) {
@@ -162,6 +211,50 @@ TEST(Streaming, StopStringInTheMiddleOfAToken) {
   const auto result = generate(context, decoder, std::move(prompts), config, hooks_for(kSpellings))[0];
   EXPECT_EQ(result.text, "Hel ");
   EXPECT_EQ(result.stop_reason, "wo");
+}
+
+TEST(Streaming, StopStringsBehindSoManyTokens) {
+  Context context;
+  GenerationConfig config;
+  config.stop_strings = {"Hel", "rld#"};
+  config.max_new_tokens = 9;
+  const auto answer = [&](int64_t after) {
+    ScriptDecoder decoder({1, 2, 5, 6, 7, 1, 2, 2, 2}, 11);
+    config.stop_strings_after = after;
+    std::vector<Prompt> prompts;
+    prompts.push_back(decoder.prompt());
+    return generate(context, decoder, std::move(prompts), config, hooks_for(kSpellings))[0].text;
+  };
+  EXPECT_EQ(answer(0), "");
+  EXPECT_EQ(answer(1), "Hello wo");
+  EXPECT_EQ(answer(4), "Hello wo") << "begins within them, ends behind them";
+  EXPECT_EQ(answer(5), "Hello world##");
+  EXPECT_EQ(answer(6), "Hello world##Hellololo");
+  // Only end tokens heed min_new_tokens, as in the reference.
+  config.min_new_tokens = 9;
+  EXPECT_EQ(answer(0), "");
+}
+
+TEST(Streaming, ProgressOfAPromptComesBeforeItsFirstToken) {
+  for (const int64_t beams : {1, 2}) {
+    Context context;
+    ToyDecoder decoder({.seed = 1, .vocab = 6, .order = 2, .timed = true});
+    std::vector<std::string> told;
+    Probe probe;
+    probe.progress = [&](std::string_view stage, int64_t done, int64_t total) {
+      told.push_back(std::string(stage) + (done == total ? " all" : ""));
+    };
+    GenerationHooks hooks;
+    hooks.on_token = [&](const StreamEvent&) {
+      told.emplace_back("token");
+      return true;
+    };
+    GenerationConfig config;
+    config.num_beams = beams;
+    config.max_new_tokens = 2;
+    generate(context, decoder, test::prompts_of({{3, 4, 1}}), config, hooks, &probe);
+    EXPECT_EQ(told, (std::vector<std::string>{"prefill all", "token", "token"}));
+  }
 }
 
 TEST(Streaming, StopTokensEndWithoutText) {

@@ -186,4 +186,21 @@ inline std::vector<std::vector<int64_t>> new_ids_of(const std::vector<Generation
   return rows;
 }
 
+// Greedy, sampling, beams and prompt lookup.
+inline std::vector<GenerationConfig> strategies() {
+  std::vector<GenerationConfig> all(4);
+  for (GenerationConfig& settings : all) {
+    settings.max_new_tokens = 30;
+    settings.seed = 5;
+  }
+  all[1].do_sample = true;
+  all[1].temperature = 0.6;
+  all[1].top_k = 4;
+  all[1].num_return_sequences = 4;
+  all[2].num_beams = 3;
+  all[2].num_return_sequences = 3;
+  all[3].prompt_lookup_num_tokens = 5;
+  return all;
+}
+
 }  // namespace vl3::test

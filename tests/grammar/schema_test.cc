@@ -65,6 +65,67 @@ TEST(Schema, Strings) {
 }
 
 // Every integer of a range and none beside it.
+// All texts of up to six characters, with a character of several bytes and one that JSON escapes: what has
+// the length and, without it, the form.
+TEST(Schema, LengthsBesidePatternsAreExact) {
+  const std::vector<std::string> alphabet = {"a", "b", "é", R"(\n)"};
+  std::vector<std::pair<std::string, int64_t>> texts = {{"", 0}};
+  for (size_t i = 0; texts[i].second < 6; ++i) {
+    for (const std::string& c : alphabet) texts.emplace_back(texts[i].first + c, texts[i].second + 1);
+  }
+  for (const char* pattern : {"", "^(abé|b)*$", "^(é|ab)*\n?$", "^a?b?(éé)*$", "^(aa|bbb){1,2}$", "b.b"}) {
+    Json schema = {{"pattern", pattern}};
+    Compiled unbounded = Compiled::schema(schema);
+    for (const auto& [min, max] : std::vector<std::pair<int64_t, int64_t>>{{0, 3}, {2, -1}, {3, 5}, {5, 5}}) {
+      schema["minLength"] = min;
+      if (max >= 0) schema["maxLength"] = max;
+      SCOPED_TRACE(schema.dump());
+      Compiled bounded = Compiled::schema(schema);
+      for (const auto& [text, length] : texts) {
+        const std::string quoted = '"' + text + '"';
+        const bool within = length >= min && (max < 0 || length <= max);
+        ASSERT_EQ(bounded.accepts(quoted), within && unbounded.accepts(quoted)) << text;
+      }
+      schema.erase("maxLength");
+    }
+  }
+}
+
+// Addresses as classes of data have them: long bounds beside formats of many states.
+TEST(Schema, LengthsBesideFormats) {
+  const auto url = [](size_t length) {
+    const std::string begin = "https://example.org/";
+    return '"' + begin + std::string(length - begin.size(), 'x') + '"';
+  };
+  const auto email = [](size_t length) {
+    std::string text = "a@b.c";
+    while (text.size() + 62 <= length) text += "." + std::string(61, 'x');
+    return '"' + text + std::string(length - text.size(), 'y') + '"';
+  };
+  check(
+      {{R"({"type": "string", "format": "uri", "minLength": 1, "maxLength": 2083})",
+        {url(24), url(2082), url(2083)},
+        {url(2084), R"("https://")", R"("")"}},
+       {R"({"type": "string", "format": "email", "maxLength": 254})",
+        {R"("a@b.c")", email(253), email(254)},
+        {email(255), R"("a@b")"}},
+       {R"({"type": "string", "format": "date", "maxLength": 1000000})", {R"("2024-02-29")"}, {R"("2024")"}},
+       {R"({"propertyNames": {"format": "email", "maxLength": 6}, "additionalProperties": true})",
+        {R"({"a@b.cd":1})"},
+        {R"({"a@b.cde":1})"}},
+       {R"({"properties": {"ab": true}, "patternProperties": {"b$": true},
+              "propertyNames": {"minLength": 2, "maxLength": 2}})",
+        {R"({"ab":1,"cb":1})"},
+        {R"({"b":1})", R"({"ccb":1})", R"({"cb":1,"ab":1})"}}});
+  // Many of them, each with a title of its own.
+  Json many;
+  for (int i = 0; i < 12; ++i) {
+    many["properties"][fmt::format("url{}", i)] = {
+        {"type", "string"}, {"format", "uri"}, {"maxLength", 2083}, {"title", fmt::format("Url {}", i)}};
+  }
+  EXPECT_TRUE(Compiled::schema(many).accepts("{\"url3\":" + url(2083) + ",\"url11\":" + url(30) + "}"));
+}
+
 TEST(Schema, IntegersAreExact) {
   std::mt19937 random(3);
   for (int round = 0; round < 60; ++round) {
@@ -254,6 +315,8 @@ TEST(Schema, SaysWhatIsWrongAndWhere) {
            {R"({"multipleOf": 0})", "#/multipleOf should be above 0"},
            {R"({"type": "integer", "minimum": 5, "maximum": 1})", "nothing can match"},
            {R"({"type": "string", "minLength": 5, "maxLength": 2})", "nothing can match"},
+           {R"({"pattern": "^(abc)*$", "minLength": 4, "maxLength": 5})", "nothing can match"},
+           {R"({"pattern": "a", "minLength": 5, "maxLength": 2})", "nothing can match"},
            {R"({"allOf": [{"type": "string"}, {"type": "integer"}]})", "nothing can match"},
            {R"({"required": ["a"], "additionalProperties": false})", "nothing can match"},
            {R"({"$ref": "#"})", "nothing can match"},

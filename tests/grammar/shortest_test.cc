@@ -70,7 +70,11 @@ TEST(ShortestEnds, FallByOneWithEveryByteOfTheShortestWay) {
     forms.push_back(Compiled::regex(expression));
   for (const char* schema :
        {"{}", R"({"type": "string", "minLength": 3, "maxLength": 9})",
-        R"({"type": "string", "format": "email"})", R"({"type": "number", "minimum": -12.5, "maximum": 3})",
+        R"({"type": "string", "format": "email"})",
+        R"({"type": "string", "format": "email", "minLength": 14, "maxLength": 15})",
+        R"({"type": "string", "pattern": "^(é\\n|abcd|x{5})*$", "minLength": 7, "maxLength": 11})",
+        R"({"type": "string", "pattern": "^((ab)+|é\")$", "minLength": 6})",
+        R"({"type": "number", "minimum": -12.5, "maximum": 3})",
         R"({"properties": {"a": {"enum": ["x", "yy", {"z": 1}]}}, "required": ["a"], "minProperties": 1})",
         R"({"type": "array", "items": {"anyOf": [{"type": "integer"}, {"$ref": "#"}]}, "minItems": 2})"})
     forms.push_back(Compiled::schema(schema));

@@ -1,5 +1,5 @@
 """Checks that the public headers can be used: what they declare only ("class Tape;") is no part of what users see of a
-class or function, unless it is a handle that is named below.
+class or function.
 
     complete_types.py HEADER...
 """
@@ -8,14 +8,6 @@ import sys
 
 from exports import blanked, matching
 
-# Handles: users pass them on, and need nothing of what is in them.
-HANDLES = {
-    "Tape": "null but in training, which the library does",
-    "KernelSet": "what operations of a backend call",
-    "ModelWeights": "held by models, shared by those that are made of one",
-    "KvCache": "made by new_cache, handed to forward",
-    "KvPool": "made by new_pool, handed to new_cache",
-}
 DECLARED = re.compile(r"^(?:class|struct)\s+(\w+)\s*;", re.M)
 DEFINED = re.compile(r"\b(?:class|struct)\s+(?:VL3_API\s+)?(\w+)\b[^;(){}=]*\{")
 
@@ -54,7 +46,7 @@ def incomplete(texts):
     for path, text in bare.items():
         names = {name for name in DECLARED.findall(text)} - defined
         seen = without_private(text)
-        for name in sorted(names - set(HANDLES)):
+        for name in sorted(names):
             for match in re.finditer(rf"\b{name}\b", seen):
                 if re.match(r"\s*;", seen[match.end() :]) and re.search(r"(?:class|struct)\s+$", seen[: match.start()]):
                     continue  # the declaration

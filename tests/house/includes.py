@@ -12,6 +12,9 @@ import sys
 # What the programs may include besides public headers: what they share with the library (errors with text, files,
 # JSON, clocks), and the libraries that are theirs alone.
 OF_PROGRAMS = {"base", "bench", "eval", "http", "sandbox", "scenes", "serve"}
+# Likewise the Python package: prompts that are text already and the steps of a forward pass have no public interface, and
+# one thread steps its engine.
+OF_PYTHON = {"base", "engine", "generate", "model", "ops", "processor", "text"}
 LIBRARY = re.compile(r"vl3_library\((\w+)([^)]*)\)")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 SOURCES = {".h", ".cc", ".c", ".inc", ".in"}
@@ -108,7 +111,8 @@ def check(root):
             look(path, lambda quote, name: wrong_in_source(folder, quote, name, sees, owner))
     for folder in sorted(p.name for p in (root / "src").iterdir() if p.is_dir() and p.name not in sees):
         found.append(f"src/{folder}: is in no vl3_library of src/CMakeLists.txt")
-    for where, allowed in (("apps", OF_PROGRAMS), ("tools", OF_PROGRAMS), ("examples", set())):
+    for where, allowed in (("apps", OF_PROGRAMS), ("tools", OF_PROGRAMS), ("examples", set()),
+                           ("python", OF_PYTHON)):
         folder = root / where
         own = set()
         for path in files_under(folder):

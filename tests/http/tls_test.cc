@@ -147,7 +147,7 @@ TEST_F(TlsServer, CertificatesAreReadAgain) {
   make_certificate(folder_ / "c.pem", folder_ / "k.pem", "second");
   server_->reload_certificate();
   std::string name;
-  for (int i = 0; i < 100 && name != "second"; ++i) name = TlsClient(server_->port()).peer_name();
+  for (int i = 0; i < 2000 && name != "second"; ++i) name = TlsClient(server_->port()).peer_name();
   EXPECT_EQ(name, "second");
   test::write_text(folder_ / "c.pem", "nothing");
   EXPECT_THROW(server_->reload_certificate(), Error);

@@ -158,6 +158,27 @@ TEST(ClipFormats, AnimatedPicturesHaveTheirTimes) {
   EXPECT_THROW(VideoReader::open(test::data_path("media/formats/animated.webp"), few), Error);
 }
 
+// As FFmpeg 8 has it, whichever version is linked: a delay of 0 is 1/10 s, all others are what they say.
+TEST(ClipFormats, DelaysOfAGifAreTaken) {
+  const test::TemporaryFolder folder;
+  std::string gif = test::read_text(test::data_path("media/pictures/gif_random0.gif"));
+  for (const auto& [delay, fps] : {std::pair(0, 10.0), {1, 100.0}, {2, 50.0}}) {
+    size_t frames = 0;
+    for (size_t at = gif.find("\x21\xf9\x04"); at != std::string::npos;
+         at = gif.find("\x21\xf9\x04", at + 1)) {
+      gif[at + 4] = static_cast<char>(delay);
+      gif[at + 5] = 0;
+      ++frames;
+    }
+    ASSERT_GT(frames, 1U);
+    test::write_text(folder / "x.gif", gif);
+    const auto reader = VideoReader::open(folder / "x.gif");
+    EXPECT_EQ(reader->info().total_frames, static_cast<int64_t>(frames));
+    EXPECT_NEAR(reader->info().fps.value_or(0), fps, 1e-9) << delay;
+    EXPECT_TRUE(reader->info().times_s.empty()) << delay;
+  }
+}
+
 TEST(ClipFormats, AlteredFilesAreErrorsOrClipsNeverCrashes) {
   const test::TemporaryFolder folder;
   uint32_t state = 17;

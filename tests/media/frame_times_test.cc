@@ -99,5 +99,22 @@ TEST(FrameTimes, OfAFileWithGaps) {
   }
 }
 
+// An AVI has times of decoding alone. Those of the last frames are not in it: they go on with the last step.
+TEST(FrameTimes, OfDecodingBecomeThoseOfShowing) {
+  const test::TemporaryFolder folder;
+  test::ClipRecipe recipe{.encoder = "mpeg4", .container = "avi", .frames = 11, .group = 6, .b_frames = 2};
+  recipe.times = {0, 1, 2, 3, 4, 6, 9, 12, 15, 18, 21};
+  ASSERT_TRUE(make_clip(folder / "uneven", recipe));
+  const auto uneven = VideoReader::open(folder / "uneven");
+  ASSERT_EQ(uneven->info().times_s.size(), recipe.times.size());
+  for (size_t i = 0; i < recipe.times.size(); ++i)
+    EXPECT_NEAR(uneven->info().times_s[i], static_cast<double>(recipe.times[i]) / 25, 1e-9) << i;
+  recipe.times = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20};
+  ASSERT_TRUE(make_clip(folder / "even", recipe));
+  const auto even = VideoReader::open(folder / "even");
+  EXPECT_TRUE(even->info().times_s.empty());
+  EXPECT_NEAR(even->info().fps.value_or(0), 12.5, 1e-9);
+}
+
 }  // namespace
 }  // namespace vl3

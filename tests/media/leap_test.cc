@@ -111,6 +111,53 @@ TEST(Leap, FramesOfOtherLibrariesCodecsToo) {
   if (made == 0) GTEST_SKIP() << "none of these encoders is in FFmpeg's libraries here";
 }
 
+// Every second leap of many is decoded on another thread.
+TEST(Leap, ManyLeapsAtOnceGiveTheSameFrames) {
+  const test::TemporaryFolder folder;
+  ASSERT_TRUE(
+      make_clip(folder / "clip", {.encoder = "mpeg4", .container = "mp4", .frames = 800, .b_frames = 2}));
+  const auto reader = VideoReader::open(folder / "clip");
+  const std::vector<uint64_t> all = read_all(*reader);
+  ASSERT_EQ(all.size(), 800U);
+  std::vector<int64_t> wanted;  // 20 leaps, to one to three frames, some of them twice
+  for (int64_t at = 3; at < 800; at += 40) {
+    for (int64_t k = 0; k <= at % 3; ++k) wanted.push_back(at + 9 * k);
+    if (at % 2 == 0) wanted.push_back(wanted.back());
+  }
+  for (int again = 0; again < 3; ++again) {
+    size_t seen = 0;
+    reader->read(wanted, [&](size_t i, const Image& frame) {
+      EXPECT_EQ(i, seen++);
+      EXPECT_EQ(hash_of(frame), all[static_cast<size_t>(wanted[i])]) << "frame " << wanted[i];
+    });
+    EXPECT_EQ(seen, wanted.size());
+    EXPECT_LT(reader->frames_decoded(), 500);
+  }
+  for (const size_t last : {0, 5, 6}) {
+    bool stop = false;
+    size_t seen = 0;
+    EXPECT_THROW(
+        reader->read(
+            wanted, [&](size_t i, const Image&) { stop = stop || i == last, ++seen; }, [&] { return stop; }),
+        Error);
+    EXPECT_GE(seen, last + 1);
+    EXPECT_LE(seen, last + 2);  // a frame that is wanted twice comes twice
+  }
+  // The second half is damaged all over.
+  std::string bytes = test::read_text(folder / "clip");
+  const size_t media = bytes.find("mdat"), size = bytes.find("moov") - media;
+  for (size_t i = media + size / 2; i < media + size; i += 300) bytes.replace(i, 40, 40, '\x55');
+  test::write_text(folder / "broken", bytes);
+  const auto broken = VideoReader::open(folder / "broken");
+  size_t seen = 0;
+  EXPECT_THROW(broken->read(wanted, [&](size_t i, const Image&) { EXPECT_EQ(i, seen++); }), Error);
+  EXPECT_GT(seen, 10U);
+  broken->skip_broken_frames(true);
+  seen = 0;
+  broken->read(wanted, [&](size_t i, const Image&) { EXPECT_EQ(i, seen++); });
+  EXPECT_EQ(seen, wanted.size());
+}
+
 // x264 spreads intra blocks over many frames there: a recovery point is none where all is right at once.
 TEST(Leap, WhereNoFrameStandsAloneAllAreDecoded) {
   const test::TemporaryFolder folder;
@@ -146,22 +193,43 @@ TEST(Count, RecordingsPutTogetherAreReadThrough) {
   share_decoded(*reader, twice);
 }
 
+TEST(Count, TheEndOfASequenceIsNoFrame) {
+  const test::TemporaryFolder folder;
+  const ClipRecipe recipe{.encoder = "vc2",
+                          .container = "dirac",
+                          .frames = 5,
+                          .options = {{"strict", "experimental"}, {"b", "2000000"}}};
+  if (!make_clip(folder / "clip", recipe)) GTEST_SKIP() << "no Dirac in FFmpeg's libraries here";
+  const auto reader = VideoReader::open(folder / "clip");
+  EXPECT_EQ(reader->info().total_frames, 5);
+  EXPECT_EQ(read_all(*reader).size(), 5U);
+}
+
+// Of a transport stream, two thirds of it.
+void expect_tail(const std::filesystem::path& folder) {
+  const std::string bytes = test::read_text(folder / "whole");
+  const std::vector<uint64_t> whole = hashes_of(folder / "whole");
+  test::write_text(folder / "tail", bytes.substr(bytes.size() / 3 / 188 * 188));
+  const auto reader = VideoReader::open(folder / "tail");
+  const std::vector<uint64_t> tail = read_all(*reader);
+  ASSERT_EQ(static_cast<int64_t>(tail.size()), reader->info().total_frames);
+  ASSERT_GT(tail.size(), 40U);
+  ASSERT_LT(tail.size(), whole.size());
+  EXPECT_TRUE(std::equal(tail.rbegin(), tail.rend(), whole.rbegin()));
+  EXPECT_TRUE(reader->info().times_s.empty());
+  share_decoded(*reader, tail);
+}
+
 TEST(Count, RecordingsThatBeginInsideAGroupHaveWhatCanBeShown) {
   const test::TemporaryFolder folder;
   for (const char* encoder : {"mpeg2video", "libx264"}) {
     SCOPED_TRACE(encoder);
-    if (!make_clip(folder / "whole", {.encoder = encoder, .container = "mpegts", .b_frames = 2})) continue;
-    const std::string bytes = test::read_text(folder / "whole");
-    const std::vector<uint64_t> whole = hashes_of(folder / "whole");
-    test::write_text(folder / "tail", bytes.substr(bytes.size() / 3 / 188 * 188));
-    const auto reader = VideoReader::open(folder / "tail");
-    const std::vector<uint64_t> tail = read_all(*reader);
-    ASSERT_EQ(static_cast<int64_t>(tail.size()), reader->info().total_frames);
-    ASSERT_GT(tail.size(), 40U);
-    ASSERT_LT(tail.size(), whole.size());
-    EXPECT_TRUE(std::equal(tail.rbegin(), tail.rend(), whole.rbegin()));
-    share_decoded(*reader, tail);
+    if (make_clip(folder / "whole", {.encoder = encoder, .container = "mpegts", .b_frames = 2}))
+      expect_tail(folder.path());
   }
+  SCOPED_TRACE("HEVC");
+  ASSERT_TRUE(put_into(test::data_path("media/long_hevc.mp4"), folder / "whole", "mpegts"));
+  expect_tail(folder.path());
 }
 
 TEST(Count, InputsThatCameOutWrong) {
@@ -221,6 +289,44 @@ TEST(Damage, TheFrameIsNamedAndCanBeConcealed) {
   for (size_t i = 0; i < whole.size(); ++i) {
     if (i >= 43 && i < 80) continue;  // the next key frame mends it
     EXPECT_EQ(concealed[i], whole[i]) << i;
+  }
+}
+
+// What reading all frames gives: their hashes and the notes, or the error.
+std::string told(const std::filesystem::path& path, bool skip_broken) {
+  const auto reader = VideoReader::open(path);
+  reader->skip_broken_frames(skip_broken);
+  std::string text;
+  try {
+    for (const uint64_t hash : read_all(*reader)) text += std::to_string(hash) + " ";
+    for (const std::string& note : reader->notes()) text += note;
+  } catch (const Error& error) {
+    text = error.what();
+  }
+  return text;
+}
+
+TEST(Damage, IsToldAndConcealedTheSameEachTime) {
+  const test::TemporaryFolder folder;
+  for (const char* encoder : {"libx264", "mpeg4"}) {
+    SCOPED_TRACE(encoder);
+    ClipRecipe recipe{.encoder = encoder, .container = "mp4", .frames = 100, .b_frames = 2};
+    recipe.options = {{"b", "1500000"}};
+    if (!make_clip(folder / "whole", recipe)) continue;
+    std::string bytes = test::read_text(folder / "whole");
+    std::mt19937 random(7);
+    for (const size_t part : {3, 4, 5, 6}) {  // eighths, behind the first pictures
+      const size_t at = bytes.size() * part / 8 + random() % 500;
+      for (size_t i = at; i < at + 12; ++i) bytes[i] = static_cast<char>(random());
+    }
+    test::write_text(folder / "broken", bytes);
+    const std::string error = told(folder / "broken", false), concealed = told(folder / "broken", true);
+    EXPECT_NE(error.find("[" + (folder / "broken").string() + "] frame "), std::string::npos) << error;
+    EXPECT_NE(concealed.find("broken and concealed"), std::string::npos) << concealed;
+    for (int run = 1; run < 50; ++run) {
+      ASSERT_EQ(told(folder / "broken", false), error) << "run " << run;
+      ASSERT_EQ(told(folder / "broken", true), concealed) << "run " << run;
+    }
   }
 }
 

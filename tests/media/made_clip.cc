@@ -6,6 +6,7 @@ extern "C" {
 #include <libavutil/opt.h>
 }
 
+#include <algorithm>
 #include <memory>
 
 namespace vl3::test {
@@ -117,7 +118,8 @@ bool make_clip(const std::filesystem::path& path, const ClipRecipe& recipe) {
   return write_ready(*codec, *output) && av_write_trailer(output.get()) >= 0;
 }
 
-bool put_into(const std::filesystem::path& from, const std::filesystem::path& to, const char* container) {
+bool put_into(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
+              const std::vector<int>& joined) {
   AVFormatContext* raw = nullptr;
   if (avformat_open_input(&raw, from.c_str(), nullptr, nullptr) < 0) return false;
   const Input input(raw);
@@ -129,9 +131,16 @@ bool put_into(const std::filesystem::path& from, const std::filesystem::path& to
   stream->time_base = raw->streams[0]->time_base;
   stream->avg_frame_rate = raw->streams[0]->avg_frame_rate;
   if (avformat_write_header(output.get(), nullptr) < 0) return false;
-  const Packet packet(av_packet_alloc());
-  while (av_read_frame(raw, packet.get()) >= 0) {
+  const Packet packet(av_packet_alloc()), behind(av_packet_alloc());
+  for (int number = 0; av_read_frame(raw, packet.get()) >= 0; ++number) {
     if (packet->stream_index != 0) continue;
+    if (std::find(joined.begin(), joined.end(), number) != joined.end()) {
+      const int size = packet->size;
+      if (av_read_frame(raw, behind.get()) < 0 || av_grow_packet(packet.get(), behind->size) < 0)
+        return false;
+      std::copy_n(behind->data, behind->size, packet->data + size);
+      av_packet_unref(behind.get());
+    }
     av_packet_rescale_ts(packet.get(), raw->streams[0]->time_base, stream->time_base);
     packet->pos = -1;
     if (av_interleaved_write_frame(output.get(), packet.get()) < 0) return false;

@@ -21,7 +21,9 @@ struct ClipRecipe {
 // A moving pattern of 64 x 48 pixels at 25 frames a second. False where this machine has no such encoder or
 // container.
 bool make_clip(const std::filesystem::path& path, const ClipRecipe& recipe);
-// The packets of the video stream in another container. False where it cannot hold them.
-bool put_into(const std::filesystem::path& from, const std::filesystem::path& to, const char* container);
+// The packets of the video stream in another container, those with the given numbers joined with the ones
+// behind them. False where it cannot hold them.
+bool put_into(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
+              const std::vector<int>& joined = {});
 
 }  // namespace vl3::test

@@ -155,6 +155,41 @@ TEST(MediaSource, WhatDoesNotFitTogetherIsRefusedByName) {
   EXPECT_THROW(VideoReader::open(MediaSource::frames({grey(1)}), few), Error);
 }
 
+// What is lent stays where it is, and its owner hears when the last copy is let go.
+TEST(MediaSource, WhatIsLentIsNotCopied) {
+  const Image owned = grey(7);
+  bool let_go = false;
+  {
+    Image lent;
+    lent.height = owned.height;
+    lent.width = owned.width;
+    lent.lent = {owned.rgb.data(), [&](const uint8_t*) { let_go = true; }};
+    EXPECT_EQ(lent.pixels().data(), owned.rgb.data());
+    const MediaSource frames = MediaSource::frames({lent, grey(9)}, {0, 0.5});
+    lent = Image();
+    EXPECT_EQ(frames.pictures()[0].pixels().data(), owned.rgb.data());
+    EXPECT_EQ(frames, MediaSource::frames({owned, grey(9)}, {0, 0.5}));
+    const auto reader = VideoReader::open(frames);
+    reader->read(std::vector<int64_t>{0},
+                 [&](size_t, const Image& frame) { EXPECT_EQ(frame.pixels().data(), owned.rgb.data()); });
+    EXPECT_FALSE(let_go);
+  }
+  EXPECT_TRUE(let_go);
+
+  const std::string text = "abc";
+  int uses = 0;
+  {
+    const std::shared_ptr<const std::byte> data(reinterpret_cast<const std::byte*>(text.data()),
+                                                [&](const std::byte*) { ++uses; });
+    const MediaSource source = MediaSource::lent_bytes(data, text.size(), "x");
+    EXPECT_EQ(reinterpret_cast<const char*>(source.data().data()), text.data());
+    EXPECT_EQ(source.size_bytes(), 3u);
+    EXPECT_EQ(source, MediaSource::bytes("abc", "y"));
+  }
+  EXPECT_EQ(uses, 1);
+  EXPECT_THROW(MediaSource::lent_bytes(nullptr, 3, "x"), Error);
+}
+
 TEST(MediaSource, EqualIsWhatShowsTheSame) {
   EXPECT_EQ(MediaSource::bytes("abc", "x"), MediaSource::bytes("abc", "y"));
   EXPECT_FALSE(MediaSource::bytes("abc", "x") == MediaSource::bytes("abd", "x"));

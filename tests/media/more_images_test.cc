@@ -153,7 +153,7 @@ TEST(MoreImages, OtherFilesAreNamed) {
        "a raw file of a camera (CR3)"},
       {"\0\0\0\x18"
        "ftypisom\0\0\2\0isomiso2"s,
-       "a clip (MP4): give it with --video"},
+       "a clip (MP4): give it as a video"},
       {"\0\0\0\x14"
        "ftypqt  \0\0\2\0qt  "s,
        "a clip (QuickTime)"},

@@ -8,6 +8,7 @@
 
 #include "model/adapters.h"
 #include "model/language_model.h"
+#include "model/model_parts.h"
 #include "ops/embedding.h"
 #include "ops/rows.h"
 #include "support/expect_failure.h"
@@ -47,9 +48,9 @@ struct Fixture {
 
   // The model opened with one of them; -1: with none.
   ForConditionalGeneration alone(int64_t adapter) const {
-    auto weights = std::make_shared<ModelWeights>(base.weights());
+    auto weights = std::make_shared<ModelWeights>(weights_of(base));
     if (adapter >= 0) attach(adapters[static_cast<size_t>(adapter)], base.config(), *weights);
-    return {base.config(), weights};
+    return model_of(base.config(), weights);
   }
 };
 
@@ -61,10 +62,10 @@ struct Steps {
 // Logits of every step, rows of all sequences one behind the other.
 std::vector<Tensor> run(Context& context, const ForConditionalGeneration& model, const Steps& steps,
                         const AdapterSet* set, std::optional<size_t> only = {}) {
-  const TextWeights& text = model.weights().text;
+  const TextWeights& text = weights_of(model).text;
   const size_t sequences = steps.adapter_of.size();
   std::vector<KvCache> caches;
-  for (size_t i = 0; i < sequences; ++i) caches.push_back(model.new_cache(context));
+  for (size_t i = 0; i < sequences; ++i) caches.push_back(new_cache(model, context));
   std::vector<Tensor> results;
   for (const auto& counts : steps.counts) {
     PackedSequences packed;
@@ -179,7 +180,7 @@ TEST(AdapterSet, WhatItCannotDoIsRefusedByName) {
     packed.adapters = set;
     packed.adapter_of = std::move(adapter_of);
     const Tensor embeds = Tensor::zeros({2, config.text.hidden_size}, DType::kF32);
-    run_language_model(context, model.weights().text, config.text, embeds, packed, nullptr);
+    run_language_model(context, weights_of(model).text, config.text, embeds, packed, nullptr);
   };
   step(f.base, &f.set, {0, -1});
   expect_failure(ErrorCode::kInvalidArgument, {"adapter 3", "3"}, [&] { step(f.base, &f.set, {0, 3}); });
@@ -194,11 +195,11 @@ TEST(AdapterSet, WhatItCannotDoIsRefusedByName) {
 TEST(LanguageModelOnAPool, AStepThatDoesNotFitChangesNothing) {
   const auto model = ForConditionalGeneration::from_pretrained(tiny_path());
   Context context(ContextOptions{.num_threads = 1, .compute = Compute::kF32});
-  const auto block = model.new_pool(context)->block_bytes();
-  const auto pool = model.new_pool(context, 3 * block);
+  const auto block = new_pool(model, context)->block_bytes();
+  const auto pool = new_pool(model, context, 3 * block);
   std::vector<KvCache> caches;
-  for (int i = 0; i < 2; ++i) caches.push_back(model.new_cache(context, pool));
-  const TextWeights& text = model.weights().text;
+  for (int i = 0; i < 2; ++i) caches.push_back(new_cache(model, context, pool));
+  const TextWeights& text = weights_of(model).text;
   const auto step = [&](std::vector<int64_t> counts) {
     PackedSequences packed;
     packed.cu_seqlens_q = {0};
@@ -225,11 +226,11 @@ TEST(LanguageModelOnAPool, AStepThatDoesNotFitChangesNothing) {
   caches.clear();
   EXPECT_EQ(pool->used_blocks(), 0);
   // The same without a budget.
-  for (int i = 0; i < 2; ++i) caches.push_back(model.new_cache(context));
+  for (int i = 0; i < 2; ++i) caches.push_back(new_cache(model, context));
   step({60, 60});
   EXPECT_TRUE(same_rows(first, 0, step({5, 1}), 0, 6));
-  EXPECT_THROW(model.new_cache(context, KvPool::create({1, 1, 4}, CacheType::kF32)), Error);
-  EXPECT_THROW(model.new_cache(context, std::shared_ptr<KvPool>()), Error);
+  EXPECT_THROW(new_cache(model, context, KvPool::create({1, 1, 4}, CacheType::kF32)), Error);
+  EXPECT_THROW(new_cache(model, context, std::shared_ptr<KvPool>()), Error);
 }
 
 }  // namespace

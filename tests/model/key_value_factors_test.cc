@@ -6,12 +6,14 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/thread_pool.h"
 #include "model/kv_cache.h"
+#include "model/model_parts.h"
 #include "ops/convert.h"
 #include "ops/cpu/matmul.h"
+#include "runtime/context_parts.h"
 #include "support/support.h"
 #include "vl3/model.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -48,7 +50,7 @@ ForConditionalGeneration with_outliers(float c) {
   const TextConfig& config = demo().config().text;
   const int64_t width = config.head_dim, half = width / 2;
   const int64_t group = config.num_attention_heads / config.num_key_value_heads;
-  auto weights = std::make_shared<ModelWeights>(demo().weights());
+  auto weights = std::make_shared<ModelWeights>(weights_of(demo()));
   int64_t drawn = 0;
   for (TextLayerWeights& l : weights->text.layers) {
     for (LinearWeights* w : {&l.q_proj, &l.k_proj, &l.v_proj, &l.o_proj}) *w = copied(*w);
@@ -72,13 +74,13 @@ ForConditionalGeneration with_outliers(float c) {
       }
     }
   }
-  return {demo().config(), std::move(weights)};
+  return model_of(demo().config(), std::move(weights));
 }
 
 // Logits of ids [T, vocabulary]: the first forty at once, the rest token by token.
 Tensor logits(const ForConditionalGeneration& model, CacheType type, const std::vector<int64_t>& ids) {
-  std::vector<KvCache> caches;
-  caches.push_back(model.new_cache(context(), type));
+  PastKeyValues past;
+  caches_of(past).push_back(new_cache(model, context(), type));
   const int64_t length = static_cast<int64_t>(ids.size());
   Tensor all = Tensor::empty({length, model.config().text.vocab_size}, DType::kF32);
   for (int64_t begin = 0, end = 40; begin < length; begin = end++) {
@@ -86,7 +88,7 @@ Tensor logits(const ForConditionalGeneration& model, CacheType type, const std::
     input.input_ids = Tensor::from<int64_t>(
         {1, end - begin},
         std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
-    input.caches = &caches;
+    input.past = &past;
     const Tensor some = model.forward(context(), input).logits;
     std::memcpy(all.rows(begin, end).mutable_raw(), some.raw(), some.bytes());
   }
@@ -146,10 +148,10 @@ TEST(KeyValueFactors, AreTheSameForEveryTypeOfWeightAndAnyThreads) {
   const auto wide = with_outliers(1);
   Context one(ContextOptions{.num_threads = 3, .compute = Compute::kF32, .cpu = "baseline"});
   KeyValueFactors stored, copied;
-  const auto a = stored.get(context(), demo().weights().text, config);
-  const auto b = copied.get(one, wide.weights().text, config);
-  ASSERT_EQ(a->size(), demo().weights().text.layers.size());
-  EXPECT_EQ(stored.get(one, demo().weights().text, config), a) << "found once";
+  const auto a = stored.get(context(), weights_of(demo()).text, config);
+  const auto b = copied.get(one, weights_of(wide).text, config);
+  ASSERT_EQ(a->size(), weights_of(demo()).text.layers.size());
+  EXPECT_EQ(stored.get(one, weights_of(demo()).text, config), a) << "found once";
   for (size_t i = 0; i < a->size(); ++i) {
     EXPECT_TRUE(same_bits((*a)[i].keys, (*b)[i].keys));
     EXPECT_TRUE(same_bits((*a)[i].values, (*b)[i].values));
@@ -179,11 +181,11 @@ TEST(KeyValueFactors, ComeFromWeightsNormsAndBiasesAndAreAlwaysUsable) {
   config.num_attention_heads = config.num_key_value_heads = 1;
   config.head_dim = 4;
   const auto keys = [&](const TextLayerWeights& l) {
-    const LayerFactors f = layer_factors(context().kernels(), l, config);
+    const LayerFactors f = layer_factors(kernels_of(context()), l, config);
     return std::vector<float>(f.keys.data<float>(), f.keys.data<float>() + 4);
   };
   const auto values = [&](const TextLayerWeights& l) {
-    const LayerFactors f = layer_factors(context().kernels(), l, config);
+    const LayerFactors f = layer_factors(kernels_of(context()), l, config);
     return std::vector<float>(f.values.data<float>(), f.values.data<float>() + 4);
   };
   using Four = std::vector<float>;

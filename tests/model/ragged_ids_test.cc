@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "model/model_parts.h"
 #include "model/packed_batch.h"
 #include "support/support.h"
 #include "vl3/error.h"
@@ -58,9 +59,10 @@ TEST(RaggedIds, StandAlone) {
     input.*member = Tensor::zeros({3, 5}, DType::kI64);
     EXPECT_THROW(pack(input), Error);
   }
-  std::vector<KvCache> caches(2);
+  PastKeyValues past;
+  caches_of(past).resize(2);
   ForwardInput input = ragged();
-  input.caches = &caches;
+  input.past = &past;
   EXPECT_THROW(pack(input), Error);
 }
 

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "model/kv_cache.h"
+#include "model/model_parts.h"
 #include "model/parameters.h"
 #include "support/support.h"
 #include "vl3/checkpoint.h"
@@ -40,7 +41,7 @@ Tensor cut_columns(const Tensor& t, int rank) {
 
 // A rank's part of the weights: layers before a sum have its heads or units, layers behind it their columns.
 ForConditionalGeneration part_of(const ForConditionalGeneration& model, int rank) {
-  auto weights = std::make_shared<ModelWeights>(model.weights());
+  auto weights = std::make_shared<ModelWeights>(weights_of(model));
   visit_linears(*weights, model.config(), [&](const std::string& name, LinearWeights& layer, Part) {
     const auto ends = [&](std::initializer_list<const char*> endings) {
       return std::any_of(endings.begin(), endings.end(), [&](const char* e) { return name.ends_with(e); });
@@ -52,7 +53,7 @@ ForConditionalGeneration part_of(const ForConditionalGeneration& model, int rank
       layer.weight = cut_columns(layer.weight, rank);
     }
   });
-  return {model.config(), weights};
+  return model_of(model.config(), weights);
 }
 
 // Adds up what the ranks have, in their order.
@@ -114,14 +115,14 @@ TEST(TensorParallel, ACacheHasTheHeadsOfItsRank) {
   const ForConditionalGeneration model = tiny(), part = part_of(model, 1);
   Context context(ContextOptions{.num_threads = 1});
   for (const CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kInt8}) {
-    EXPECT_EQ(model.new_cache(context, type).shape().num_kv_heads, 2);
-    EXPECT_EQ(part.new_cache(context, type).shape().num_kv_heads, 1);
+    EXPECT_EQ(new_cache(model, context, type).shape().num_kv_heads, 2);
+    EXPECT_EQ(new_cache(part, context, type).shape().num_kv_heads, 1);
   }
 }
 
 TEST(MappedWeights, CannotBeWritten) {
   const ForConditionalGeneration model = tiny();
-  ModelWeights weights = model.weights();
+  ModelWeights weights = weights_of(model);
   int mapped = 0;
   visit(weights, model.config(), [&](const std::string& name, const Tensor& tensor, Part) {
     if (!tensor.storage()->read_only()) return;

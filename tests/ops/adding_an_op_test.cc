@@ -7,6 +7,7 @@
 #include "ops/cpu/cpu_ops.h"
 #include "ops/dispatch.h"
 #include "ops/ops_support.h"
+#include "runtime/context_parts.h"
 
 namespace vl3::ops {
 namespace {
@@ -55,9 +56,9 @@ TEST(AddingAnOp, TheSnippetIsDifferentiable) {
   EXPECT_EQ(y.data<float>()[0], 2 * x.data<float>()[0]);
   Tape tape;
   tape.watch(x);
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   tape.backward(context, doubled(context, x));
-  context.set_tape(nullptr);
+  set_tape(context, nullptr);
   EXPECT_EQ(tape.gradient(x).data<float>()[0], 2);
 }
 

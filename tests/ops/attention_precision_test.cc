@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "ops/ops_support.h"
+#include "runtime/context_parts.h"
 
 namespace vl3 {
 namespace {
@@ -260,7 +261,7 @@ TEST_P(AttentionPrecision, StaysWithinWhatTheRoundingsAllow) {
         ContextOptions asked = options(2);
         asked.compute = Compute::kAuto;
         Context context(asked);
-        const TypedBlocks blocks(context.kernels(), type, k, v, factors);
+        const TypedBlocks blocks(kernels_of(context), type, k, v, factors);
         const ops::AttentionSequence sequence{0, c.rows, blocks.view};
         const Tensor y =
             ops::attention(context, q, std::span(&sequence, 1), c.kv_heads, c.scale, c.causal, products);
@@ -285,7 +286,7 @@ TEST_P(AttentionPrecision, OutliersThatFactorsKnowChangeNoBit) {
     Context context(options(2));
     const auto attend = [&](const Factors& factors, const Tensor& queries, const Tensor& keys,
                             const Tensor& cached) {
-      const TypedBlocks blocks(context.kernels(), CacheType::kInt8, keys, cached, factors);
+      const TypedBlocks blocks(kernels_of(context), CacheType::kInt8, keys, cached, factors);
       const ops::AttentionSequence sequence{0, c.rows, blocks.view};
       const Tensor weights =
           ops::attention_weights(context, queries, sequence, c.kv_heads, c.scale, c.causal);
@@ -315,9 +316,9 @@ TEST_P(AttentionPrecision, ALargeNumberLeavesTheOthersTheirDigits) {
     const int64_t bytes = ops::cache_row_bytes(CacheType::kInt8, width);
     EXPECT_EQ(bytes, width + 4);
     std::vector<std::byte> stored(static_cast<size_t>(bytes));
-    ops::store_row(context.kernels(), CacheType::kInt8, row.data<float>(), width, stored.data());
+    ops::store_row(kernels_of(context), CacheType::kInt8, row.data<float>(), width, stored.data());
     Tensor back = Tensor::empty({width}, DType::kF32);
-    ops::widen_row(context.kernels(), CacheType::kInt8, stored.data(), width, back.mutable_data<float>());
+    ops::widen_row(kernels_of(context), CacheType::kInt8, stored.data(), width, back.mutable_data<float>());
     ops::from_stored(CacheType::kInt8, back.mutable_data<float>(), width, nullptr);
     double error = 0;
     for (int64_t i = 0; i < width; ++i) {
@@ -338,9 +339,9 @@ TEST_P(AttentionPrecision, NumbersThatAreNotFiniteStaySo) {
       Tensor row = Tensor::zeros({72}, DType::kF32);
       row.mutable_data<float>()[at] = bad;
       std::vector<std::byte> stored(76);
-      ops::store_row(context.kernels(), CacheType::kInt8, row.data<float>(), 72, stored.data());
+      ops::store_row(kernels_of(context), CacheType::kInt8, row.data<float>(), 72, stored.data());
       Tensor back = row.clone();
-      ops::widen_row(context.kernels(), CacheType::kInt8, stored.data(), 72, back.mutable_data<float>());
+      ops::widen_row(kernels_of(context), CacheType::kInt8, stored.data(), 72, back.mutable_data<float>());
       for (int64_t i = 0; i < 72; ++i) EXPECT_TRUE(std::isnan(back.data<float>()[i])) << bad << " at " << at;
     }
   }

@@ -127,6 +127,30 @@ TEST_P(AttentionOp, RaggedBatchesEqualOneByOne) {
   }
 }
 
+// The last queries of a prompt, or of a draft, one by one, in twos, and so on: the same bits, as long as
+// there are few or many of them.
+TEST_P(AttentionOp, QueriesDoNotDependOnHowManyComeTogether) {
+  for (const auto precision : {ops::Precision::kF32, ops::Precision::kBF16}) {
+    const Qkv in(11, 60, 200, 12, 2, 16);
+    Context context(options(2, Compute::kAuto));
+    const auto last = [&](int64_t count, int64_t keys) {
+      const ops::AttentionSequence sequence{0, count,
+                                            ops::dense_view(in.k.rows(0, keys), in.v.rows(0, keys))};
+      return ops::attention(context, in.q.rows(60 - count, 60), std::span(&sequence, 1), 2, 0.25f, true,
+                            precision);
+    };
+    const Tensor few = last(ops::kFewRows, 200), many = last(60, 200);
+    for (int64_t count = 1; count <= 60; ++count) {
+      const Tensor& all = count <= ops::kFewRows ? few : many;
+      ASSERT_TRUE(same_bits(last(count, 200), all.rows(all.dim(0) - count, all.dim(0)).clone())) << count;
+    }
+    // And those before them, which see fewer keys.
+    const ops::AttentionSequence earlier{0, 5, ops::dense_view(in.k.rows(0, 189), in.v.rows(0, 189))};
+    const Tensor part = ops::attention(context, in.q.rows(44, 49), std::span(&earlier, 1), 2, 0.25f, true);
+    EXPECT_TRUE(same_bits(part, few.rows(0, 5).clone()));
+  }
+}
+
 TEST_P(AttentionOp, RowsWithoutKeysAreZero) {
   Context context(options());
   const Qkv in(4, 20, 10, 4, 2, 16);

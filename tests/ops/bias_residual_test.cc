@@ -2,6 +2,7 @@
 
 #include "autograd/tape.h"
 #include "ops/ops_support.h"
+#include "runtime/context_parts.h"
 
 namespace vl3 {
 namespace {
@@ -107,10 +108,10 @@ TEST_P(BiasResidual, GradientsGoToAllThree) {
                c = random.tensor({1, 30});
   Tape tape;
   for (const Tensor* t : {&x, &bias, &residual}) tape.watch(*t);
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   const Tensor y = ops::add_bias_residual(context, x, bias, residual);
   tape.backward(context, ops::linear(context, y.reshape({1, 30}), c).reshape({1}));
-  context.set_tape(nullptr);
+  set_tape(context, nullptr);
   EXPECT_TRUE(same_bits(tape.gradient(x).reshape({1, 30}), c));
   EXPECT_TRUE(same_bits(tape.gradient(residual).reshape({1, 30}), c));
   Values sums(5);
@@ -130,7 +131,7 @@ TEST(BiasResidualErrors, AreNamed) {
   expect_error(code, "[add_bias_residual] residual f32 [1, 3] for x [2, 3]",
                [&] { ops::add_bias_residual(context, x, three, x.rows(0, 1)); });
   Tape tape;
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   context.set_all_reduce([](Context&, const Tensor&) {});
   const Tensor none;
   expect_error(ErrorCode::kUnsupported, "[row_parallel_linear] a tape", [&] {

@@ -4,6 +4,7 @@
 
 #include "ops/cache_row.h"
 #include "ops/ops_support.h"
+#include "runtime/context_parts.h"
 
 namespace vl3 {
 namespace {
@@ -124,8 +125,8 @@ TEST_P(CacheAppend, RowsOfManySequencesEqualTheReference) {
         ops::cache_append(context, k, v, rows);
       }
       for (size_t i = 0; i < 3; ++i) {
-        expect_equal(caches[i].read(context.kernels(), lengths[i], false), keys[i], type, width);
-        expect_equal(caches[i].read(context.kernels(), lengths[i], true), held_values[i], type, width);
+        expect_equal(caches[i].read(kernels_of(context), lengths[i], false), keys[i], type, width);
+        expect_equal(caches[i].read(kernels_of(context), lengths[i], true), held_values[i], type, width);
         // Nothing beside: the margin, and the tokens behind.
         const Paged& cache = caches[i];
         for (size_t b = 0; b < cache.blocks.size(); ++b) {

@@ -3,6 +3,7 @@
 
 #include "ops/cpu/matmul.h"
 #include "ops/ops_support.h"
+#include "runtime/context_parts.h"
 
 namespace vl3 {
 namespace {
@@ -31,7 +32,7 @@ class Kernels : public EveryPath {
  protected:
   const KernelSet& set() {
     if (!context_) context_ = std::make_unique<Context>(options(1));
-    return context_->kernels();
+    return kernels_of(*context_);
   }
   std::unique_ptr<Context> context_;
 };

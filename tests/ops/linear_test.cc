@@ -6,6 +6,8 @@
 #include "ops/linear_backward.h"
 #include "ops/model_shapes.h"
 #include "ops/ops_support.h"
+#include "runtime/context_parts.h"
+#include "tensor/quantized.h"
 
 namespace vl3 {
 namespace {
@@ -22,7 +24,7 @@ struct Case {
 // Rows around the border at 16 between streaming and packing, and around the tiles of 6 and 14; columns and
 // depths that fill no vector; depths around the 768 words of a block.
 std::vector<Case> cases() {
-  std::vector<Case> result = {{0, 5, 3}, {3, 0, 4}, {0, 0, 0}, {9, 3, 0}, {2, 3, 0}};
+  std::vector<Case> result = {{0, 5, 3}, {3, 0, 4}, {40, 0, 4}, {0, 0, 0}, {9, 3, 0}, {2, 3, 0}};
   for (int64_t m = 1; m <= 40; ++m) result.push_back({m, 37, 23});
   for (const int64_t m : {1, 4, 8, 16, 17, 29}) {
     for (const int64_t n : {1, 2, 3, 7, 16, 31, 32, 33, 65, 131, 260}) {
@@ -51,7 +53,7 @@ TEST_P(Linear, TheModelsShapes) {
         const Tensor x = random.tensor({m, shape.k});
         const Tensor y = ops::linear(context, x, w);
         Values rounded = values(x);
-        if (compute == Compute::kAuto && context.kernels().tile_pairs != nullptr) {
+        if (compute == Compute::kAuto && kernels_of(context).tile_pairs != nullptr) {
           for (double& v : rounded) v = from_bf16(to_bf16(static_cast<float>(v)));
         }
         for (const int64_t n : {int64_t{0}, int64_t{31}, shape.n / 2, shape.n - 1}) {
@@ -123,7 +125,7 @@ TEST_P(Linear, WeightGradientsOfEverySizeMatchTheOracle) {
         ops::add_weight_gradient(exact, dy, x, Tensor::zeros({n, k}, DType::kF32), sum);
         check(sum, values(dy), values(x));
 
-        if (rounding.kernels().tile_pairs == nullptr) continue;
+        if (kernels_of(rounding).tile_pairs == nullptr) continue;
         const auto as_bf16 = [](const Tensor& f32) {
           Tensor result = Tensor::empty(f32.shape(), DType::kBF16);
           for (int64_t i = 0; i < f32.numel(); ++i)
@@ -213,6 +215,39 @@ TEST_P(Linear, ARowDoesNotDependOnTheOtherRowsNorOnThreads) {
       Context other(options(threads, compute));
       EXPECT_TRUE(same_bits(ops::linear(other, x, w), all)) << threads;
       EXPECT_TRUE(same_bits(ops::linear(other, x.rows(0, 1), w), one)) << threads;
+    }
+  }
+}
+
+// A step of feeds: each has the bits that it has alone, of every type of weights.
+TEST_P(Linear, RowsOfAFeedAreWhatTheyAreAlone) {
+  std::vector<int64_t> borders = {0, 1, 2, 18, 58, 59, 60, 62, 95};
+  for (int i = 0; i < 45; ++i) borders.push_back(borders.back() + 1);  // more than one task's rows
+  const std::vector<ops::RowRun> runs = ops::runs_of_feeds(borders);
+  EXPECT_EQ(runs.size(), 5u);
+  for (const Compute compute : {Compute::kF32, Compute::kAuto}) {
+    Context context(options(2, compute));
+    Random random(6);
+    const int64_t k = 512, n = 96;
+    const Tensor x = random.tensor({borders.back(), k}), residual = random.tensor({borders.back(), n}),
+                 bias = random.tensor({n}), norm = random.tensor({k}), dense = random.tensor({n, k});
+    const ops::Prologue rms{ops::Prologue::Norm::kRmsNorm, &norm, nullptr, 1e-6f};
+    for (const DType type : {DType::kF32, DType::kBF16, DType::kF16, DType::kInt8, DType::kInt4}) {
+      const Tensor w =
+          is_quantized(type) ? quantized(context.threads(), dense, type) : random.tensor({n, k}, type);
+      const Tensor none;
+      ops::LinearOperand layer{w, bias}, gate{w, none};
+      layer.runs = gate.runs = runs;
+      const Tensor all = ops::linear(context, x, layer, {ops::Activation::kNone, &residual}, rms);
+      const Tensor gated = ops::gated_linear(context, x, gate, gate, rms);
+      for (size_t i = 1; i < borders.size(); ++i) {
+        const int64_t from = borders[i - 1], to = borders[i];
+        const Tensor rows = x.rows(from, to), added = residual.rows(from, to);
+        const Tensor alone = ops::linear(context, rows, w, bias, {ops::Activation::kNone, &added}, rms);
+        ASSERT_TRUE(same_bits(all.rows(from, to).clone(), alone)) << to_string(type) << ", feed " << i;
+        ASSERT_TRUE(same_bits(gated.rows(from, to).clone(), ops::gated_linear(context, rows, w, w, rms)))
+            << to_string(type) << ", feed " << i;
+      }
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include "autograd/tape.h"
 #include "ops/ops_support.h"
+#include "runtime/context_parts.h"
 #include "tensor/quantized.h"
 
 namespace vl3 {
@@ -43,10 +44,10 @@ TEST_P(LowRank, GradientsEqualCentralDifferences) {
     };
     Tape tape;
     for (const Tensor& watched : {x, layer.a, layer.b}) tape.watch(watched);
-    context.set_tape(&tape);
+    set_tape(context, &tape);
     const Tensor y = ops::low_rank(context, x, layer);
     tape.backward(context, ops::linear(context, y.reshape({1, -1}), weights).reshape({1}));
-    context.set_tape(nullptr);
+    set_tape(context, nullptr);
     const Tensor gradients[] = {tape.gradient(x), tape.gradient(layer.a), tape.gradient(layer.b)};
     for (size_t which = 0; which < 3; ++which) {
       Values expected(inputs[which].size());
@@ -135,10 +136,10 @@ TEST(LowRankRows, WhatDoesNotFitIsRefused) {
   refused(nullptr, {{&other, two}});
   Tape tape;
   tape.watch(x);
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   refused(nullptr, {{&layer, two}});
   refused(&layer, {{&layer, two}});
-  context.set_tape(nullptr);
+  set_tape(context, nullptr);
 }
 
 // Every kind of layer adds it before its activation, with a tape and without, over weights of every type.
@@ -169,22 +170,22 @@ TEST_P(LowRank, LayersAddIt) {
       for (const bool with_tape : {false, true}) {
         Tape tape;
         tape.watch(first.a);
-        if (with_tape) context.set_tape(&tape);
+        if (with_tape) set_tape(context, &tape);
         EXPECT_LE(largest_difference(ops::linear(context, x, ops::LinearOperand{w, bias, &first},
                                                  {ops::Activation::kSilu, &residual}, rms),
                                      expected),
                   2e-5);
         const ops::LinearOperand operands[] = {{w, bias, &first}, {u, none, nullptr}, {u, none, &second}};
         const auto several = ops::linears(context, x, operands, rms);
-        context.set_tape(nullptr);
+        set_tape(context, nullptr);
         EXPECT_LE(largest_difference(several[0], sum(w, bias, first)), 2e-5);
         EXPECT_LE(largest_difference(several[1], ops::linear(context, input, u)), 2e-5);
         EXPECT_LE(largest_difference(several[2], sum(u, none, second)), 2e-5);
-        if (with_tape) context.set_tape(&tape);
+        if (with_tape) set_tape(context, &tape);
         EXPECT_LE(largest_difference(
                       ops::gated_linear(context, x, {w, none, &first}, {u, none, &second}, rms), gated),
                   1e-4);
-        context.set_tape(nullptr);
+        set_tape(context, nullptr);
       }
     }
   }

@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/kernels/kernels.h"
 #include "ops/ops.h"
 #include "ops/reference/reference.h"
@@ -18,6 +17,7 @@
 #include "tensor/memory_pool.h"
 #include "vl3/context.h"
 #include "vl3/error.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::test {
 

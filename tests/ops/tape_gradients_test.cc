@@ -2,6 +2,7 @@
 
 #include "autograd/tape.h"
 #include "ops/ops_support.h"
+#include "runtime/context_parts.h"
 
 namespace vl3 {
 namespace {
@@ -31,11 +32,11 @@ class TapeGradients : public EveryPath {
       for (size_t i = 0; i < inputs.size(); ++i) {
         if (only == 0 || only == i + 1) tape.watch(inputs[i]);
       }
-      context.set_tape(&tape);
+      set_tape(context, &tape);
       const Tensor y = forward(context, inputs);
       const Tensor loss = ops::linear(context, y.reshape({1, -1}), weights_);
       tape.backward(context, loss.reshape({1}));
-      context.set_tape(nullptr);
+      set_tape(context, nullptr);
       for (size_t i = 0; i < inputs.size(); ++i) {
         const Tensor gradient = tape.gradient(inputs[i]);
         ASSERT_EQ(gradient.defined(), only == 0 || only == i + 1) << i;

@@ -6,9 +6,9 @@
 #include <cstdio>
 
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "support/support.h"
 #include "vl3/safetensors.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -4,9 +4,9 @@
 #include <functional>
 
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "support/support.h"
 #include "vl3/processor.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -164,6 +164,34 @@ TEST_F(Messages, APictureMayHaveAnAreaOfItsOwn) {
   EXPECT_EQ(plans[0].patches + plans[1].patches, out.images.pixel_values.dim(0));
 }
 
+TEST_F(Messages, BoundsThatContradictEachOtherAreRefused) {
+  const Json image = {{"type", "image"}, {"image", picture()}},
+             video = {{"type", "video"}, {"video", clip()}};
+  const auto with = [](Json part, const Json& options) {
+    part.update(options);
+    return part;
+  };
+  const std::string areas = "\"min_pixels\" is 5000, which is more than \"max_pixels\", 4000";
+  for (const Json& part : {image, video}) {
+    expect_refused(with(part, {{"min_pixels", 5000}, {"max_pixels", 4000}}), areas);
+    expect_refused(with(part, {{"size", {{"shortest_edge", 5000}, {"longest_edge", 4000}}}}),
+                   "\"shortest_edge\" is 5000, which is more than \"longest_edge\", 4000");
+  }
+  expect_refused(with(video, {{"min_frames", 10}, {"max_frames", 2}}),
+                 "\"min_frames\" is 10, which is more than");
+  expect_refused(with(video, {{"num_frames", 2}, {"max_frames", 1}}), "more than \"max_frames\", 1");
+  expect_refused(with(video, {{"num_frames", 2}, {"min_frames", 3}}), "more than \"num_frames\", 2");
+  const Json messages = user(image);
+  for (const Json& request :
+       {Json{{"messages", messages}, {"min_pixels", 5000}, {"max_pixels", 4000}},
+        Json{{"messages", messages}, {"images", {{"min_pixels", 5000}, {"max_pixels", 4000}}}},
+        Json{{"messages", messages}, {"videos_kwargs", {{"min_pixels", 5000}, {"max_pixels", 4000}}}}})
+    EXPECT_NE(refusal(request).find(areas), std::string::npos) << request.dump();
+  // Equal ones leave something, and one alone goes with what the checkpoint says.
+  seen(with(image, {{"min_pixels", 3136}, {"max_pixels", 3136}}));
+  seen(with(image, {{"max_pixels", 784}}));
+}
+
 TEST_F(Messages, DetailLowHasAtMostASmallArea) {
   std::string pixels = "BM";  // 1024 x 1024, 24 bits, as a BMP: nothing of this size lies in the checkout
   const auto word = [&](uint32_t value) {
@@ -225,6 +253,8 @@ TEST_F(Messages, WhatIsUnknownOrTwofoldIsNamed) {
                  "data:video/mp4 (6 bytes)");
   expect_refused({{"type", "image"}, {"image", "data:video/jpeg;base64,AAAA,AAAA"}}, "2");
   expect_refused({{"type", "image"}, {"image", std::string("a\0b", 3)}}, "path");
+  const std::string bare = base64(std::string(9000, 'x'));
+  expect_refused({{"type", "image"}, {"image", bare}}, "12000 bytes where the path");
 }
 
 TEST_F(Messages, LimitsHoldForWhatARequestBrings) {
@@ -255,6 +285,12 @@ TEST_F(Messages, KeysOfRequestsAndMessagesAreNamedWithWhatWasMeant) {
       {{{"messages", {{{"role", "user"}, {"content", {{"type", "text"}}}}}}}, "content"},
       {{{"messages", {{{"role", 5}, {"content", "Hi"}}}}}, "role"},
       {{{"messages", {{{"role", "user"}, {"content", {5}}}}}}, "5"},
+      {{{"messages", hi}, {"max_token", 5}}, "did you mean \"max_tokens\""},
+      {{{"messages", hi}, {"temperatur", 1}}, "did you mean \"temperature\""},
+      {{{"messages", {{{"role", "user"}, {"content", "Hi"}, {"image", picture()}}}}}, "\"image\" beside"},
+      {{{"messages", {{{"role", "user"}, {"content", "Hi"}, {"images", {picture()}}}}}}, "\"images\" beside"},
+      {{{"messages", {{{"role", "user"}, {"content", "Hi"}, {"video", clip()}}}}}, "\"video\" beside"},
+      {{{"messages", {{{"role", "user"}, {"content", "Hi"}, {"text", "you"}}}}}, "\"text\" beside"},
       {Json("hi"), "list of messages"},
   };
   for (const auto& [request, told] : bad) {

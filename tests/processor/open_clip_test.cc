@@ -3,9 +3,9 @@
 #include "processor/open_clip.h"
 
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "support/support.h"
 #include "vl3/processor.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -5,10 +5,10 @@
 #include <cstdio>
 
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "support/support.h"
 #include "vl3/image_processor.h"
 #include "vl3/safetensors.h"
+#include "vl3/thread_pool.h"
 #include "vl3/video_processor.h"
 
 namespace vl3 {

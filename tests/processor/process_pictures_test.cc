@@ -8,9 +8,9 @@
 #include <cstring>
 #include <thread>
 
-#include "base/thread_pool.h"
 #include "support/support.h"
 #include "vl3/error.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "support/support.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -6,10 +6,10 @@
 #include <filesystem>
 
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "support/support.h"
 #include "vl3/error.h"
 #include "vl3/processor.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

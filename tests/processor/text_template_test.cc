@@ -5,9 +5,9 @@
 #include <filesystem>
 
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "support/support.h"
 #include "vl3/processor.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

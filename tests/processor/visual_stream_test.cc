@@ -8,9 +8,9 @@
 #include <thread>
 
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "processor/clip_patches.h"
 #include "support/support.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "ops/ops_support.h"
+#include "runtime/context_parts.h"
 #include "support/fake_backend.h"
 
 namespace vl3 {
@@ -40,8 +41,8 @@ TEST(ContextPath, TheEnvironmentForcesAPathAndOptionsGoBeforeIt) {
   for (const KernelSet* set : {baseline_kernels(), avx2_kernels(), avx512_kernels(), amx_kernels()}) {
     if (set == nullptr) continue;
     const Environment environment(set->name);
-    EXPECT_STREQ(Context(kOneThread).kernels().name, set->name);
-    EXPECT_STREQ(Context(ContextOptions{.num_threads = 1, .cpu = "baseline"}).kernels().name, "baseline");
+    EXPECT_STREQ(kernels_of(Context(kOneThread)).name, set->name);
+    EXPECT_STREQ(kernels_of(Context(ContextOptions{.num_threads = 1, .cpu = "baseline"})).name, "baseline");
     ++forced;
   }
   printf("%d paths forced\n", forced);
@@ -81,8 +82,8 @@ TEST(ContextPath, TheBestIsTheDefault) {
                           : avx512_kernels() != nullptr ? avx512_kernels()
                           : avx2_kernels() != nullptr   ? avx2_kernels()
                                                         : baseline_kernels();
-  EXPECT_STREQ(Context(kOneThread).kernels().name, best->name);
-  EXPECT_STREQ(Context(ContextOptions{.num_threads = 1, .cpu = "auto"}).kernels().name, best->name);
+  EXPECT_STREQ(kernels_of(Context(kOneThread)).name, best->name);
+  EXPECT_STREQ(kernels_of(Context(ContextOptions{.num_threads = 1, .cpu = "auto"})).name, best->name);
 }
 
 TEST(ContextPath, UnknownAndUnsupportedPathsAreRefused) {

@@ -6,12 +6,12 @@
 #include <cstring>
 #include <filesystem>
 
-#include "base/thread_pool.h"
 #include "processor/open_clip.h"
 #include "sandbox/sandboxed_decoder.h"
 #include "support/support.h"
 #include "vl3/error.h"
 #include "vl3/processor.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::sandbox {
 namespace {

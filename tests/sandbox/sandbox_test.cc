@@ -187,15 +187,16 @@ TEST(Sandbox, ReadingAClipIsCancelledWhileItsDecoderHangs) {
   EXPECT_EQ(decoder.stats().running, 0);
 }
 
+void kill_who_forks_decoders() {
+  std::ifstream file("/proc/self/task/" + std::to_string(::getpid()) + "/children");
+  pid_t child = 0;
+  while (file >> child) ::kill(child, SIGKILL);
+}
+
 TEST(Sandbox, WhoForksDecodersIsStartedAgain) {
   SandboxedDecoder decoder(options());
   decoder.check();
-  for (const auto& entry : fs::directory_iterator("/proc/self/task/" + std::to_string(::getpid()))) {
-    if (entry.path().filename() != "children") continue;
-    std::ifstream file(entry.path());
-    pid_t child = 0;
-    while (file >> child) ::kill(child, SIGKILL);
-  }
+  kill_who_forks_decoders();
   expect_well(decoder);
   EXPECT_EQ(decoder.stats().restarts, 1);
   SandboxOptions wrong = options();
@@ -203,6 +204,22 @@ TEST(Sandbox, WhoForksDecodersIsStartedAgain) {
   EXPECT_THROW(SandboxedDecoder(wrong).check(), Error);
   wrong.command = {"/bin/true"};
   EXPECT_THROW(SandboxedDecoder(wrong).check(), Error);
+}
+
+// A clip that was being decoded is not to blame for it.
+TEST(Sandbox, WhatIsDecodedWhileItDiesIsCutOff) {
+  SandboxedDecoder decoder(options());
+  const std::string clip = bytes_of_file("../../../examples/media/moving.mp4");
+  const auto reader = decoder.open_clip({MediaSource::bytes(clip, "clip")}, {}, false, {});
+  kill_who_forks_decoders();
+  try {
+    reader->read(std::vector<int64_t>{0, 1, 2}, [](size_t, const Image&) {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCancelled) << error.what();
+  }
+  EXPECT_EQ(decoder.stats().crashed, 0);
+  expect_well(decoder);
 }
 
 TEST(Sandbox, ManyAtOnceLeaveNothingBehind) {

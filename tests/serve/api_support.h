@@ -152,7 +152,7 @@ class ApiTest : public ::testing::Test {
   std::shared_ptr<CaughtExchange> start(const std::string& path, const std::string& body,
                                         const std::string& client = "") {
     auto exchange = std::make_shared<CaughtExchange>();
-    EXPECT_TRUE(api().post(path, body, client, exchange)) << path;
+    EXPECT_TRUE(api().post(path, body, client, "req-test", exchange)) << path;
     return exchange;
   }
   std::shared_ptr<CaughtExchange> ask(const std::string& path, const Json& body,

@@ -145,6 +145,9 @@ TEST_F(Chat, EndsWhereItIsToldTo) {
   EXPECT_EQ(stopped["choices"][0]["stop_reason"], stop);
   const Json with = {{"max_tokens", 40}, {"stop", stop}, {"include_stop_str_in_output", true}};
   EXPECT_EQ(say("describe the picture.", with), whole.substr(0, whole.find(stop)) + stop);
+  const Json late = {{"max_tokens", 40}, {"stop", stop}, {"min_tokens", 40}};
+  EXPECT_EQ(say("describe the picture.", late).find(whole.substr(0, whole.size() / 2 + 3)), 0u)
+      << "a stop within the first min_tokens does not count";
   const auto ids = engine().processor().tokenizer().encode(whole, false);
   const auto token =
       chat("describe the picture.", {{"max_tokens", 40}, {"stop_token_ids", {ids[2]}}})->json();
@@ -241,7 +244,65 @@ TEST_F(Chat, RefusesFieldsOutOfTheirRange) {
   }
   expect_error(*chat("hello", {{"logprobs", true}, {"top_logprobs", 21}}), 400, "top_logprobs");
   expect_error(*chat("hello", {{"mm_processor_kwargs", {{"fps", -1}}}}), 400, "mm_processor_kwargs.fps");
+  expect_error(*chat("hello", {{"mm_processor_kwargs", {{"min_frames", 10}, {"max_frames", 2}}}}), 400,
+               "mm_processor_kwargs.min_frames");
+  expect_error(*chat({picture_part({{"min_pixels", 5000}, {"max_pixels", 4000}}), words("what?")}), 400,
+               "messages[0].content[0].min_pixels");
+  expect_error(*chat({clip_part({{"num_frames", 2}, {"max_frames", 1}}), words("what?")}), 400,
+               "messages[0].content[0].num_frames");
   expect_error(*chat("hello", {{"model", "gpt-nonesuch"}}), 404, "model", "model_not_found");
+}
+
+// Where other programs' requests have pictures: none is dropped in silence.
+TEST_F(Chat, RefusesAMediumWhereItReadsNone) {
+  const Json url = picture_part()["image_url"], mine = words("what?");
+  for (const char* key : {"images", "image", "image_url", "image_data", "video_url", "multi_modal_data"}) {
+    expect_error(*chat("hello", {{key, url}}), 400, key, "unsupported");
+    const Json message = {{"role", "user"}, {"content", "hello"}, {key, url}};
+    expect_error(*ask("/v1/chat/completions", {{"messages", Json::array({message})}}), 400,
+                 fmt::format("messages[0].{}", key));
+  }
+  Json both = mine;
+  both["image_url"] = url;
+  expect_error(*chat(Json::array({both})), 400, "messages[0].content[0].image_url");
+  both.erase("type");
+  expect_error(*chat(Json::array({both})), 400, "messages[0].content[0].image_url");
+  expect_error(*chat(Json::array({picture_part({{"video_url", url}}), mine})), 400,
+               "messages[0].content[0].video_url");
+  expect_error(*chat(Json::array({picture_part({{"text", "what?"}})})), 400, "messages[0].content[0].text");
+}
+
+TEST_F(Chat, RefusesMediaOfOtherPrograms) {
+  const Json url = picture_part()["image_url"], mine = words("what?");
+  for (const char* key : {"attachments", "media", "files", "experimental_attachments", "file_id"}) {
+    expect_error(*chat("hello", {{key, {{url}}}}), 400, key, "unsupported");
+    const Json message = {{"role", "user"}, {"content", "hello"}, {key, {{url}}}};
+    expect_error(*ask("/v1/chat/completions", {{"messages", Json::array({message})}}), 400,
+                 fmt::format("messages[0].{}", key));
+  }
+  expect_error(*chat(Json::array({picture_part({{"file_id", "file-1"}}), mine})), 400,
+               "messages[0].content[0].file_id", "unsupported");
+  Json inner = picture_part();
+  inner["image_url"]["file_id"] = "file-1";
+  expect_error(*chat(Json::array({inner, mine})), 400, "messages[0].content[0].image_url.file_id");
+}
+
+TEST_F(Chat, RefusesByNameWhatWouldBeAnotherAnswer) {
+  const std::pair<const char*, Json> asked[] = {
+      {"ebnf", "root ::= \"a\""},         {"echo", true},
+      {"return_token_ids", true},         {"prompt_embeds", "AAAA"},
+      {"function_call", {{"name", "f"}}}, {"functions", {{{"name", "f"}}}},
+      {"audio", {{"voice", "a"}}},        {"modalities", {"text", "audio"}}};
+  for (const auto& [key, value] : asked)
+    expect_error(*chat("hello", {{key, value}}), 400, key, "unsupported");
+  expect_error(*chat("hello", {{"stream", true}, {"stream_options", {{"continuous_usage_stats", true}}}}),
+               400, "stream_options.continuous_usage_stats", "unsupported");
+  EXPECT_EQ(say("hello", {{"echo", false},
+                          {"return_token_ids", false},
+                          {"functions", Json::array()},
+                          {"function_call", "none"},
+                          {"modalities", {"text"}}}),
+            say("hello"));
 }
 
 TEST_F(Chat, LetsThroughWhatItDoesNotKnowAndNulls) {
@@ -271,6 +332,30 @@ TEST_F(Chat, CutsAnAnswerToTheContextAndRefusesALongerPrompt) {
   EXPECT_EQ(chat(words_of_text, {{"max_tokens", 1}})->status(), 200);
 }
 
+TEST_F(Chat, TheContextIsWhatTheCacheHolds) {
+  const TextConfig& text = engine().model().config().text;
+  constexpr int64_t kBlocks = 6, kBlockTokens = 64;  // of which two are begun or copied
+  options_.scheduler.kv_cache_bytes = kBlocks * text.num_hidden_layers * 2 * text.num_key_value_heads *
+                                      kBlockTokens * text.head_dim * int64_t{sizeof(uint16_t)};
+  ASSERT_EQ(api().service().thread.scheduler().stats().max_cache_blocks, kBlocks);
+  const int64_t context = serve::models_json(api().service())["data"][0]["max_model_len"];
+  EXPECT_EQ(context, (kBlocks - 2) * kBlockTokens);
+  const auto complete = [&](int64_t tokens) {
+    return ask("/v1/completions", {{"prompt", std::vector<int64_t>(static_cast<size_t>(tokens), 40)},
+                                   {"max_tokens", 5000},
+                                   {"ignore_eos", true}});
+  };
+  for (const int64_t tokens : {int64_t{100}, context - 1, int64_t{150}}) {
+    const auto answer = complete(tokens);
+    ASSERT_EQ(answer->status(), 200) << answer->body();
+    EXPECT_EQ(answer->json()["usage"]["total_tokens"], context);
+  }
+  for (const int64_t tokens : {context, int64_t{3000}})
+    expect_error(*complete(tokens), 400, "prompt", "context_length_exceeded");
+  const auto clip = chat(Json::array({clip_part({{"fps", 4}, {"use_token_compression", false}})}));
+  expect_error(*clip, 400, "messages", "context_length_exceeded");
+}
+
 TEST_F(Chat, StopsWhenTheClientLeaves) {
   const auto exchange =
       start("/v1/chat/completions",
@@ -278,7 +363,7 @@ TEST_F(Chat, StopsWhenTheClientLeaves) {
   exchange->wait(3);
   EXPECT_EQ(api().open(), 1);
   exchange->leave();
-  for (int i = 0; i < 200 && api().open() > 0; ++i)
+  for (int i = 0; i < 3000 && api().open() > 0; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_EQ(api().open(), 0);
   EXPECT_FALSE(say("hello").empty()) << "others are answered";
@@ -294,11 +379,28 @@ TEST_F(Chat, RefusesMoreThanItsQueueHoldsAndAllWhileDraining) {
   EXPECT_NE(refused->fields().find("retry-after"), nullptr);
   a->leave();
   b->leave();
-  for (int i = 0; i < 500 && api().open() > 0; ++i)
+  for (int i = 0; i < 3000 && api().open() > 0; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_EQ(chat("hello")->status(), 200);
   api().drain();
   expect_error(*chat("hello"), 503, "", "shutting_down");
+}
+
+TEST_F(Chat, WhatIsCutOffAtTheEndIsTold) {
+  const Json more = {{"max_tokens", 7000}, {"ignore_eos", true}};
+  Json streamed = more;
+  streamed["stream"] = true;
+  const auto whole = start("/v1/chat/completions", chat_body("hello", more).dump()),
+             stream = start("/v1/chat/completions", chat_body("hello", streamed).dump());
+  stream->wait(3);
+  api().drain();
+  api().cut_off();
+  whole->wait();
+  stream->wait();
+  expect_error(*whole, 503, "", "shutting_down");
+  EXPECT_NE(whole->fields().find("retry-after"), nullptr);
+  EXPECT_NE(stream->body().find("\"shutting_down\""), std::string::npos) << stream->body();
+  EXPECT_EQ(api().open(), 0);
 }
 
 TEST_F(Chat, SaysSomethingWhileAStreamWaits) {
@@ -316,12 +418,55 @@ TEST_F(Chat, SaysSomethingWhileAStreamWaits) {
   EXPECT_EQ(second->events().back()["choices"][0]["finish_reason"], "stop");
 }
 
+TEST_F(Chat, CountsWhatMediaTake) {
+  const Json reply =
+      chat({clip_part({{"fps", 2}}), picture_part(), words("what?")}, {{"timings", true}})->json();
+  const Json& details = reply["usage"]["prompt_tokens_details"];
+  EXPECT_EQ(metrics_.visual_tokens.video.value(), details["video_tokens"]);
+  EXPECT_EQ(metrics_.visual_tokens_before.image.value(), details["image_tokens"]);
+  EXPECT_GE(metrics_.visual_tokens_before.video.value(), metrics_.visual_tokens.video.value());
+  EXPECT_EQ(metrics_.visual_tokens_before.video.value() % metrics_.frames_sampled.value(), 0u);
+  EXPECT_GE(reply["timings"]["encode_ms"].get<double>(), 0);
+  const std::string text = metrics_.text();
+  for (const char* name : {"media_encode_seconds_count{model_name=\"demo\"} 1", "mm_cache_queries_total",
+                           "visual_tokens_before_compression_total{model_name=\"demo\",kind=\"video\"}"})
+    EXPECT_NE(text.find(name), std::string::npos) << name;
+}
+
+TEST_F(Chat, GoesOnWithTheLastMessage) {
+  const Json question = {{"role", "user"}, {"content", {picture_part(), words("describe the picture.")}}};
+  const auto ask_with = [&](const Json& messages, const Json& more) {
+    Json body = {{"model", "demo"}, {"messages", messages}, {"temperature", 0}, {"max_tokens", 60}};
+    body.update(more);
+    return ask("/v1/chat/completions", body);
+  };
+  const auto text = [](const CaughtExchange& exchange) {
+    return exchange.json()["choices"][0]["message"]["content"].get<std::string>();
+  };
+  const std::string whole = text(*ask_with(Json::array({question}), Json::object()));
+  const size_t cut = whole.find(' ', whole.size() / 2);
+  ASSERT_NE(cut, std::string::npos) << whole;
+  const Json begun = {question, {{"role", "assistant"}, {"content", whole.substr(0, cut)}}};
+  EXPECT_EQ(text(*ask_with(begun, {{"continue_final_message", true}})), whole.substr(cut));
+  EXPECT_EQ(text(*ask_with(begun, {{"continue_final_message", true}, {"add_generation_prompt", false}})),
+            whole.substr(cut));
+  expect_error(*ask_with(begun, {{"continue_final_message", true}, {"add_generation_prompt", true}}), 400,
+               "continue_final_message", "invalid_value");
+  // No path of this machine in what clients are told.
+  const Json silent = Json::array({{{"role", "user"}, {"content", {picture_part()}}}});
+  const auto refused = ask_with(silent, {{"continue_final_message", true}});
+  EXPECT_EQ(refused->status(), 400);
+  EXPECT_NE(refused->body().find("[messages[0].content]"), std::string::npos) << refused->body();
+}
+
 TEST_F(Chat, TellsProgressWhereItIsAskedFor) {
   const auto exchange = chat({clip_part(), words("what?")}, {{"stream", true}, {"return_progress", true}});
-  bool told = false;
+  bool told = false, answers = false;
   for (const Json& event : exchange->events()) {
+    answers = answers || event["choices"][0]["delta"].value("content", "") != "";
     if (!event.contains("prompt_progress")) continue;
     told = true;
+    EXPECT_FALSE(answers) << "progress behind a token: " << event.dump();
     EXPECT_LE(event["prompt_progress"]["processed"], event["prompt_progress"]["total"]);
   }
   EXPECT_TRUE(told);

@@ -117,6 +117,12 @@ TEST_F(Completions, RefuseWhatIsNoPrompt) {
   expect_error(*complete(std::vector<int64_t>(9000, 40)), 400, "", "context_length_exceeded");
 }
 
+TEST_F(Completions, TakeEitherNameOfTheLimit) {
+  EXPECT_EQ(complete("a", {{"max_completion_tokens", 2}, {"ignore_eos", true}})
+                ->json()["usage"]["completion_tokens"],
+            2);
+}
+
 class Responses : public ApiTest {};
 
 TEST_F(Responses, AnswerAsChatDoes) {
@@ -131,6 +137,9 @@ TEST_F(Responses, AnswerAsChatDoes) {
   Json shorter = body;
   shorter["max_output_tokens"] = 2;
   EXPECT_EQ(ask("/v1/responses", shorter)->json()["incomplete_details"]["reason"], "max_output_tokens");
+  shorter.erase("max_output_tokens");
+  shorter["max_tokens"] = 3;
+  EXPECT_EQ(ask("/v1/responses", shorter)->json()["usage"]["output_tokens"], 3);
   const Json seen = {{"model", "demo"},
                      {"temperature", 0},
                      {"instructions", "be short"},
@@ -152,11 +161,8 @@ TEST_F(Responses, AnswerAsChatDoes) {
 }
 
 TEST_F(Responses, StreamTheirEvents) {
-  const Json body = {{"model", "demo"},
-                     {"input", "describe the picture."},
-                     {"temperature", 0},
-                     {"max_output_tokens", 40},
-                     {"stream", true}};
+  const Json body = {{"model", "demo"},         {"input", "describe the picture."}, {"temperature", 0},
+                     {"max_output_tokens", 40}, {"return_progress", true},          {"stream", true}};
   const std::vector<Json> events = ask("/v1/responses", body)->events(false);
   ASSERT_GE(events.size(), 8u);
   EXPECT_EQ(events[0]["type"], "response.created");
@@ -164,6 +170,7 @@ TEST_F(Responses, StreamTheirEvents) {
   std::string joined;
   for (size_t i = 0; i < events.size(); ++i) {
     EXPECT_EQ(events[i]["sequence_number"], i);
+    EXPECT_FALSE(!joined.empty() && events[i]["type"] == "response.in_progress") << i;
     if (events[i]["type"] == "response.output_text.delta") joined += events[i]["delta"].get<std::string>();
   }
   EXPECT_EQ(joined, events.back()["response"]["output"][0]["content"][0]["text"]);
@@ -181,6 +188,13 @@ TEST_F(Responses, RefuseWhatIsNotDone) {
   expect_error(*with("truncation", "auto"), 400, "truncation");
   expect_error(*with("input", 5), 400, "input");
   expect_error(*with("input", {{{"type", "function_call_output"}}}), 400, "input[0].type");
+  expect_error(*with("echo", true), 400, "echo");
+  // Instructions, which come first, do not count among the items.
+  const Json bad = {
+      {{"type", "input_image"}, {"image_url", "data:image/png;base64," + base64("words alone")}}};
+  expect_error(*ask("/v1/responses",
+                    {{"instructions", "be brief"}, {"input", {{{"role", "user"}, {"content", bad}}}}}),
+               400, "input[0].content[0].image_url", "format");
   expect_error(*ask("/v1/responses", {{"model", "demo"}}), 400, "input");
 }
 

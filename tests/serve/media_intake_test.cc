@@ -173,6 +173,15 @@ TEST_F(MediaRootTest, NothingElseIs) {
   }
 }
 
+TEST_F(MediaRootTest, AFolderIsNoFile) {
+  const std::string base = "file://" + root.string();
+  for (const std::string& url : {base, base + "/", base + "/sub", std::string("file://sub")}) {
+    std::string code;
+    EXPECT_EQ(status(url, MediaKind::kVideo, &code), 400) << url;
+    EXPECT_EQ(code, "media_not_a_file") << url;
+  }
+}
+
 TEST_F(MediaRootTest, ARootThatIsNoFolderIsNamed) {
   options.root = root / "none";
   EXPECT_THROW(MediaIntake{options}, Error);
@@ -217,9 +226,12 @@ TEST_F(MediaIntakeTest, DownloadsAreNamedForWhatTheyAre) {
 }
 
 TEST_F(MediaIntakeTest, WhatWasSentIsRecalledByItsSenderAlone) {
-  const auto sources = fetch(kPixel);
-  intake->remember("a", "cat", MediaKind::kImage, sources);
-  EXPECT_EQ(intake->recall("a", "cat", MediaKind::kImage, kParam), sources);
+  const Medium picture{fetch(kPixel)};
+  intake->remember("a", "cat", MediaKind::kImage, picture);
+  EXPECT_EQ(intake->recall("a", "cat", MediaKind::kImage, kParam), picture);
+  const Medium list{fetch("data:video/jpeg;base64,AAAA,BBBB", MediaKind::kVideo), true, 4.0, {0, 0.5}};
+  intake->remember("a", "list", MediaKind::kVideo, list);
+  EXPECT_EQ(intake->recall("a", "list", MediaKind::kVideo, kParam), list);
   const auto unknown = [&](const std::string& client, const std::string& uuid, MediaKind kind) {
     try {
       intake->recall(client, uuid, kind, kParam);
@@ -237,12 +249,10 @@ TEST_F(MediaIntakeTest, WhatWasSentIsRecalledByItsSenderAlone) {
 TEST_F(MediaIntakeTest, TheLongestUnusedIsDropped) {
   options.max_remembered_bytes = 10'000;
   intake = std::make_unique<MediaIntake>(options);
-  const auto of = [](size_t bytes) {
-    return std::vector<MediaSource>{MediaSource::bytes(std::string(bytes, 'x'), "x")};
-  };
+  const auto of = [](size_t bytes) { return Medium{{MediaSource::bytes(std::string(bytes, 'x'), "x")}}; };
   const auto known = [&](const char* uuid) {
     try {
-      return !intake->recall("c", uuid, MediaKind::kImage, kParam).empty();
+      return !intake->recall("c", uuid, MediaKind::kImage, kParam).sources.empty();
     } catch (const ApiError&) {
       return false;
     }
@@ -258,7 +268,7 @@ TEST_F(MediaIntakeTest, TheLongestUnusedIsDropped) {
   EXPECT_FALSE(known("4"));
   EXPECT_TRUE(known("3"));
   intake->remember("c", "3", MediaKind::kImage, of(4000));
-  EXPECT_EQ(intake->recall("c", "3", MediaKind::kImage, kParam)[0].size_bytes(), 4000u);
+  EXPECT_EQ(intake->recall("c", "3", MediaKind::kImage, kParam).sources[0].size_bytes(), 4000u);
 }
 
 }  // namespace

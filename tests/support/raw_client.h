@@ -47,7 +47,7 @@ class RawClient {
   int socket() const { return socket_; }
 
   // What comes until `until` is in it, the server closes, or the time is up; ended() says whether it closed.
-  std::string read(std::string_view until = "\x01never", double patience_s = 5) {
+  std::string read(std::string_view until = "\x01never", double patience_s = 30) {
     std::string got;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(patience_s);
     while (got.find(until) == std::string::npos) {
@@ -67,7 +67,7 @@ class RawClient {
     return got;
   }
   bool ended() const { return ended_; }
-  std::string ask(std::string_view bytes, std::string_view until = "\x01never", double patience_s = 5) {
+  std::string ask(std::string_view bytes, std::string_view until = "\x01never", double patience_s = 30) {
     send(bytes);
     return read(until, patience_s);
   }

@@ -21,8 +21,9 @@ class WebHost {
   using Say = std::function<bool(const std::string&)>;
   // What to say to a request for this target, on a thread of the connection's own.
   using Answer = std::function<void(const std::string& target, const Say& say)>;
+  enum class Told { kTarget, kHead };  // kHead: the answer gets the whole head in place of the target
 
-  explicit WebHost(Answer answer) : answer_(std::move(answer)) {
+  explicit WebHost(Answer answer, Told told = Told::kTarget) : answer_(std::move(answer)), told_(told) {
     listening_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -80,7 +81,8 @@ class WebHost {
         requests_.push_back(head);
       }
       const size_t from = head.find(' ') + 1;
-      answer_(head.substr(from, head.find(' ', from) - from), [&](const std::string& bytes) {
+      const std::string target = head.substr(from, head.find(' ', from) - from);
+      answer_(told_ == Told::kHead ? head : target, [&](const std::string& bytes) {
         size_t sent = 0;
         while (sent < bytes.size()) {
           const ssize_t count = ::send(client, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
@@ -95,6 +97,7 @@ class WebHost {
   }
 
   Answer answer_;
+  Told told_;
   int listening_ = -1;
   uint16_t port_ = 0;
   std::atomic<bool> stopping_ = false;

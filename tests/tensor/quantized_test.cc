@@ -5,9 +5,9 @@
 #include <cmath>
 #include <random>
 
-#include "base/thread_pool.h"
 #include "support/support.h"
 #include "vl3/error.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

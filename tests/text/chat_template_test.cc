@@ -37,6 +37,37 @@ TEST(ChatTemplate, TellsWhatCameFromMessages) {
   EXPECT_EQ(pieces, expected);
 }
 
+std::string continued(const std::string& source, const Json& content) {
+  const Json messages = {{{"role", "user"}, {"content", "hi"}},
+                         {{"role", "assistant"}, {"content", content}}};
+  std::string text;
+  for (const auto& piece : ChatTemplate(source).render_continued(messages)) text += piece.text;
+  return text;
+}
+
+TEST(ChatTemplate, EndsWithinTheLastMessage) {
+  const std::string
+      keeps = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}",
+      trims = "{% for m in messages %}<{{ m.role }}>{{ m.content | trim | upper }}</>{% endfor %}",
+      lists =
+          "{% for m in messages %}<{{ m.role }}>{% if m.content is string %}{{ m.content }}{% else %}"
+          "{% for p in m.content %}{{ p.text if p.type == 'text' else '[i]' }}{% endfor %}"
+          "{% endif %}</>{% endfor %}";
+  EXPECT_EQ(continued(keeps, "it is "), "<user>hi</><assistant>it is ");
+  EXPECT_EQ(continued(trims, " it is "), "<user>HI</><assistant>IT IS");
+  EXPECT_EQ(continued(trims, ""), "<user>HI</><assistant>");
+  const Json parts = {
+      {{"type", "text"}, {"text", "a"}}, {{"type", "text"}, {"text", "b"}}, {{"type", "image"}}};
+  EXPECT_EQ(continued(lists, parts), "<user>hi</><assistant>ab");
+  const Json none = Json::array({{{"type", "image"}}});
+  EXPECT_THROW(continued(lists, none), Error);
+  EXPECT_THROW(continued("{% for m in messages[:1] %}{{ m.content }}{% endfor %}", "x"), Error);
+  EXPECT_THROW(ChatTemplate(keeps).render_continued(Json::array()), Error);
+  // What came from a message is still told.
+  const auto pieces = ChatTemplate(keeps).render_continued({{{"role", "assistant"}, {"content", "<|x|>"}}});
+  EXPECT_EQ(pieces.back(), (ChatTemplate::Piece{"<|x|>", true}));
+}
+
 const Json kText = {{"type", "text"}, {"text", "What <|x|>?"}},
            kPicture = {{"type", "image"}, {"image", "a.png"}},
            kClip = {{"type", "video"}, {"video", "a.mp4"}};

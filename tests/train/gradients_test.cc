@@ -5,10 +5,10 @@
 #include <cstring>
 
 #include "base/random.h"
-#include "base/thread_pool.h"
 #include "train/data/samples.h"
 #include "train_support.h"
 #include "vl3/forward_io.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "autograd/tape.h"
+#include "runtime/context_parts.h"
 #include "support/expect_failure.h"
 #include "support/support.h"
 #include "train/trainable.h"
@@ -61,10 +62,10 @@ TEST(Lora, GradientsEqualPeft) {
   ASSERT_EQ(trainable.tensors().size(), 28u);
   Tape tape;
   trainable.watch(tape);
-  context.set_tape(&tape);
+  set_tape(context, &tape);
   const ForwardInput input = read_forward_input(SafetensorsFile::open(inputs()), "in.");
   tape.backward(context, trainable.model().forward(context, input).loss);
-  context.set_tape(nullptr);
+  set_tape(context, nullptr);
   const SafetensorsFile golden = SafetensorsFile::open(data_path("lora/plain.safetensors"));
   double worst = 0;
   for (const TrainedTensor& t : trainable.tensors()) {

@@ -3,11 +3,11 @@
 
 #include <map>
 
-#include "base/thread_pool.h"
 #include "train/data/batches.h"
 #include "train/data/samples.h"
 #include "train/data/stream.h"
 #include "train_support.h"
+#include "vl3/thread_pool.h"
 #include "vl3/training_rows.h"
 
 namespace vl3 {
@@ -158,6 +158,9 @@ TEST(RowForms, WhatIsNotReadIsNamed) {
       {R"({"system":5,)" + turns + "}", "\"system\""},
       {R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"<image>"}],"images":["a"]})",
        "not a user's"},
+      {R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":[{"type":"image","image":"a.png"},"b"]}]})",
+       "not a user's"},
+      {R"({"conversation":[{"human":"q","assistant":"a","score":"b"}]})", "\"score\""},
       {R"({"conversations":[{"from":"human","value":"q"},{"from":"function_call","value":"f"}]})",
        "function_call"},
       {R"({"conversations":[{"from":"human","value":"q","time":3},{"from":"gpt","value":"a"}]})", "\"time\""},
@@ -170,6 +173,29 @@ TEST(RowForms, WhatIsNotReadIsNamed) {
     const std::string said = refusal(row);
     EXPECT_NE(said.find(told), std::string::npos) << row << ": " << said;
   }
+}
+
+TEST(RowForms, APairIsAQuestionAndItsAnswerInWhicheverOrder) {
+  const Json wanted = {{{"role", "system"}, {"content", "s"}},
+                       {{"role", "user"}, {"content", "q"}},
+                       {{"role", "assistant"}, {"content", "a"}}};
+  EXPECT_EQ(parsed(R"({"conversation":[{"assistant":"a","human":"q","system":"s"}]})").messages, wanted);
+}
+
+// A row whose picture stands where another program puts it never trains without it.
+TEST(RowForms, MarksOfOtherProgramsAreRefusedInWhatUsersSay) {
+  const auto row = [](const std::string& question) {
+    return Json{{"query", question}, {"response", "<img>a.png</img> <audio>"}}.dump();
+  };
+  for (const char* mark :
+       {"<img>", "<|image_1|>", "<image_2>", "<image 3>", "<Image>", "<ImageHere>", "<image_placeholder>",
+        "<|vision_start|>", "<|video_pad|>", "<IMG_CONTEXT>", "<video1>", "<audio>"})
+    EXPECT_NE(refusal(row(std::string("What < is ") + mark + "?")).find(fmt::format("\"{}\"", mark)),
+              std::string::npos)
+        << mark;
+  for (const char* words :
+       {"a < b > c", "<img src=a.png>", "<imagery>", "<12>", "<>", "<|im_end|>", "<image"})
+    EXPECT_EQ(parsed(row(words)).messages[0]["content"], words);
 }
 
 TEST(RowForms, StreamsNameWhatTheyDoNotReadAndBeginWithTheSystem) {
@@ -187,6 +213,13 @@ TEST(RowForms, StreamsNameWhatTheyDoNotReadAndBeginWithTheSystem) {
   EXPECT_EQ(events[1].frame, 0);
   EXPECT_NE(refusal(row(R"("tools":[{"a":1}],)")).find("\"tools\""), std::string::npos);
   EXPECT_NE(refusal(row("", R"(,"timestamp":3)")).find("\"timestamp\""), std::string::npos);
+  const auto asked = [](const std::string& content) {
+    return R"({"stream":true,"video":"a.mp4","conversation":[{"role":"user","time":1,"content":)" + content +
+           "}]}";
+  };
+  EXPECT_NE(refusal(asked(R"("<image>q")")).find("\"<image>\""), std::string::npos);
+  EXPECT_NE(refusal(asked(R"([{"type":"text","text":"q","fps":1}])")).find("\"fps\""), std::string::npos);
+  EXPECT_NE(refusal(asked(R"([{"type":"image","text":"q"}])")).find("frames"), std::string::npos);
   EXPECT_NE(refusal(R"({"stream":true,"video":"http://x/a.mp4","conversation":[]})").find("file"),
             std::string::npos);
 }
@@ -230,6 +263,15 @@ TEST(RowForms, RowsOfOtherProgramsTrainAndBadOnesAreListed) {
     for (const char* key : {"\"tools\"", "\"reasoning\"", "\"loss\""})
       EXPECT_NE(all.find(key), std::string::npos) << all;
   }
+  test::write_text(folder / "twice.jsonl", R"({"query":"q","response":"a","response":"b"})");
+  std::string twice;
+  read_rows(
+      folder / "twice.jsonl", [](const Json&, const std::string&) { FAIL(); },
+      [&](const std::string&, const std::string& why) { twice = why; });
+  EXPECT_NE(twice.find("\"response\" twice"), std::string::npos) << twice;
+  test::write_text(folder / "rows.parquet", "PAR1\x15\x04");
+  const std::string packed = test::message_of([&] { read_rows(folder / "rows.parquet", {}, {}); });
+  EXPECT_NE(packed.find("Parquet"), std::string::npos) << packed;
   test::write_text(folder / "wide.jsonl", std::string("\xff\xfe{\0}\0", 6));
   const std::string wide = test::message_of([&] { read_rows(folder / "wide.jsonl", {}, {}); });
   EXPECT_NE(wide.find("UTF-16"), std::string::npos) << wide;

@@ -2,10 +2,10 @@
 
 #include <set>
 
-#include "base/thread_pool.h"
 #include "train/data/batches.h"
 #include "train/data/samples.h"
 #include "train_support.h"
+#include "vl3/thread_pool.h"
 #include "vl3/training_rows.h"
 
 namespace vl3 {

@@ -6,11 +6,11 @@
 #include <set>
 
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "scenes/encode.h"
 #include "support/support.h"
 #include "train/data/batches.h"
 #include "train/data/samples.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "autograd/tape.h"
 #include "base/json.h"
+#include "runtime/context_parts.h"
 #include "support/support.h"
 #include "train/trainable.h"
 #include "vl3/safetensors.h"
@@ -90,10 +91,10 @@ class Differentiated {
   }
   // Adds to what gradients() returns.
   double go_back(const ForwardInput& input) {
-    context_.set_tape(&tape_);
+    set_tape(context_, &tape_);
     const Tensor loss = model_.forward(context_, input).loss;
     tape_.backward(context_, loss);
-    context_.set_tape(nullptr);
+    set_tape(context_, nullptr);
     return static_cast<double>(loss.data<float>()[0]);
   }
   std::map<std::string, Tensor> gradients() const {

@@ -17,6 +17,7 @@ import av
 from PIL import Image, ImageSequence
 
 SIZE = "32x24"
+CUT, X265 = "-s 96x48 -bsf:v {0}_metadata", "info=0:log-level=none"
 # name: what ffmpeg is told
 CLIPS = {
     "qtrle.mov": "-c:v qtrle", "cinepak.mov": "-c:v cinepak", "svq1.mov": "-c:v svq1", "v210.mov": "-c:v v210",
@@ -27,6 +28,11 @@ CLIPS = {
     "ten_top.mp4": "-c:v libx264 -pix_fmt yuv420p10le -x264-params chromaloc=2",
     "ten_422.mkv": "-c:v ffv1 -pix_fmt yuv422p10le -chroma_sample_location left",
     "interlaced.ts": "-c:v mpeg2video -flags +ildct+ilme -top 1 -vf setfield=tff -r 25",
+    "cut.mp4": f"-c:v libx264 {CUT.format('h264')}=crop_left=6:crop_right=4:crop_top=2:crop_bottom=8",
+    "cut_ten.ts": f"-c:v libx264 -pix_fmt yuv420p10le {CUT.format('h264')}=crop_left=34",
+    "cut_odd.mkv": f"-c:v libx264 -pix_fmt yuv444p {CUT.format('h264')}=crop_left=3:crop_top=1:crop_right=5",
+    "cut_hevc.mp4": f"-c:v libx265 -x265-params {X265} {CUT.format('hevc')}=crop_left=16:crop_top=6",
+    "cut_hevc_ten.mkv": f"-c:v libx265 -pix_fmt yuv420p10le -x265-params {X265} {CUT.format('hevc')}=crop_left=2",
 }
 
 

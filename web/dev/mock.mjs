@@ -1,5 +1,5 @@
 // A server that plays the API for the page: what it says depends on words in the last question, so that
-// tests and people can see each case. It serves the files of a folder as `videollama3 serve` does, with the
+// tests and people can see each case; "slow", "cut" and "waits" stop in the middle for `hold` ms, or until `go()`. It serves the files of a folder as `videollama3 serve` does, with the
 // same policy.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -30,6 +30,15 @@ A **red square** stands *left* of a \`blue\` circle, and ~~nothing~~ moves. It s
 {"square": {"box": [12, 30, 44, 62], "colour": "red"}, "circle": {"colour": "blue", "leaves_at_s": 3.0}}
 \`\`\`
 
+The circle covers $\\pi r^2$ of it, which costs $5 or $6 a frame:
+
+$$\\sum_{i=1}^{n} a_i = \\frac{n (n + 1)}{2}$$
+
+\`\`\`python
+def area(r: float) -> float:  # of a circle
+    return math.pi * r**2
+\`\`\`
+
 > Times are in seconds. See [the paper](https://arxiv.org/abs/2501.13106).`;
 
 export const HOSTILE = `<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>
@@ -46,8 +55,8 @@ const refuse = (response, status, type, code, message, headers = {}) => json(res
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Mock {
-  constructor({ folder, key = "", base = "/", speed = 12, loading = 0, images = 5, duration = 4 } = {}) {
-    Object.assign(this, { folder, key, base, speed, loading, duration });
+  constructor({ folder, key = "", base = "/", speed = 12, loading = 0, images = 5, duration = 4, hold = 0 } = {}) {
+    Object.assign(this, { folder, key, base, speed, loading, duration, hold, waiting: [] });
     this.picture = [images, images];
     this.requests = [];
     this.known = new Set();
@@ -64,6 +73,13 @@ export class Mock {
   close() {
     this.server.closeAllConnections();
     return new Promise((resolve) => this.server.close(resolve));
+  }
+  // What waits goes on.
+  go() {
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+  held() {
+    return new Promise((resolve) => (this.hold ? setTimeout(resolve, this.hold) : this.waiting.push(resolve)));
   }
   chats() {
     return this.requests.filter(({ path }) => path === "v1/chat/completions").map(({ body }) => body);
@@ -121,6 +137,11 @@ export class Mock {
     return 12 + words.join(" ").split(/\s+/).filter(Boolean).length + visual.reduce((a, b) => a + b, 0);
   }
 
+  answer(ask) {
+    if (/hostile/.test(ask)) return HOSTILE;
+    if (/markdown/.test(ask)) return MARKDOWN;
+    return /long/.test(ask) ? "All the same words again. ".repeat(400) : `You asked: ${ask || "nothing"}. Réponse №${this.chats().length} ✓`;
+  }
   async chat(request, response, body) {
     const last = body.messages.at(-1).content;
     const ask = (Array.isArray(last) ? last.filter((p) => p.type === "text").map((p) => p.text) : [last]).join(" ");
@@ -128,7 +149,7 @@ export class Mock {
     if (/too long/.test(ask)) return refuse(response, 400, "invalid_request_error", "context_length_exceeded", "The prompt has 5000 tokens and the model reads 4096 at most.");
     if (/busy/.test(ask) && Date.now() > this.busyUntil) {
       this.busyUntil = Date.now() + 60_000;
-      return refuse(response, 429, "rate_limit_error", "queue_full", "64 requests are waiting already.", { "Retry-After": "2" });
+      return refuse(response, 429, "rate_limit_error", "queue_full", "64 requests are waiting already.", { "Retry-After": "50" });
     }
     if (/fails/.test(ask)) return refuse(response, 500, "server_error", "internal_error", "The server failed.");
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" });
@@ -141,9 +162,9 @@ export class Mock {
     response.write(": ping\n\n");
     for (let i = 0; i <= 4 && body.return_progress; ++i) {
       event({ choices: [], prompt_progress: { stage: "prefill", total: prompt, processed: Math.round((prompt * i) / 4) } });
-      await sleep(/slow/.test(ask) ? 300 : this.speed);
+      await (/slow/.test(ask) && i === 2 ? this.held() : sleep(this.speed));
     }
-    const answer = /hostile/.test(ask) ? HOSTILE : /markdown/.test(ask) ? MARKDOWN : /long/.test(ask) ? "All the same words again. ".repeat(400) : `You asked: ${ask || "nothing"}. Réponse №${this.chats().length} ✓`;
+    const answer = body.continue_final_message ? " And it goes on." : this.answer(ask);
     const pieces = answer.match(/\s*\S{1,6}/gu) ?? [];
     let said = 0;
     for (const content of pieces) {
@@ -152,14 +173,15 @@ export class Mock {
         return undefined;
       }
       if (/cut/.test(ask) && said === 3) {
-        // Browsers drop what they have not handed on when a connection ends like this.
-        await sleep(200);
+        // Not at once: browsers drop what they have not handed on when a connection ends like this.
+        await this.held();
         return response.destroy();
       }
       if (/breaks/.test(ask) && said === 3) {
         response.write(`data: ${JSON.stringify({ error: { message: "The decoder of the clip stopped.", type: "server_error", param: null, code: "decode_failed" } })}\n\n`);
         return response.end("data: [DONE]\n\n");
       }
+      if (/waits/.test(ask) && said === 3) await this.held();
       choice({ content });
       ++said;
       await sleep(this.speed);

@@ -17,5 +17,5 @@ watch(join(here, "../src"), { recursive: true }, () => {
   clearTimeout(timer);
   timer = setTimeout(build, 100);
 });
-const mock = await new Mock({ folder, key: process.env.KEY ?? "", speed: 30 }).listen(Number(process.env.PORT ?? 8090));
-console.error(`${mock.url}\nWords that do something: markdown, hostile, long, slow, busy, fails, breaks, cut, too long`);
+const mock = await new Mock({ folder, key: process.env.KEY ?? "", speed: 30, hold: 1500 }).listen(Number(process.env.PORT ?? 8090));
+console.error(`${mock.url}\nWords that do something: markdown, hostile, long, slow, waits, busy, fails, breaks, cut, too long`);

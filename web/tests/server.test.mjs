@@ -2,10 +2,10 @@
 // show, that both speak alike.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { answered, ask, CLIP, closeBrowser, lastAnswer, noBrowser, openPage, PICTURE, STRANGE } from "./support.mjs";
+import { answered, ask, CLIP, closeBrowser, counts, lastAnswer, openPage, options as inBrowser, PICTURE, shows, storedMessages, STRANGE } from "./support.mjs";
 
 const server = process.env.VL3_SERVER;
-const options = { skip: noBrowser || (server ? false : "VL3_SERVER names no server"), timeout: 60_000 };
+const options = { ...inBrowser, skip: inBrowser.skip || (server ? false : "VL3_SERVER names no server") };
 after(closeBrowser);
 
 async function open() {
@@ -36,14 +36,15 @@ test("a server: a question about a picture is answered, and the chat lasts over 
   await noErrors(page);
   const answer = await lastAnswer(page);
   assert.notEqual(answer.trim(), "");
-  assert.match(await page.locator(".assistant .facts").innerText(), /\d+ \+ \d+ tokens/);
+  await shows(page.locator(".assistant .facts"), /\d+ \+ \d+ tokens/);
   await ask(page, "And what else?");
   await answered(page, 2);
   await noErrors(page);
+  await storedMessages(page, 4);
   await page.reload();
   await ready();
-  assert.equal(await page.locator(".assistant .text").first().innerText(), answer);
-  assert.equal(await page.locator(".user .tile img").count(), 1);
+  await shows(page.locator(".assistant .text").first(), answer);
+  await counts(page.locator(".user .tile img"), 1);
   await done();
 });
 
@@ -66,13 +67,14 @@ test("a server: a trimmed clip costs less, and its frames are those of the part"
   await page.press("#composer-text", "Enter");
   await answered(page);
   await noErrors(page);
-  assert.match(await page.locator(".assistant .facts").innerText(), new RegExp(`^${all} `), "what was counted is what was taken");
+  await shows(page.locator(".assistant .facts"), new RegExp(`^${all} `), "what was counted is what was taken");
   await page.click(".saw summary");
+  await page.locator(".frame-facts b").first().waitFor();
   const times = (await page.locator(".frame-facts b").allInnerTexts()).map((text) => Number(text.split(":")[1]));
   assert.ok(times.length >= 5 && times.length <= 7, `${times.length} frames`);
   assert.ok(times[0] >= 3.9 && times.at(-1) <= 7.1, String(times));
   await page.waitForFunction(() => document.querySelector(".frames canvas").width > 16);
-  assert.match(await page.locator(".report-head").innerText(), /\d frames, \d+ × \d+ tokens each; \d+ of \d+ tokens kept \(\d+ %\)/);
+  await shows(page.locator(".report-head"), /\d frames, \d+ × \d+ tokens each; \d+ of \d+ tokens kept \(\d+ %\)/);
   await done();
 });
 
@@ -81,13 +83,13 @@ test("a server: what the camera records can be read", options, async () => {
   await set(page, "max_completion_tokens", 4);
   await page.click('#composer button[aria-label="Camera"]');
   await page.locator("dialog button:not([disabled])", { hasText: "Record a clip" }).click();
-  await page.waitForTimeout(1500);
+  await page.locator("dialog [role=status]", { hasText: "Recording, 0:01" }).waitFor();
   await page.locator("dialog button", { hasText: "Stop recording" }).click();
   await page.locator("#composer .tile.video").waitFor();
   await ask(page, "What is it?");
   await answered(page);
   await noErrors(page);
-  assert.equal(await page.locator(".saw").count(), 1);
+  await counts(page.locator(".saw"), 1);
   await done();
 });
 
@@ -100,7 +102,7 @@ test("a server: a clip that the browser cannot show is read", options, async () 
   await answered(page);
   await noErrors(page);
   await page.click(".saw summary");
-  assert.ok((await page.locator(".frames li").count()) > 0);
+  await page.locator(".frames li").first().waitFor();
   await done();
 });
 
@@ -112,10 +114,10 @@ test("a server: an answer is stopped, and refusals are told", options, async () 
   await page.waitForFunction(() => (document.querySelector(".assistant .text")?.textContent.length ?? 0) > 3);
   await page.keyboard.press("Escape");
   await answered(page);
-  assert.match(await page.locator(".assistant .facts").innerText(), /^stopped/);
+  await shows(page.locator(".assistant .facts"), /^stopped/);
   await set(page, "max_completion_tokens", 1_000_000);
   await ask(page, "word ".repeat(60_000));
   await page.waitForSelector(".error:not([hidden])");
-  assert.match(await page.locator(".error:visible").innerText(), /HTTP 4\d\d · \w+/);
+  await shows(page.locator(".error:visible"), /HTTP 4\d\d · \w+/);
   await done();
 });

@@ -1,4 +1,5 @@
 // What the tests share: modules of src/ as they are, and pages in a browser.
+import assert from "node:assert/strict";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { existsSync, readFileSync } from "node:fs";
@@ -21,8 +22,10 @@ export async function load(entry) {
   return module;
 }
 
+// Nothing is expected within a time: this only ends a test that hangs, on the busiest machine.
+const PATIENCE_MS = 45_000;
 export const browserPath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/usr/bin/google-chrome-stable"].find((path) => path && existsSync(path));
-export const noBrowser = browserPath ? false : "no Chromium here (CHROMIUM names one)";
+export const options = { skip: browserPath ? false : "no Chromium here (CHROMIUM names one)", timeout: 6 * PATIENCE_MS };
 
 let shared = null;
 async function browser() {
@@ -53,7 +56,13 @@ export async function openPage({ server = "", mock: options = {}, context: conte
     return page;
   };
   const page = watch(await context.newPage());
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(PATIENCE_MS);
+  // What toasts said, also those that are gone.
+  await page.addInitScript(() => {
+    window.toasted = [];
+    const see = (changes) => changes.forEach(({ addedNodes }) => addedNodes.forEach((node) => node.classList?.contains("toast") && window.toasted.push(node.innerText)));
+    new MutationObserver(see).observe(document, { childList: true, subtree: true });
+  });
   await page.goto(url + path);
   const done = async () => {
     await context.close();
@@ -80,3 +89,40 @@ export async function ask(page, text) {
 }
 export const answered = (page, n = 1) => page.waitForFunction((count) => document.querySelectorAll('.assistant[aria-busy="false"]').length >= count && !document.querySelector('.assistant[aria-busy="true"]'), n);
 export const lastAnswer = (page) => page.locator(".assistant .text").last().innerText();
+
+// What the page comes to show: read again until it is as expected, and asserted then.
+export async function becomes(read, check) {
+  for (const end = Date.now() + PATIENCE_MS; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    try {
+      return check(await read());
+    } catch (error) {
+      if (Date.now() > end) throw error;
+    }
+  }
+}
+const alike = (text) => (is) => (text instanceof RegExp ? assert.match(is, text) : assert.equal(is, text));
+export const counts = (locator, n) => becomes(() => locator.count(), alike(n));
+export const has = (locator, attribute, value) => becomes(() => locator.getAttribute(attribute), alike(value));
+export const shows = (locator, text) => becomes(() => locator.innerText(), alike(text));
+export const toasts = (page, text) => becomes(async () => (await page.evaluate(() => window.toasted)).join("\n"), alike(text));
+
+// The store's rows of a kind, once `check` holds for them: before a reload, what the page shows may still be on its way there.
+export const stored = (page, kind, check) =>
+  becomes(
+    () =>
+      page.evaluate(
+        (name) =>
+          new Promise((resolve, reject) => {
+            const opening = indexedDB.open("videollama3");
+            opening.onerror = reject;
+            opening.onsuccess = () => {
+              const rows = opening.result.transaction(name).objectStore(name).getAll();
+              rows.onerror = reject;
+              rows.onsuccess = () => (opening.result.close(), resolve(rows.result));
+            };
+          }),
+        kind,
+      ),
+    check,
+  );
+export const storedMessages = (page, n) => stored(page, "messages", (rows) => assert.deepEqual(rows.map(({ state }) => state === "running"), Array(n).fill(false)));

@@ -162,3 +162,54 @@ test("times are found in text, and what only looks like one is not", async () =>
   assert.deepEqual(times("0:02–0:04"), [2, 4]);
   for (const none of ["3 squares", "16:9:x", "1:75", "v1:20a", "2024-01:10", "3 m/s", "12 sauces", "5s/frame", "", "a 1.2.3:40"]) assert.deepEqual(times(none), [], none);
 });
+
+test("formulas become trees; what is not understood stays text", async () => {
+  const { maths } = await load("markdown/tex.ts");
+  const show = ({ tag, within }) => `${tag}(${typeof within === "string" ? within : within.map(show).join(" ")})`;
+  for (const [tex, tree] of [
+    ["A = \\pi r^2", "mi(A) mo(=) mi(π) msup(mi(r) mn(2))"],
+    ["\\sum_{i=1}^n a_i", "munderover(mo(∑) mrow(mi(i) mo(=) mn(1)) mi(n)) msub(mi(a) mi(i))"],
+    ["\\frac12 - \\sqrt[3]{x}", "mfrac(mn(1) mn(2)) mo(−) mroot(mi(x) mn(3))"],
+    ["x^10", "msup(mi(x) mn(1)) mn(0)"],
+    ["f'(x_1^2)", "msup(mi(f) mo(′)) mo(() msubsup(mi(x) mn(1) mn(2)) mo())"],
+    ["\\mathbb{R}^{n \\times m}", "msup(mi(ℝ) mrow(mi(n) mo(×) mi(m)))"],
+    ["\\text{if } a", "mtext(if\u00a0) mi(a)"],
+    ["\\left( \\frac{a}{b} \\right.", "mrow(mo(() mfrac(mi(a) mi(b)))"],
+    ["\\begin{bmatrix} a & b \\\\ c & d \\end{bmatrix}", "mrow(mo([) mtable(mtr(mtd(mrow(mi(a))) mtd(mrow(mi(b)))) mtr(mtd(mrow(mi(c))) mtd(mrow(mi(d))))) mo(]))"],
+    ["\\hat{x}_i", "msub(mover(mi(x) mo(^)) mi(i))"],
+    ["90\\%", "mn(90) mo(%)"],
+  ]) assert.equal(maths(tex)?.map(show).join(" "), tree, tex);
+  for (const odd of ["\\href{x}{y}", "\\input{x}", "a } b", "{a", "\\frac{a}", "x^1^2", "a & b # c", "\\begin{tikz} \\end{tikz}", "\\left( a", "x".repeat(5000), `${"{".repeat(200)}x${"}".repeat(200)}`, `${"\\sqrt".repeat(700)}x`]) assert.equal(maths(odd), null, odd.slice(0, 40));
+});
+
+test("code in pieces: they are the text, and have kinds", async () => {
+  const { highlight } = await load("markdown/highlight.ts");
+  const kinds = (text, language) => {
+    const pieces = highlight(text, language);
+    assert.equal(pieces.map((piece) => piece.text).join(""), text);
+    return pieces.filter(({ kind }) => kind).map(({ kind, text }) => `${kind} ${text}`);
+  };
+  assert.deepEqual(kinds('def f(x):  # a "b"\n  return "c#" + 0x1F', "Python"), ["word def", "name f", 'comment # a "b"', "word return", 'string "c#"', "number 0x1F"]);
+  assert.deepEqual(kinds("int a = 1.5f; /* b\nc */ // d", "cpp"), ["word int", "number 1.5f", "comment /* b\nc */", "comment // d"]);
+  assert.deepEqual(kinds("fn f<'a>(x: &'a str) { 'b' }", "rust"), ["word fn", "string 'b'"]);
+  assert.deepEqual(kinds('{"a": [true, "b", 2]}', "json"), ['name "a"', "word true", 'string "b"', "number 2"]);
+  assert.deepEqual(kinds("Select x FROM y -- z", "sql"), ["word Select", "word FROM", "comment -- z"]);
+  assert.deepEqual(kinds('<a href="b">c</a><!-- d', "html"), ["word <a", 'string "b"', "word >", "word </a>", "comment <!-- d"]);
+  assert.deepEqual(kinds("curl http://x/#y # z", "bash"), ["comment # z"]);
+  for (const language of ["", "nothing", "__proto__", "constructor"]) assert.deepEqual(kinds("int x = 1;", language), [], language);
+  const languages = ["js", "rust", "python", "sql", "html", "json"];
+  for (const language of languages) for (const text of ['"""', "'", "`${", "/*", "<!--", '"\\', "\u{1f600}'\n", "", "'\"`/*<!--#".repeat(3000)]) kinds(text, language);
+});
+
+test("what a search found is shown with what is around it", async () => {
+  const { excerptOf, wordsOf } = await load("store/search.ts");
+  assert.deepEqual(wordsOf("  Red  SQUARE "), ["red", "square"]);
+  assert.deepEqual(excerptOf(["The red\n square"], ["square"]), { before: "The red ", match: "square", after: "" });
+  assert.deepEqual(excerptOf(["none", "a RED one"], ["blue", "red"]), { before: "a ", match: "RED", after: " one" });
+  const { before, after } = excerptOf([`${"word ".repeat(30)}needle${" more".repeat(40)}`], ["needle"]);
+  assert.match(before, /^…(word )+$/);
+  assert.ok(before.length < 40 && after.length < 60);
+  assert.equal(excerptOf([`${"x".repeat(100)}y`], ["y"]).before.length, 29);
+  assert.equal(excerptOf(["İİİ y"], ["y"]), null);
+  assert.equal(excerptOf([], ["y"]), null);
+});

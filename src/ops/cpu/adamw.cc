@@ -5,9 +5,10 @@
 #include <cmath>
 
 #include "base/random.h"
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 namespace {
@@ -49,7 +50,7 @@ AdamwStep step_of(const AdamwUpdate& u) {
 void adamw(Context& context, const Tensor& w, const Tensor& gradient, const Tensor& m, const Tensor& v,
            const AdamwUpdate& update) {
   const AdamwStep step = step_of(update);
-  const KernelSet& kernels = context.kernels();
+  const KernelSet& kernels = kernels_of(context);
   const float* g = gradient.data<float>();
   float *first = m.mutable_data<float>(), *second = v.mutable_data<float>();
   float* f32 = w.dtype() == DType::kF32 ? w.mutable_data<float>() : nullptr;

@@ -5,9 +5,10 @@
 #include <cstring>
 #include <limits>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 namespace {
@@ -151,9 +152,9 @@ AttentionGradients attention_backward(Context& context, const AttentionInputs& i
   int64_t longest = kLeastKeys;
   for (size_t i = 0; i + 1 < inputs.cu_seqlens_k.size(); ++i)
     longest = std::max(longest, inputs.cu_seqlens_k[i + 1] - inputs.cu_seqlens_k[i]);
-  const int64_t keys = round_up(longest, context.kernels().tile_columns);
-  const Backward work{context.kernels(), inputs, gradient, out, keys};
-  const int64_t width = round_up(inputs.q.dim(2), context.kernels().tile_columns);
+  const int64_t keys = round_up(longest, kernels_of(context).tile_columns);
+  const Backward work{kernels_of(context), inputs, gradient, out, keys};
+  const int64_t width = round_up(inputs.q.dim(2), kernels_of(context).tile_columns);
   const int64_t kv_heads = inputs.k.dim(1), size = Buffers::size(keys, width);
   const Tensor scratch = context.empty({context.threads().size(), size});
   context.threads().parallel_for(sequences * kv_heads, 1, [&](int64_t task, int64_t, int thread) {

@@ -7,6 +7,8 @@
 
 #include "ops/attention.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "ops/row_runs.h"
+#include "runtime/context_parts.h"
 
 namespace vl3::ops {
 
@@ -19,7 +21,7 @@ struct AttentionProblem {
   bool causal;
   Precision precision;
 
-  const KernelSet& kernels() const { return context.kernels(); }
+  const KernelSet& kernels() const { return kernels_of(context); }
   int64_t group() const { return heads / kv_heads; }
   // Rows of a sequence and key head: query r / group, head r % group of the group.
   int64_t rows(const AttentionSequence& s) const { return (s.q_end - s.q_begin) * group(); }
@@ -94,7 +96,8 @@ void for_runs(const KernelSet& kernels, const KeyValueView& kv, Plane plane, int
 
 // Sequences of up to kFewAttentionRows rows. Keys are cut into fixed pieces, so that threads share one
 // sequence, and the pieces are joined in order.
-void split_kv_attention(const AttentionProblem& problem, std::span<const AttentionSequence* const> sequences);
+inline constexpr int64_t kFewAttentionRows = 16;
+void split_kv_attention(const AttentionProblem& problem, std::span<const AttentionSequence> sequences);
 // Longer ones. Keys and values are packed once; tiles of rows pass by.
 void tiled_attention(const AttentionProblem& problem, std::span<const AttentionSequence* const> sequences);
 

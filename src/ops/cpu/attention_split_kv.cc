@@ -1,8 +1,8 @@
 #include <cmath>
 #include <limits>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/attention_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops {
 namespace {
@@ -76,14 +76,14 @@ void join(std::span<const Partial> partials, const float* out, int64_t step, int
 
 }  // namespace
 
-void split_kv_attention(const AttentionProblem& p, std::span<const AttentionSequence* const> sequences) {
+void split_kv_attention(const AttentionProblem& p, std::span<const AttentionSequence> sequences) {
   ThreadPool& threads = p.context.threads();
   std::vector<Piece> pieces;
-  for (const AttentionSequence* s : sequences) {
+  for (const AttentionSequence& s : sequences) {
     for (int64_t head = 0; head < p.kv_heads; ++head) {
-      for (int64_t first = 0; first < s->kv.length; first += kPiece) {
+      for (int64_t first = 0; first < s.kv.length; first += kPiece) {
         pieces.push_back(
-            {s, head, first, std::min(kPiece, s->kv.length - first), static_cast<int64_t>(pieces.size())});
+            {&s, head, first, std::min(kPiece, s.kv.length - first), static_cast<int64_t>(pieces.size())});
       }
     }
   }

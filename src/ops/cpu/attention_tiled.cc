@@ -1,8 +1,8 @@
 #include <limits>
 #include <utility>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/attention_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops {
 namespace {
@@ -248,6 +248,7 @@ void tiled_attention(const AttentionProblem& p, std::span<const AttentionSequenc
   const Tensor scratch = p.context.empty({threads.size(), scratch_words});
   const auto of_thread = [&](int thread) { return scratch.mutable_data<float>() + thread * scratch_words; };
   threads.parallel_for(static_cast<int64_t>(panels.size()), 1, [&](int64_t i, int64_t, int thread) {
+    p.context.check_cancelled();
     const Panel& panel = panels[static_cast<size_t>(i)];
     pack_panel(p, layout, heads[panel.packed], panel.first, panel.count, of_thread(thread), words);
   });
@@ -262,6 +263,7 @@ void tiled_attention(const AttentionProblem& p, std::span<const AttentionSequenc
   if (p.causal)
     std::reverse(tasks.begin(), tasks.end());  // the longest first, so that the threads end together
   threads.parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t i, int64_t, int thread) {
+    p.context.check_cancelled();
     Tiles(p, layout, words, tasks[static_cast<size_t>(i)], Workspace(of_thread(thread), layout)).run();
   });
 }

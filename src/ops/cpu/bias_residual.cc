@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 
@@ -14,7 +15,7 @@ void add_bias_residual(Context& context, const Tensor& x, const Tensor& bias, co
   const float *source = x.data<float>(), *b = bias.defined() ? bias.data<float>() : nullptr,
               *r = residual.defined() ? residual.data<float>() : nullptr;
   float* target = y.mutable_data<float>();
-  const KernelSet& kernels = context.kernels();
+  const KernelSet& kernels = kernels_of(context);
   context.threads().parallel_for(x.dim(0), 8, [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t) {
       const float* row = source + t * n;

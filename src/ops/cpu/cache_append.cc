@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
-#include "base/thread_pool.h"
 #include "ops/cache_row.h"
 #include "ops/cpu/cpu_ops.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 namespace {
@@ -37,8 +38,8 @@ void cache_append(Context& context, const Tensor& k, const Tensor& v,
     for (const AttentionSequence& s : sequences) {
       const int64_t rows = s.q_end - s.q_begin;
       for (int64_t i = std::max(begin, first); i < std::min(end, first + rows); ++i) {
-        store(context.kernels(), s, i - first, false, k);
-        store(context.kernels(), s, i - first, true, v);
+        store(kernels_of(context), s, i - first, false, k);
+        store(kernels_of(context), s, i - first, true, v);
       }
       first += rows;
     }

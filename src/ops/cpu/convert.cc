@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels/kernels.h"
 #include "ops/cpu/matmul.h"
+#include "runtime/context_parts.h"
 #include "tensor/quantized.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 namespace {
@@ -35,7 +36,7 @@ void widen(Context& context, const Tensor& tensor, const Tensor& target) {
   const std::byte* source = tensor.raw();
   const int64_t size = static_cast<int64_t>(size_of(tensor.dtype()));
   context.threads().parallel_for(tensor.numel(), kGrain, [&](int64_t begin, int64_t end, int) {
-    context.kernels().widen(source + begin * size, weight_type(tensor), end - begin, out + begin);
+    kernels_of(context).widen(source + begin * size, weight_type(tensor), end - begin, out + begin);
   });
 }
 
@@ -44,7 +45,7 @@ void narrow(Context& context, const Tensor& x, const Tensor& target) {
   auto* const out = reinterpret_cast<uint16_t*>(target.mutable_raw());
   context.threads().parallel_for(x.numel(), kGrain, [&](int64_t begin, int64_t end, int) {
     if (target.dtype() == DType::kF16)
-      context.kernels().narrow_f16(source + begin, end - begin, out + begin);
+      kernels_of(context).narrow_f16(source + begin, end - begin, out + begin);
     else
       std::transform(source + begin, source + end, out + begin, to_bf16);
   });

@@ -3,9 +3,10 @@
 #include <cmath>
 #include <limits>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 
@@ -17,10 +18,10 @@ void cross_entropy(Context& context, const Tensor& logits, std::span<const int64
     float* row = all + r * width;
     const double chosen = row[targets[static_cast<size_t>(r)]];
     float maximum = -std::numeric_limits<float>::infinity(), sum = 0;
-    context.kernels().softmax_step(row, width, 1.0f, &maximum, &sum);
+    kernels_of(context).softmax_step(row, width, 1.0f, &maximum, &sum);
     losses[static_cast<size_t>(r)] = std::log(static_cast<double>(sum)) + maximum - chosen;
     if (share == 0) return;
-    context.kernels().scale(row, width, share / sum);
+    kernels_of(context).scale(row, width, share / sum);
     row[targets[static_cast<size_t>(r)]] -= share;
   });
 }

@@ -4,8 +4,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 namespace {
@@ -57,7 +58,7 @@ void activation(Context& context, const Tensor& x, Activation kind, const Tensor
   float* target = y.mutable_data<float>();
   in_ranges(context, x.numel(), [&](int64_t begin, int64_t end) {
     std::copy(source + begin, source + end, target + begin);
-    activate(context.kernels(), target + begin, end - begin, kind);
+    activate(kernels_of(context), target + begin, end - begin, kind);
   });
 }
 
@@ -66,7 +67,7 @@ void activation_backward(Context& context, const Tensor& x, const Tensor& dy, Ac
   const float *source = x.data<float>(), *gradient = dy.data<float>();
   float* target = dx.mutable_data<float>();
   in_ranges(context, x.numel(), [&](int64_t begin, int64_t end) {
-    piece_backward(context.kernels(), source + begin, gradient + begin, end - begin, kind, target + begin);
+    piece_backward(kernels_of(context), source + begin, gradient + begin, end - begin, kind, target + begin);
   });
 }
 
@@ -74,7 +75,7 @@ void swiglu(Context& context, const Tensor& gate, const Tensor& up, const Tensor
   const float *g = gate.data<float>(), *u = up.data<float>();
   float* target = y.mutable_data<float>();
   in_ranges(context, gate.numel(), [&](int64_t begin, int64_t end) {
-    context.kernels().swiglu(g + begin, u + begin, end - begin, target + begin);
+    kernels_of(context).swiglu(g + begin, u + begin, end - begin, target + begin);
   });
 }
 
@@ -83,7 +84,7 @@ void swiglu_backward(Context& context, const Tensor& gate, const Tensor& up, con
   const float *g = gate.data<float>(), *u = up.data<float>(), *d = dy.data<float>();
   float *dg = dgate.mutable_data<float>(), *du = dup.mutable_data<float>();
   in_ranges(context, gate.numel(), [&](int64_t begin, int64_t end) {
-    context.kernels().swiglu_backward(g + begin, u + begin, d + begin, end - begin, dg + begin, du + begin);
+    kernels_of(context).swiglu_backward(g + begin, u + begin, d + begin, end - begin, dg + begin, du + begin);
   });
 }
 
@@ -91,14 +92,14 @@ void add(Context& context, const Tensor& a, const Tensor& b, const Tensor& y) {
   const float *p = a.data<float>(), *q = b.data<float>();
   float* target = y.mutable_data<float>();
   in_ranges(context, a.numel(), [&](int64_t begin, int64_t end) {
-    context.kernels().add(p + begin, q + begin, end - begin, target + begin);
+    kernels_of(context).add(p + begin, q + begin, end - begin, target + begin);
   });
 }
 
 void scale(Context& context, const Tensor& x, float factor) {
   float* values = x.mutable_data<float>();
   in_ranges(context, x.numel(), [&](int64_t begin, int64_t end) {
-    context.kernels().scale(values + begin, end - begin, factor);
+    kernels_of(context).scale(values + begin, end - begin, factor);
   });
 }
 

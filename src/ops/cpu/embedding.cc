@@ -1,9 +1,10 @@
 #include "ops/embedding.h"
 
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/matmul.h"
+#include "runtime/context_parts.h"
 #include "tensor/quantized.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 
@@ -21,7 +22,7 @@ void embedding(Context& context, const Tensor& table, const IndexList& list, con
       if (quantized)
         dequantize_row(table, id, target + i * width);
       else
-        context.kernels().widen(source + id * row_bytes, type, width, target + i * width);
+        kernels_of(context).widen(source + id * row_bytes, type, width, target + i * width);
     }
   });
 }

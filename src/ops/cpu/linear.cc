@@ -4,12 +4,13 @@
 #include <array>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
 #include "ops/convert.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/elementwise.h"
 #include "ops/cpu/low_rank.h"
 #include "ops/cpu/matmul.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 namespace {
@@ -25,7 +26,7 @@ class RowNorm {
             "[linear] a norm {} of rows {}", to_string(weight_.shape()), to_string(x.shape()));
     rows_ = {x.data<float>(), x.dim(0), x.dim(1), {}};
     const float* source = rows_.data;
-    const auto row = [&kernels = context.kernels(), source,
+    const auto row = [&kernels = kernels_of(context), source,
                       w = p.weight == nullptr ? nullptr : weight_.data<float>(),
                       b = p.bias == nullptr ? nullptr : bias_.data<float>(), eps = p.eps, k = x.dim(1),
                       norm = p.norm](int64_t i, float* target) {
@@ -36,7 +37,11 @@ class RowNorm {
     };
     if (p.norm != Prologue::Norm::kNone) rows_.prologue = row;
   }
-  const MatmulRows& rows() const { return rows_; }
+  MatmulRows rows(std::span<const RowRun> runs) const {
+    MatmulRows result = rows_;
+    result.runs = runs;
+    return result;
+  }
 
  private:
   Tensor x_, weight_, bias_;
@@ -49,11 +54,12 @@ class Added {
   explicit Added(Tensor sum) : sums_{std::move(sum)} {}  // [T, N]
   Added(Context& context, const RowNorm& norm, const LinearOperand& layer) {
     const int64_t n = layer.weight.dim(0);
-    if (layer.low_rank != nullptr) sums_.push_back(low_rank(context, norm.rows(), *layer.low_rank, n));
+    const MatmulRows rows = norm.rows(layer.runs);
+    if (layer.low_rank != nullptr) sums_.push_back(low_rank(context, rows, *layer.low_rank, n));
     for (const LowRankRows& some : layer.low_rank_rows) {
       if (some.rows.empty()) continue;
-      rows_.resize(static_cast<size_t>(norm.rows().m));
-      sums_.push_back(low_rank(context, norm.rows(), some, n));
+      rows_.resize(static_cast<size_t>(rows.m));
+      sums_.push_back(low_rank(context, rows, some, n));
       for (size_t i = 0; i < some.rows.size(); ++i) {
         rows_[static_cast<size_t>(some.rows[i])] = sums_.back().data<float>() + static_cast<int64_t>(i) * n;
       }
@@ -80,7 +86,7 @@ class Added {
 void linear(Context& context, const Tensor& x, const LinearOperand& layer, const Epilogue& epilogue,
             const Prologue& prologue, const Tensor& y) {
   const Tensor &weight = layer.weight, &bias = layer.bias;
-  const KernelSet& kernels = context.kernels();
+  const KernelSet& kernels = kernels_of(context);
   const Tensor wide_bias = widened(context, bias);
   const float* b = wide_bias.defined() ? wide_bias.data<float>() : nullptr;
   const float* r = epilogue.residual != nullptr && epilogue.residual->defined()
@@ -100,7 +106,7 @@ void linear(Context& context, const Tensor& x, const LinearOperand& layer, const
       if (r != nullptr) kernels.add(values, r + row * n + column, count, values);
     };
   }
-  matmul(context, norm.rows(), std::span(&product, 1));
+  matmul(context, norm.rows(layer.runs), std::span(&product, 1));
 }
 
 void linears(Context& context, const Tensor& x, std::span<const LinearOperand> operands,
@@ -119,7 +125,7 @@ void linears(Context& context, const Tensor& x, std::span<const LinearOperand> o
     MatmulColumns product{&o.weight, results[i].mutable_data<float>()};
     const float* b = o.bias.defined() ? biases.back().data<float>() : nullptr;
     if (b != nullptr || added.any()) {
-      product.epilogue = [&kernels = context.kernels(), &added, b, n = o.weight.dim(0)](
+      product.epilogue = [&kernels = kernels_of(context), &added, b, n = o.weight.dim(0)](
                              int64_t row, int64_t column, int64_t count, float* values) {
         if (b != nullptr) kernels.add(values, b + column, count, values);
         added.add(kernels, row, column, count, n, values);
@@ -127,7 +133,7 @@ void linears(Context& context, const Tensor& x, std::span<const LinearOperand> o
     }
     products.push_back(std::move(product));
   }
-  MatmulRows rows = norm.rows();
+  MatmulRows rows = norm.rows(operands[0].runs);
   rows.rounded = rounded;
   matmul(context, rows, products);
 }
@@ -143,14 +149,14 @@ void gated_linear(Context& context, const Tensor& x, const LinearOperand& gate_l
   product.epilogue_reads = product.fused_c;
   const RowNorm norm(context, x, prologue);
   const Added to_gate(context, norm, gate_layer), to_up(context, norm, up_layer);
-  product.epilogue = [&kernels = context.kernels(), u = ups.mutable_data<float>(), n, &to_gate, &to_up](
+  product.epilogue = [&kernels = kernels_of(context), u = ups.mutable_data<float>(), n, &to_gate, &to_up](
                          int64_t row, int64_t column, int64_t count, float* values) {
     const int64_t at = row * n + column;
     to_gate.add(kernels, row, column, count, n, values);
     to_up.add(kernels, row, column, count, n, u + at);
     kernels.swiglu(values, u + at, count, values);
   };
-  matmul(context, norm.rows(), std::span(&product, 1));
+  matmul(context, norm.rows(gate_layer.runs), std::span(&product, 1));
 }
 
 void input_gradient(Context& context, const Tensor& dy, const Tensor& weight, bool accumulate,

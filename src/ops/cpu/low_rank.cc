@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <vector>
 
 #include "base/random.h"
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 namespace {
@@ -25,10 +26,11 @@ void narrow(Context& context, const MatmulRows& rows, const LowRank& layer, cons
   matmul(context, rows, std::span(&product, 1));
 }
 
-// B t [T, N]; of_rows as in MatmulRows.
-void wide(Context& context, const Tensor& t, const LowRank& layer, const Tensor& y, int64_t of_rows = 0) {
+// B t [T, N]
+void wide(Context& context, const Tensor& t, const LowRank& layer, const Tensor& y,
+          std::span<const RowRun> runs = {}) {
   MatmulRows rows = rows_of(t);
-  rows.of_rows = of_rows;
+  rows.runs = runs;
   const MatmulColumns product{&layer.b, y.mutable_data<float>()};
   matmul(context, rows, std::span(&product, 1));
 }
@@ -39,7 +41,7 @@ Tensor low_rank(Context& context, const MatmulRows& rows, const LowRank& layer, 
   check_low_rank(context, rows.k, n, layer);
   const Tensor t = context.empty({rows.m, layer.a.dim(0)}), y = context.empty({rows.m, n});
   narrow(context, rows, layer, t);
-  wide(context, t, layer, y);
+  wide(context, t, layer, y, rows.runs);
   return y;
 }
 
@@ -47,7 +49,10 @@ Tensor low_rank(Context& context, const MatmulRows& all, const LowRankRows& some
   const LowRank& layer = *some.layer;
   check_low_rank(context, all.k, n, layer);
   MatmulRows rows{all.data, static_cast<int64_t>(some.rows.size()), all.k, {}};
-  rows.of_rows = std::max(all.of_rows, all.m);
+  const RowRun alike{all.m, all.m <= kFewRows};
+  const std::vector<RowRun> runs =
+      runs_of_rows(all.runs.empty() ? std::span(&alike, 1) : all.runs, some.rows);
+  rows.runs = runs;
   rows.prologue = [&all, which = some.rows](int64_t i, float* target) {
     const int64_t row = which[static_cast<size_t>(i)];
     if (all.prologue)
@@ -57,7 +62,7 @@ Tensor low_rank(Context& context, const MatmulRows& all, const LowRankRows& some
   };
   const Tensor t = context.empty({rows.m, layer.a.dim(0)}), y = context.empty({rows.m, n});
   narrow(context, rows, layer, t);
-  wide(context, t, layer, y, rows.of_rows);
+  wide(context, t, layer, y, runs);
   return y;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "ops/cpu/kernels/kernels.h"
+#include "ops/row_runs.h"
 #include "vl3/context.h"
 #include "vl3/tensor.h"
 
@@ -25,7 +26,7 @@ struct MatmulRows {
   bool transposed =
       false;  // data is [k, m]; then there is no prologue, and all products are transposed as well
   Tensor* rounded = nullptr;  // receives the rows as bf16 [m, k] where products round them so and k is even
-  int64_t of_rows = 0;  // how many rows these are a part of: products add as for all of them. 0: they are all
+  std::span<const RowRun> runs = {};  // of all rows; none: they are one feed
 };
 
 // One product. w: [n, k] dense or quantised. c: [m, n] f32 dense, which must not overlap the rows.
@@ -45,8 +46,7 @@ struct MatmulColumns {
 
 // Any number of products of the same rows, together. With Compute::kAuto rows are rounded to bf16 for bf16
 // weights where the hardware multiplies those, to int8 in groups of 256 for int8 and int4
-// weights. A row's result depends on nothing but the row, and on whether it is one of more than kFewRows.
-inline constexpr int64_t kFewRows = 16;
+// weights. A row's result depends on nothing but the row, and on whether it is one of few (row_runs.h).
 void matmul(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products);
 
 // a [m, k] f32 dense, w [n, k] → c [m, n].

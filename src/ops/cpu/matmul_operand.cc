@@ -2,24 +2,26 @@
 
 #include <algorithm>
 
-#include "base/thread_pool.h"
+#include "runtime/context_parts.h"
 #include "tensor/quantized.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops {
 
-Form form_of(const Context& context, const MatmulColumns& product, int64_t m) {
+Form form_of(const Context& context, const MatmulColumns& product, bool few) {
   const Tensor& w = *product.w;
   if (context.compute() != Compute::kAuto) return Form::kF32;
-  if (product.rounded && context.kernels().tile_pairs != nullptr) return Form::kBf16Pairs;
+  if (product.rounded && kernels_of(context).tile_pairs != nullptr) return Form::kBf16Pairs;
   if (w.dtype() == DType::kInt8) return Form::kInt8;
-  if (w.dtype() == DType::kInt4) return m > kFewRows ? Form::kInt8 : Form::kInt8Groups;
-  if (w.dtype() == DType::kBF16 && context.kernels().tile_pairs != nullptr) return Form::kBf16Pairs;
+  if (w.dtype() == DType::kInt4) return few ? Form::kInt8Groups : Form::kInt8;
+  if (w.dtype() == DType::kBF16 && kernels_of(context).tile_pairs != nullptr) return Form::kBf16Pairs;
   return Form::kF32;
 }
 
-Operand::Operand(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products)
+Operand::Operand(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products,
+                 bool few_rows)
     : m(rows.m),
-      of_rows(std::max(rows.m, rows.of_rows)),
+      few(few_rows),
       k(rows.k),
       pairs((k + 1) / 2),
       groups(quant_groups(k)),
@@ -27,9 +29,9 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
       transposed(rows.transposed),
       f32(rows.data) {
   bool needs[4] = {};
-  for (const MatmulColumns& p : products) needs[static_cast<int>(form_of(context, p, of_rows))] = true;
+  for (const MatmulColumns& p : products) needs[static_cast<int>(form_of(context, p, few))] = true;
   const auto needed = [&](Form form) { return needs[static_cast<int>(form)]; };
-  const KernelSet& kernels = context.kernels();
+  const KernelSet& kernels = kernels_of(context);
   float* wide = nullptr;
   if (rows.prologue && needed(Form::kF32)) {
     f32_ = context.empty({m, k});
@@ -45,7 +47,7 @@ Operand::Operand(Context& context, const MatmulRows& rows, std::span<const Matmu
   if (needed(Form::kInt8)) allocate(quads_, kernels.quantized_row_bytes(k), groups);
   if (needed(Form::kInt8Groups)) allocate(parts_, parts * kQuantPart, parts);
   for (const MatmulColumns& p : products) {
-    if (!is_int8(form_of(context, p, of_rows)) || multipliers_.defined() || k == 0) continue;
+    if (!is_int8(form_of(context, p, few)) || multipliers_.defined() || k == 0) continue;
     multipliers_ = context.empty({k});
     activation_multipliers(*p.w, multipliers_.mutable_span<float>());
   }

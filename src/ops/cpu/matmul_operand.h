@@ -13,21 +13,22 @@ namespace vl3::ops {
 // rows.
 enum class Form { kF32, kBf16Pairs, kInt8, kInt8Groups };
 
-Form form_of(const Context& context, const MatmulColumns& product, int64_t m);
+// few: rows, as row_runs.h has them.
+Form form_of(const Context& context, const MatmulColumns& product, bool few);
 inline bool is_int8(Form form) { return form == Form::kInt8 || form == Form::kInt8Groups; }
 
 // The rows of A in every form that the products of a call need.
 class Operand {
  public:
-  Operand(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products);
+  Operand(Context& context, const MatmulRows& rows, std::span<const MatmulColumns> products, bool few_rows);
 
-  int64_t m, of_rows;               // rows here, and of how many they are a part
+  int64_t m;
+  bool few;
   int64_t k, pairs, groups, parts;  // of a row
   bool transposed;                  // f32 and bf16 are [k, m] and [pairs, m]
   const float* f32 = nullptr;
   const uint32_t* bf16 = nullptr;
 
-  bool few() const { return of_rows <= kFewRows; }
   // From a row on, in one of the two forms of int8.
   QuantizedRows quantized(Form form, int64_t row) const;
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "ops/cpu/matmul_parts.h"
+#include "runtime/context_parts.h"
 #include "tensor/quantized.h"
 
 namespace vl3::ops {
@@ -90,9 +91,8 @@ void Multiply::packed() const {
 }
 
 int64_t packed_words(const Context& context, const Operand& a, const MatmulColumns& product) {
-  const int64_t step = context.kernels().tile_columns;
-  const bool dequantizes =
-      is_quantized(product.w->dtype()) && form_of(context, product, a.of_rows) == Form::kF32;
+  const int64_t step = kernels_of(context).tile_columns;
+  const bool dequantizes = is_quantized(product.w->dtype()) && form_of(context, product, a.few) == Form::kF32;
   return kPanels * step * std::min(kDepth, a.k) + (dequantizes ? step * a.k : 0);
 }
 

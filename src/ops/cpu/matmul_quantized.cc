@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "ops/cpu/matmul_parts.h"
+#include "runtime/context_parts.h"
 #include "tensor/quantized.h"
 
 namespace vl3::ops {
@@ -27,24 +28,28 @@ void Multiply::quantized() const {
       kernels.int4_to_int8(blocks + block * stored, a.parts, wide + block * bytes);
     blocks = wide;
   }
+  const float* const reads = has_epilogue ? task.product->epilogue_reads : nullptr;
   for (int64_t row = task.m0; row < task.m1; row += kernels.quad_rows) {
     const int64_t m = std::min(kernels.quad_rows, task.m1 - row);
     for (int64_t n = task.n0; n < task.n1; n += step) {
-      tile(a.quantized(task.form, row), blocks + (n - task.n0) / kBlockRows * bytes, bytes, a.parts, m,
-           std::min(step, task.n1 - n), c + row * n_total + n, n_total);
+      const int64_t count = std::min(step, task.n1 - n);
+      prefetch(c + row * n_total + n, n_total, m, count);
+      if (reads != nullptr) prefetch(reads + row * n_total + n, n_total, m, count);
+      tile(a.quantized(task.form, row), blocks + (n - task.n0) / kBlockRows * bytes, bytes, a.parts, m, count,
+           c + row * n_total + n, n_total);
     }
     finish_rows(row, m);
   }
 }
 
 int64_t quantized_columns(const Context& context, const Operand& a, const MatmulColumns& product) {
-  const bool widened = widens(product.w->dtype(), form_of(context, product, a.of_rows));
+  const bool widened = widens(product.w->dtype(), form_of(context, product, a.few));
   const int64_t row_bytes = block_bytes(widened ? DType::kInt8 : product.w->dtype(), a.k) / kBlockRows;
-  return round_up(std::max<int64_t>(1, kColumnBytes / row_bytes), context.kernels().quad_columns);
+  return round_up(std::max<int64_t>(1, kColumnBytes / row_bytes), kernels_of(context).quad_columns);
 }
 
 int64_t quantized_words(const Context& context, const Operand& a, const MatmulColumns& product) {
-  if (!widens(product.w->dtype(), form_of(context, product, a.of_rows))) return 0;
+  if (!widens(product.w->dtype(), form_of(context, product, a.few))) return 0;
   const int64_t columns =
       std::min(quantized_columns(context, a, product), round_up(columns_of(product), kBlockRows));
   return parts_of(parts_of(columns, kBlockRows) * block_bytes(DType::kInt8, a.k), sizeof(float));

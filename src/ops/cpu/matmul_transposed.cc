@@ -1,7 +1,8 @@
 #include <algorithm>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/matmul_parts.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops {
 namespace {
@@ -83,7 +84,7 @@ void Multiply::transposed() const {
 }
 
 int64_t transposed_words(const Context& context, const Operand& a, const MatmulColumns& product) {
-  const KernelSet& kernels = context.kernels();
+  const KernelSet& kernels = kernels_of(context);
   const int64_t rows = rows_of(kernels, form_of(context, product, a.m));
   return std::min(kChain, a.k) * kernels.tile_columns +
          parts_of(std::min(kSide, a.m), rows) * a_panel_words(rows, a, kernels);
@@ -92,7 +93,7 @@ int64_t transposed_words(const Context& context, const Operand& a, const MatmulC
 // Blocks of C as near to squares as makes enough of them: every task copies its columns of both sides.
 void cut_transposed(const Context& context, const Operand& a, const MatmulColumns& product,
                     std::vector<Task>& tasks) {
-  const KernelSet& kernels = context.kernels();
+  const KernelSet& kernels = kernels_of(context);
   const Form form = form_of(context, product, a.m);
   const int64_t n = columns_of(product), enough = 2 * context.threads().size();
   int64_t across = parts_of(n, kSide), down = parts_of(a.m, kSide);

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 namespace {
@@ -36,7 +37,7 @@ void layer_norm(Context& context, const Tensor& x, const Tensor& weight, const T
   float* target = y.mutable_data<float>();
   context.threads().parallel_for(x.dim(0), kRowsAtOnce, [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t)
-      context.kernels().layer_norm(source + t * width, w, b, eps, width, target + t * width);
+      kernels_of(context).layer_norm(source + t * width, w, b, eps, width, target + t * width);
   });
 }
 
@@ -46,7 +47,7 @@ void rms_norm(Context& context, const Tensor& x, const Tensor& weight, float eps
   float* target = y.mutable_data<float>();
   context.threads().parallel_for(x.dim(0), kRowsAtOnce, [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t)
-      context.kernels().rms_norm(source + t * width, w, eps, width, target + t * width);
+      kernels_of(context).rms_norm(source + t * width, w, eps, width, target + t * width);
   });
 }
 
@@ -60,13 +61,13 @@ void norm_backward(Context& context, bool centred, float eps, const Tensor& x, c
         *db = centred ? dbs.mutable_data<float>() : nullptr;
   context.threads().parallel_for(pieces, 1, [&](int64_t piece, int64_t, int) {
     for (int64_t t = piece * kRowsOfASum; t < std::min(rows, (piece + 1) * kRowsOfASum); ++t) {
-      context.kernels().norm_backward(source + t * width, w, gradient + t * width, eps, centred, width,
-                                      target + t * width, dw + piece * width,
-                                      db == nullptr ? nullptr : db + piece * width);
+      kernels_of(context).norm_backward(source + t * width, w, gradient + t * width, eps, centred, width,
+                                        target + t * width, dw + piece * width,
+                                        db == nullptr ? nullptr : db + piece * width);
     }
   });
-  add_pieces(context.kernels(), dws, dweight);
-  add_pieces(context.kernels(), dbs, dbias);
+  add_pieces(kernels_of(context), dws, dweight);
+  add_pieces(kernels_of(context), dbs, dbias);
 }
 
 }  // namespace vl3::ops::cpu

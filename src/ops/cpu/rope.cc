@@ -1,8 +1,9 @@
 #include "ops/rope.h"
 
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 
@@ -21,7 +22,7 @@ void rope(Context& context, const Tensor& x, const Tensor& cos, const Tensor& si
     for (int64_t t = begin; t < end; ++t) {
       for (int64_t h = 0; h < heads; ++h) {
         const int64_t at = (t * heads + h) * width;
-        context.kernels().rope(source + at, c + t * half, s + t * half, half, target + at);
+        kernels_of(context).rope(source + at, c + t * half, s + t * half, half, target + at);
       }
     }
   });

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 

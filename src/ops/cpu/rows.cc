@@ -4,9 +4,10 @@
 #include <cstring>
 #include <span>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels/kernels.h"
+#include "runtime/context_parts.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 namespace {
@@ -61,7 +62,7 @@ void add_rows(Context& context, const Tensor& source, const IndexList& rows, int
   const auto numbers = rows.host();
   for (size_t i = 0; i < numbers.size(); ++i) {  // one after the other: rows may repeat
     float* to = all + numbers[i] * width;
-    if (numbers[i] != skipped) context.kernels().add(to, from + static_cast<int64_t>(i) * width, width, to);
+    if (numbers[i] != skipped) kernels_of(context).add(to, from + static_cast<int64_t>(i) * width, width, to);
   }
 }
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/thread_pool.h"
 #include "ops/cpu/cpu_ops.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3::ops::cpu {
 

@@ -9,9 +9,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
-#include "base/thread_pool.h"
 #include "train/data/batches.h"
 #include "train/data/samples.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {

@@ -54,9 +54,16 @@ Json role_content(const Json& turn, const std::string& origin) {
   return message;
 }
 
-// {"human": question, "assistant": answer}
+// {"human": question, "assistant": answer}, in whichever order, and with what the system says before them.
 void add_pair(const Json& pair, const std::string& origin, Json& messages) {
   for (const auto& [key, value] : pair.items()) {
+    require(key == "human" || key == "assistant" || key == "system" || says_nothing(value),
+            ErrorCode::kFormat, "[{}] a turn has the key \"{}\", which is not known: {}", origin, key,
+            shown(value));
+  }
+  for (const char* key : {"system", "human", "assistant"}) {
+    const Json value = pair.value(key, Json());
+    if (key == std::string_view("system") && says_nothing(value)) continue;
     require(value.is_string(), ErrorCode::kFormat, "[{}] a turn has {} under \"{}\", not a text", origin,
             shown(value), key);
     messages.push_back({{"role", role_of(key, origin)}, {"content", value}});

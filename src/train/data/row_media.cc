@@ -1,6 +1,7 @@
 #include "train/data/row_media.h"
 
 #include <algorithm>
+#include <cctype>
 #include <string_view>
 
 #include "base/data_url.h"
@@ -31,6 +32,32 @@ size_t count_marks(const std::string& text, const char* kind) {
   size_t count = 0;
   for (size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + 1)) ++count;
   return count;
+}
+
+// Whether <word> stands for a file in other programs: "img", "|image_1|", "ImageHere", …
+bool is_foreign_mark(std::string word) {
+  constexpr std::string_view kWords[] = {"image",
+                                         "video",
+                                         "img",
+                                         "audio",
+                                         "vid",
+                                         "image_pad",
+                                         "video_pad",
+                                         "vision_start",
+                                         "img_context",
+                                         "imagehere",
+                                         "imagecontent",
+                                         "image_placeholder",
+                                         "video_placeholder"};
+  if (word == "image" || word == "video") return false;
+  std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (word.size() > 2 && word.front() == '|' && word.back() == '|') word = word.substr(1, word.size() - 2);
+  const size_t letters = word.find_last_not_of("0123456789") + 1;
+  if (letters < word.size()) {  // image_1, image 1, image1
+    word.resize(letters);
+    if (!word.empty() && std::string_view("_- ").find(word.back()) != std::string_view::npos) word.pop_back();
+  }
+  return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
 }
 
 // The text of a part that is one; null for others.
@@ -83,6 +110,8 @@ class Places {
         const Json pieces = filled_text(text->get<std::string>(), may_have_marks, Json::array({part}));
         result.insert(result.end(), pieces.begin(), pieces.end());
       } else {
+        require(may_have_marks || !(is_of(part, "image") || is_clip(part)), ErrorCode::kFormat,
+                "[{}] has a picture or clip in a turn that is not a user's: {}", origin_, shown(part));
         result.push_back(filled_part(part));
       }
     }
@@ -154,6 +183,7 @@ class Places {
 
   // `as_is` where there is no mark in it. The line break that follows a mark is the template's to write.
   Json filled_text(const std::string& text, bool may_have_marks, const Json& as_is) {
+    if (may_have_marks) require_no_foreign_marks(text, origin_);
     Json content = Json::array();
     const auto add_text = [&](std::string piece) {
       if (!piece.empty()) content.push_back({{"type", "text"}, {"text", std::move(piece)}});
@@ -220,6 +250,19 @@ bool is_url(const std::string& path) { return path.find("://") != std::string::n
 
 std::string resolved(const std::string& path, const fs::path& media) {
   return is_url(path) || fs::path(path).is_absolute() ? path : (media / path).string();
+}
+
+void require_no_foreign_marks(const std::string& text, const std::string& origin) {
+  constexpr size_t kLongest = 24;
+  for (size_t at = text.find('<'); at != std::string::npos; at = text.find('<', at + 1)) {
+    const size_t end = text.find('>', at);
+    if (end == std::string::npos) return;
+    if (end - at > kLongest) continue;
+    require(!is_foreign_mark(text.substr(at + 1, end - at - 1)), ErrorCode::kFormat,
+            "[{}] has \"{}\" in a user's turn, by which another program marks a file's place: it should be "
+            "\"<image>\" or \"<video>\", and the file stand under \"images\" or \"videos\"",
+            origin, text.substr(at, end - at + 1));
+  }
 }
 
 RowMedia listed_media(RowKeys& row, const char* kind, const fs::path& media) {

@@ -25,9 +25,14 @@ struct RowMedia {
 // What the row has under `kind` or its plural. Throws kFormat for both, and for what is no path.
 RowMedia listed_media(RowKeys& row, const char* kind, const std::filesystem::path& media);
 
+// Throws kFormat for a word in a user's turn that stands for a file in other programs and for nothing here:
+// "<img>", "<|image_1|>", "<ImageHere>", …
+void require_no_foreign_marks(const std::string& text, const std::string& origin);
+
 // Puts the media where messages ({"role", "content"}) have marks or parts without a file, resolves the paths
 // of the other parts, and gives every clip `clip_options`. Content without any of that stays as it is. Throws
-// kFormat where places and media do not match, and for a mark in what an assistant or the system says.
+// kFormat where places and media do not match, for a mark or a medium in what an assistant or the system
+// says, and for marks of other programs.
 void place_media(Json& messages, RowMedia images, RowMedia videos, const Json& clip_options,
                  const std::filesystem::path& media, const std::string& origin);
 

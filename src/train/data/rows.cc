@@ -2,6 +2,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "base/json_once.h"
 #include "base/text_file.h"
 #include "train/data/row_forms.h"
 #include "train/data/row_media.h"
@@ -58,11 +59,15 @@ std::string text_of(const Json& content, const std::string& origin) {
   std::string text;
   require(content.is_array(), ErrorCode::kFormat, "[{}] a turn's \"content\" is {}, not text", origin,
           shown(content));
-  for (const Json& part : content) {
-    require(part.is_object() && part.contains("text") && part["text"].is_string(), ErrorCode::kFormat,
+  for (const Json& json : content) {
+    RowKeys part(json, origin);
+    const Json *type = part.take("type"), *words = part.take("text");
+    require((type == nullptr || *type == "text") && words != nullptr && words->is_string(),
+            ErrorCode::kFormat,
             "[{}] a turn of a stream has {}; its pictures are the clip's frames, the rest is text", origin,
-            shown(part));
-    text += part["text"].get<std::string>();
+            shown(json));
+    part.require_all_read({}, {"type", "text"});
+    text += words->get<std::string>();
   }
   return text;
 }
@@ -78,7 +83,12 @@ StreamTurn stream_turn(const Json& json, const std::string& origin) {
   require(content != nullptr && turn.take("time") != nullptr, ErrorCode::kFormat,
           "[{}] a turn of a stream should have \"content\" and \"time\", not {}", origin, shown(json));
   turn.require_all_read({"id"}, {"role", "content", "time"});
-  return {role->get<std::string>(), text_of(*content, origin), turn.view().number("time", 0)};
+  std::string text = text_of(*content, origin);
+  for (const char* mark : {"<image>", "<video>"})
+    require(text.find(mark) == std::string::npos, ErrorCode::kFormat,
+            "[{}] a turn of a stream has \"{}\"; its pictures are the clip's frames", origin, mark);
+  if (*role == "user") require_no_foreign_marks(text, origin);
+  return {role->get<std::string>(), std::move(text), turn.view().number("time", 0)};
 }
 
 TrainRow from_stream(RowKeys& row, const fs::path& media) {
@@ -107,6 +117,15 @@ TrainRow from_stream(RowKeys& row, const fs::path& media) {
   }
   require_all_read(row, true);
   return result;
+}
+
+// What a file is that begins so, where it is no text.
+std::string_view packed_format(std::string_view head) {
+  if (head.starts_with("\x1f\x8b")) return "a gzip file: unpack it first";
+  if (head.starts_with("PK\x03\x04")) return "a zip file: unpack it first";
+  if (head.starts_with("\x28\xb5\x2f\xfd")) return "a Zstandard file: unpack it first";
+  if (head.starts_with("PAR1")) return "a Parquet file: write its rows as JSON lines first";
+  return {};
 }
 
 }  // namespace
@@ -141,6 +160,7 @@ void read_rows(const fs::path& file, const std::function<void(const Json&, const
   std::string head(4, '\0');
   lines.read(head.data(), static_cast<std::streamsize>(head.size()));
   head.resize(static_cast<size_t>(lines.gcount()));
+  require(packed_format(head).empty(), ErrorCode::kFormat, "[{}] is {}", file.string(), packed_format(head));
   const std::streamoff mark =
       static_cast<std::streamoff>(head.size() - without_bom(head, file.string()).size());
   const auto from_start = [&] {
@@ -151,7 +171,7 @@ void read_rows(const fs::path& file, const std::function<void(const Json&, const
   char first = 0;
   lines >> first;
   if (first == '[') {
-    const Json list = parse_json(read_text(file, kMaxFileBytes), file.string());
+    const Json list = parse_json_once(read_text(file, kMaxFileBytes), file.string());
     for (size_t i = 0; i < list.size(); ++i)
       one([&] { return list[i]; }, fmt::format("{}[{}]", file.string(), i));
     return;
@@ -162,7 +182,7 @@ void read_rows(const fs::path& file, const std::function<void(const Json&, const
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string origin = fmt::format("{}:{}", file.string(), number);
-    one([&] { return parse_json(line, origin); }, origin);
+    one([&] { return parse_json_once(line, origin); }, origin);
   }
   require(!lines.bad(), ErrorCode::kIo, "[{}] cannot be read to its end", file.string());
 }

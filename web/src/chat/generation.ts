@@ -42,7 +42,7 @@ export class Generation {
       try {
         await this.read(client, await body(false), sent);
       } catch (error) {
-        if (!(error instanceof ApiFailure) || error.code !== "unknown_uuid" || message.text) throw error;
+        if (!(error instanceof ApiFailure) || error.code !== "unknown_uuid" || this.pieces) throw error;
         await this.read(client, await body(true), sent);
       }
       message.state = "done";

@@ -2,6 +2,7 @@
 // methods and are told what changed.
 import type { Client } from "../api/client.js";
 import type { ModelCard } from "../api/types.js";
+import { excerptOf, wordsOf, type Excerpt } from "../store/search.js";
 import type { Store } from "../store/store.js";
 import { newestLeaf, pathTo, siblings, titleOf, type Messages } from "../store/tree.js";
 import { newId, type Attachment, type Chat, type Message } from "../store/types.js";
@@ -40,6 +41,8 @@ export class Session {
   readonly running = new Map<string, Generation>();
   // names of attachments that the server has
   private readonly sent = new Set<string>();
+  // ids of messages that were deleted while they were written
+  private readonly gone = new Set<string>();
 
   constructor(
     readonly client: Client,
@@ -56,6 +59,12 @@ export class Session {
   // The answer of the open chat that is being written.
   get generation(): Generation | undefined {
     return this.chat?.leaf ? this.running.get(this.chat.leaf) : undefined;
+  }
+
+  // The tokens that the open branch had when it was last answered, and the model's most.
+  get used(): { count: number; limit: number | null } | null {
+    const usage = this.path.at(-1)?.usage;
+    return usage ? { count: usage.prompt_tokens + usage.completion_tokens, limit: this.model?.max_model_len ?? null } : null;
   }
 
   async refreshChats(): Promise<void> {
@@ -101,6 +110,23 @@ export class Session {
   siblings(message: Message): Message[] {
     return siblings(this.messages, message);
   }
+  // With all that comes after it. The newest branch beside it is shown then, or what was before it.
+  async removeMessage(message: Message): Promise<void> {
+    const chat = this.chat;
+    if (!chat) return;
+    const gone = [...this.messages.values()].filter((other) => pathTo(this.messages, other.id).includes(message));
+    for (const { id } of gone) {
+      if (this.running.has(id)) this.gone.add(id);
+      this.running.get(id)?.stop();
+      this.messages.delete(id);
+    }
+    const beside = this.siblings(message).at(-1);
+    chat.leaf = beside ? newestLeaf(this.messages, beside.id) : message.parent;
+    if (chat.leaf === null) return this.remove(chat);
+    await this.store.removeMessages(gone);
+    await this.store.putChat(chat);
+    this.listener.chat();
+  }
   // The branch up to a message, as a chat of its own.
   async fork(message: Message): Promise<void> {
     const now = Date.now();
@@ -140,18 +166,22 @@ export class Session {
     this.generation?.stop();
   }
 
-  // Ids of chats whose title or messages hold all of the words.
-  async search(words: string): Promise<Set<string>> {
-    const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
-    const texts = new Map(this.chats.map((chat) => [chat.id, chat.title]));
-    for (const { chat, text, attachments } of await this.store.allMessages()) {
-      texts.set(chat, `${texts.get(chat) ?? ""}\n${text}\n${attachments.map((a) => a.name).join("\n")}`);
+  // Chats whose title or messages hold all of the words, by id, with a place in the messages.
+  async search(asked: string): Promise<Map<string, Excerpt | null>> {
+    const words = wordsOf(asked);
+    const titles = new Map(this.chats.map((chat) => [chat.id, chat.title]));
+    const texts = new Map<string, string[]>();
+    const messages = (await this.store.allMessages()).sort((a, b) => a.created - b.created);
+    for (const { chat, text, attachments } of messages) {
+      texts.set(chat, [...(texts.get(chat) ?? []), text, ...attachments.map((a) => a.name)]);
     }
-    const found = [...texts].filter(([, text]) => {
-      const lower = text.toLowerCase();
-      return wanted.every((word) => lower.includes(word));
-    });
-    return new Set(found.map(([id]) => id));
+    const found = new Map<string, Excerpt | null>();
+    for (const [id, title] of titles) {
+      const parts = texts.get(id) ?? [];
+      const lower = [title, ...parts].join("\n").toLowerCase();
+      if (words.every((word) => lower.includes(word))) found.set(id, excerptOf(parts, words));
+    }
+    return found;
   }
 
   // How many tokens a chat with this draft would have; null where there is nothing to count.
@@ -188,12 +218,24 @@ export class Session {
     this.messages.set(message.id, message);
     chat.leaf = message.id;
     chat.updated = Date.now();
+    await this.generate(chat, message, false);
+  }
+  // More of an answer that was stopped, cut off or broken.
+  async goOn(message: Message): Promise<void> {
+    if (!this.chat || this.chat.leaf !== message.id || this.running.has(message.id) || !message.text) return;
+    delete message.error;
+    delete message.finish;
+    message.state = "running";
+    await this.generate(this.chat, message, true);
+  }
+
+  private async generate(chat: Chat, message: Message, goesOn: boolean): Promise<void> {
     const settings = this.settings;
-    const turns = pathTo(this.messages, parent);
+    const turns: Turn[] = pathTo(this.messages, goesOn ? message.id : message.parent).map(({ role, text, attachments }) => ({ role, text, attachments }));
     let saved = performance.now();
     const generation = new Generation(message, () => {
       this.listener.message(message);
-      if (performance.now() - saved > SAVE_EVERY_MS && generation.phase !== "over") {
+      if (performance.now() - saved > SAVE_EVERY_MS && generation.phase !== "over" && !this.gone.has(message.id)) {
         saved = performance.now();
         void this.kept(this.store.putMessage(message));
       }
@@ -207,6 +249,7 @@ export class Session {
       stream_options: { include_usage: true },
       return_progress: true,
       media_report: true,
+      ...(goesOn ? { continue_final_message: true } : {}),
       ...answerFields(settings),
     });
     const sent = () => turns.forEach((turn) => turn.attachments.forEach((a) => this.sent.add(a.id)));
@@ -214,8 +257,8 @@ export class Session {
     void this.refreshChats();
     await generation.run(this.client, body, sent);
     this.running.delete(message.id);
-    // Not where the chat was deleted meanwhile.
-    if ((await this.store.chats()).some((other) => other.id === chat.id)) await this.kept(this.store.putMessage(message));
+    // Not where it was deleted meanwhile.
+    if (!this.gone.delete(message.id) && (await this.store.chats()).some((other) => other.id === chat.id)) await this.kept(this.store.putMessage(message));
     this.listener.message(message);
     this.listener.over(message);
   }

@@ -1,21 +1,27 @@
 // Markdown of answers as elements. marked finds the structure (its lexer alone); what becomes of it is
 // decided here, element by element: HTML stays visible text, pictures and links to elsewhere are links that
 // a person must click, and links have the schemes below only. Nothing is parsed as HTML.
-import { lexer, type Token, type Tokens } from "marked";
+import { Marked, type Token, type Tokens } from "marked";
+import { copyButton } from "../ui/copy.js";
+import { button, h } from "../ui/dom.js";
+import { highlight, type Piece } from "./highlight.js";
+import { FORMULAS, type Formula } from "./formulas.js";
+import { maths, type Maths } from "./tex.js";
 import { splitTimes } from "./times.js";
-import { button, copyText, h, icon } from "../ui/dom.js";
+
+const marked = new Marked({ gfm: true, breaks: true, extensions: FORMULAS });
 
 const SCHEMES = new Set(["http:", "https:", "mailto:"]);
 // Deeper nesting than any answer has; what is below stays text.
 const MAX_DEPTH = 40;
 
-// Brings `into` to what `text` says. Blocks that did not change keep their elements, so that selections and
-// the places of scrolled code last while more text comes. What a click on a time does; undefined where it
-// is no time of anything that is here.
+// What a click on a time does; undefined where it is no time of anything that is here.
 export type OnTime = (seconds: number) => (() => void) | undefined;
 
+// Brings `into` to what `text` says. Blocks that did not change keep their elements, so that selections and
+// the places of scrolled code last while more text comes.
 export class MarkdownView {
-  private shown: { raw: string; element: Node }[] = [];
+  private shown: { raw: string; element: Node; code?: CodeView }[] = [];
 
   // Times in the text become buttons where `onTime` says what they do.
   constructor(
@@ -24,11 +30,25 @@ export class MarkdownView {
   ) {}
 
   update(text: string): void {
-    const blocks = lexer(text, { gfm: true, breaks: true }).filter((token) => token.type !== "space" && token.type !== "def");
+    const blocks = marked.lexer(text).filter((token) => token.type !== "space" && token.type !== "def");
     let same = 0;
     while (same < blocks.length && same < this.shown.length && blocks[same]!.raw === this.shown[same]!.raw) ++same;
+    // Code that grows stays the element that it is.
+    const growing = this.shown[same];
+    const next = blocks[same];
+    if (growing?.code && next?.type === "code" && languageOf(next as Tokens.Code) === growing.code.language) {
+      growing.code.update((next as Tokens.Code).text);
+      growing.raw = next.raw;
+      ++same;
+    }
     for (const { element } of this.shown.splice(same)) this.into.removeChild(element);
     for (const token of blocks.slice(same)) {
+      if (token.type === "code") {
+        const code = codeView(token as Tokens.Code);
+        this.into.append(code.element);
+        this.shown.push({ raw: token.raw, element: code.element, code });
+        continue;
+      }
       const element = block(token, 0);
       if (this.onTime) linkTimes(element, this.onTime);
       this.into.append(element);
@@ -54,7 +74,9 @@ function block(token: Token, depth: number): Node {
     case "paragraph":
       return h("p", {}, ...inline(token.tokens, depth));
     case "code":
-      return code(token as Tokens.Code);
+      return codeView(token as Tokens.Code).element;
+    case "formula":
+      return h("p", {}, formula(token as Formula));
     case "blockquote":
       return h("blockquote", {}, ...blocks(token.tokens, depth + 1));
     case "list":
@@ -70,19 +92,52 @@ function block(token: Token, depth: number): Node {
   }
 }
 
-function code(token: Tokens.Code): Node {
-  const language = /^[\w+#.-]{1,20}/.exec(token.lang ?? "")?.[0] ?? "";
-  const copy = button("Copy code", "copy", async () => {
-    const copied = await copyText(token.text);
-    copy.replaceChildren(icon(copied ? "check" : "warn"));
-    setTimeout(() => copy.replaceChildren(icon("copy")), 1500);
-  });
-  return h(
-    "div",
-    { class: "code" },
-    h("div", { class: "code-head" }, h("span", {}, language || "text"), copy),
-    h("pre", { tabindex: 0, role: "region", "aria-label": language ? `Code, ${language}` : "Code" }, h("code", {}, token.text)),
-  );
+const languageOf = (token: Tokens.Code): string => /^[\w+#.-]{1,20}/.exec(token.lang ?? "")?.[0] ?? "";
+
+class CodeView {
+  readonly element: HTMLElement;
+  private readonly code = h("code");
+  private pieces: Piece[] = [];
+  private text = "";
+
+  constructor(readonly language: string) {
+    const pre = h("pre", { tabindex: 0, role: "region", "aria-label": language ? `Code, ${language}` : "Code" }, this.code);
+    const wrap = button("Wrap lines", "wrap", () => wrap.setAttribute("aria-pressed", String(pre.classList.toggle("wrapped"))), { "aria-pressed": "false" });
+    const head = h("div", { class: "code-head" }, h("span", {}, language || "text"), wrap, copyButton("Copy code", () => this.text));
+    this.element = h("div", { class: "code" }, head, pre);
+  }
+
+  update(text: string): void {
+    this.text = text;
+    const pieces = highlight(text, this.language);
+    let same = 0;
+    while (same < pieces.length && pieces[same]!.kind === this.pieces[same]?.kind && pieces[same]!.text === this.pieces[same]?.text) ++same;
+    while (this.code.childNodes.length > same) this.code.lastChild!.remove();
+    this.code.append(...pieces.slice(same).map((piece) => (piece.kind ? h("span", { class: `code-${piece.kind}` }, piece.text) : piece.text)));
+    this.pieces = pieces;
+  }
+}
+
+function codeView(token: Tokens.Code): CodeView {
+  const view = new CodeView(languageOf(token));
+  view.update(token.text);
+  return view;
+}
+
+// A formula as MathML, with its TeX for who copies it; as it was written where it is not understood.
+function formula({ tex, display, raw }: Formula): Node {
+  const tree = maths(tex);
+  if (!tree) return document.createTextNode(raw);
+  const annotation: Maths = { tag: "annotation", props: { encoding: "application/x-tex" }, within: tex };
+  const element = mathElement({ tag: "math", props: display ? { display: "block" } : {}, within: [{ tag: "semantics", within: [{ tag: "mrow", within: tree }, annotation] }] });
+  return display ? h("span", { class: "formula", tabindex: 0, role: "group", "aria-label": "Formula" }, element) : element;
+}
+
+function mathElement({ tag, props = {}, within }: Maths): Element {
+  const element = document.createElementNS("http://www.w3.org/1998/Math/MathML", tag);
+  for (const [name, value] of Object.entries(props)) element.setAttribute(name, value);
+  element.append(...(typeof within === "string" ? [within] : within.map(mathElement)));
+  return element;
 }
 
 function list(token: Tokens.List, depth: number): Node {
@@ -130,6 +185,8 @@ function span(token: Token, depth: number): Node {
       return h("code", {}, (token as Tokens.Codespan).text);
     case "br":
       return h("br");
+    case "formula":
+      return formula(token as Formula);
     case "link":
       return link((token as Tokens.Link).href, within(), token.raw);
     case "image": {
@@ -162,7 +219,7 @@ function linkTimes(root: Node, onTime: OnTime): void {
   const texts: Text[] = [];
   const walk = (node: Node) => {
     if (node instanceof Text) texts.push(node);
-    else if (!(node instanceof Element && node.matches("code, pre, a, button"))) node.childNodes.forEach(walk);
+    else if (!(node instanceof Element && node.matches("code, pre, a, button, math"))) node.childNodes.forEach(walk);
   };
   walk(root);
   for (const text of texts) {

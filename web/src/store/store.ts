@@ -77,6 +77,9 @@ export class Store {
   async removeChat(id: string): Promise<void> {
     const gone = await this.messages(id);
     await this.remove("chats", [id]);
+    await this.removeMessages(gone);
+  }
+  async removeMessages(gone: Message[]): Promise<void> {
     await this.remove("messages", gone.map((m) => m.id));
     await this.sweep(gone.flatMap((m) => m.attachments.map((a) => a.id)));
   }

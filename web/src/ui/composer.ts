@@ -15,6 +15,7 @@ export class Composer {
       label: "Your question",
       id: "composer-text",
       placeholder: "Ask about pictures and clips…",
+      used: () => session.used,
       parent: () => session.chat?.leaf ?? null,
       send: (draft) => this.send(draft),
     });

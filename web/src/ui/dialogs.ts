@@ -1,5 +1,5 @@
 // Dialogs of a question or two. The browser's <dialog> keeps the focus inside and gives it back.
-import { button, h, type Props } from "./dom.js";
+import { button, h, keyCaps, type Props } from "./dom.js";
 
 export interface Opened {
   dialog: HTMLDialogElement;
@@ -98,7 +98,7 @@ const SHORTCUTS: [keys: string, what: string][] = [
 
 export function shortcutsDialog(): void {
   const { body } = openDialog("Keyboard", { class: "small" }, () => {});
-  const rows = SHORTCUTS.map(([keys, what]) => h("tr", {}, h("td", {}, what), h("td", {}, ...keys.split(" + ").flatMap((k, i) => [i ? " + " : "", h("kbd", {}, k)]))));
+  const rows = SHORTCUTS.map(([keys, what]) => h("tr", {}, h("td", {}, what), h("td", {}, ...keyCaps(keys).flatMap((cap, i) => [i ? " " : "", cap]))));
   body.append(h("table", { class: "keys" }, h("tbody", {}, ...rows)));
 }
 

@@ -26,6 +26,14 @@ export function button(name: string, picture: string, onclick: () => unknown, mo
   return h("button", { type: "button", class: "icon", "aria-label": name, title: name, onclick, ...more }, icon(picture));
 }
 
+// Keys by the names that are on them: "Ctrl + K" is ⌘ K on a Mac.
+export function keyCaps(keys: string): HTMLElement[] {
+  const mac = /Mac|iPhone|iPad/.test(navigator.platform);
+  const names: Record<string, string> = mac ? { Ctrl: "⌘", Alt: "⌥", Shift: "⇧" } : {};
+  return keys.split(" + ").map((key) => h("kbd", {}, names[key] ?? key));
+}
+export const keysHint = (keys: string): HTMLElement => h("span", { class: "keys-hint", "aria-hidden": "true" }, ...keyCaps(keys));
+
 // Strokes on a field of 24 × 24.
 const SHAPES: Record<string, string> = {
   plus: "M12 5v14M5 12h14",
@@ -37,6 +45,8 @@ const SHAPES: Record<string, string> = {
   edit: "M4 20l1-4L16.5 4.5l3 3L8 19zM14 7l3 3",
   trash: "M5 7h14M9 7V4.5h6V7M7 7l1 13h8l1-13M10.5 11v5M13.5 11v5",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
+  wrap: "M4 6h16M4 12h12.5a3 3 0 0 1 0 6H12M14.5 15.5L12 18l2.5 2.5M4 18h4",
+  on: "M5 12h13M13 7l5 5-5 5",
   check: "M5 12.5l4.5 4.5L19 7",
   retry: "M19 12a7 7 0 1 1-2-4.9M19 4v4h-4",
   left: "M14.5 6l-6 6 6 6",

@@ -7,7 +7,7 @@ import type { Attachment } from "../store/types.js";
 import { openCamera } from "./camera.js";
 import { toast } from "./dialogs.js";
 import { button, counted, debounce, h } from "./dom.js";
-import { draftTile } from "./tiles.js";
+import { draftTile, showMedium } from "./tiles.js";
 import { trimDialog } from "./trim.js";
 
 const MAX_ATTACHMENTS = 32;
@@ -17,6 +17,8 @@ export interface DraftOptions {
   label: string;
   id: string;
   placeholder: string;
+  // tokens of the chat before it, where they are known: shown while there is nothing to count
+  used?: () => { count: number; limit: number | null } | null;
   // the message that it comes after
   parent: () => string | null;
   send: (draft: Draft) => void;
@@ -112,7 +114,9 @@ export class DraftEditor {
   recount(): void {
     this.counting?.abort();
     if (this.isEmpty) {
-      this.meter.replaceChildren();
+      const used = this.options.used?.();
+      this.meter.classList.remove("stale");
+      this.meter.replaceChildren(...(used ? costWords(used.count, used.limit) : []));
       return;
     }
     this.meter.classList.add("stale");
@@ -147,7 +151,8 @@ export class DraftEditor {
           this.changed(true);
           this.text.focus();
         };
-        item.replaceWith(draftTile(attachment, url, trim, remove));
+        const show = () => void showMedium(attachment, this.session.blobs);
+        item.replaceWith(draftTile(attachment, url, attachment.kind === "video" ? trim : show, remove));
       });
       return item;
     });

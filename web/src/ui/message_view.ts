@@ -6,9 +6,10 @@ import type { Generation } from "../chat/generation.js";
 import { MarkdownView } from "../markdown/markdown.js";
 import { pathTo } from "../store/tree.js";
 import type { Message } from "../store/types.js";
+import { copyButton } from "./copy.js";
+import { confirmDialog } from "./dialogs.js";
 import { DraftEditor } from "./draft.js";
-import { toast } from "./dialogs.js";
-import { button, copyText, counted, h, icon } from "./dom.js";
+import { button, counted, h, icon } from "./dom.js";
 import { reportView, reportWords } from "./frames_view.js";
 import { messageTile, showMedium } from "./tiles.js";
 
@@ -17,6 +18,9 @@ const STAGES: Record<string, [doing: string, what: string]> = {
   encode: ["Looking at", "patches"],
   prefill: ["Reading", "tokens"],
 };
+
+const LONG_TEXT = 1500;
+const LONG_LINES = 18;
 
 export class MessageView {
   readonly element: HTMLLIElement;
@@ -46,7 +50,22 @@ export class MessageView {
     if (this.message.role === "assistant") return [this.text, this.status, this.error, this.extra, this.foot];
     const { attachments } = this.message;
     const tiles = attachments.length ? h("ul", { class: "tiles", "aria-label": "Attachments" }, ...attachments.map((a) => messageTile(a, this.session.blobs))) : "";
-    return [...(tiles ? [tiles] : []), ...(this.message.text ? [this.text] : []), this.foot];
+    return [...(tiles ? [tiles] : []), ...(this.message.text ? [this.text, ...this.unfold()] : []), this.foot];
+  }
+
+  // Long questions are shown in part.
+  private unfold(): Node[] {
+    const { text } = this.message;
+    if (text.length < LONG_TEXT && text.split("\n").length <= LONG_LINES) return [];
+    this.text.classList.add("long");
+    const more = h("button", { type: "button", class: "unfold", "aria-expanded": "false", onclick: () => show(!this.text.classList.contains("open")) });
+    const show = (open: boolean) => {
+      this.text.classList.toggle("open", open);
+      more.setAttribute("aria-expanded", String(open));
+      more.textContent = open ? "Show less" : "Show all";
+    };
+    show(false);
+    return [more];
   }
 
   gone(): void {
@@ -117,7 +136,8 @@ export class MessageView {
     this.retryTimer = window.setInterval(tick, 500);
     tick();
     const code = [error.status > 0 ? `HTTP ${error.status}` : "", error.code].filter(Boolean).join(" · ");
-    this.error.replaceChildren(icon("warn"), h("div", {}, h("b", {}, error.title), h("p", {}, error.detail), code && h("code", {}, code)), again);
+    const detail = error.detail.replace(/\.$/, "") !== error.title && error.detail;
+    this.error.replaceChildren(icon("warn"), h("div", {}, h("b", {}, error.title), detail && h("p", {}, detail), code && h("code", {}, code)), again);
   }
 
   private showReport(): void {
@@ -138,6 +158,10 @@ export class MessageView {
     return h("span", { class: "facts" }, rate ? `${counted(generation.tokens)} tokens · ${rate.toFixed(1)} tokens/s · ${generation.seconds.toFixed(1)} s` : "");
   }
 
+  private get goesOn(): boolean {
+    const { state, finish, text, id } = this.message;
+    return text !== "" && this.session.chat?.leaf === id && (state === "stopped" || state === "failed" || finish === "length");
+  }
   private actions(): Node[] {
     const { message, session } = this;
     const out: Node[] = [];
@@ -147,21 +171,26 @@ export class MessageView {
       const step = (name: string, picture: string, to: number) => button(name, picture, () => void session.show(all[to]!), { disabled: to < 0 || to >= all.length });
       out.push(h("span", { class: "branches", role: "group", "aria-label": "Branches" }, step("Branch before", "left", at - 1), h("span", {}, `${at + 1} / ${all.length}`), step("Next branch", "right", at + 1)));
     }
-    const copy = button("Copy", "copy", async () => {
-      if (!(await copyText(message.text))) return toast("The browser did not allow copying.", "problem");
-      copy.replaceChildren(icon("check"));
-      return void setTimeout(() => copy.replaceChildren(icon("copy")), 1500);
-    });
-    if (message.text) out.push(copy);
+    if (message.text) out.push(copyButton("Copy", () => message.text));
     if (message.role === "user") {
       out.push(button("Edit", "edit", () => this.edit(), { class: "icon edit" }));
+      out.push(button("Delete", "trash", () => void this.remove(), { class: "icon delete" }));
       return out;
     }
-    out.push(button("Try again", "retry", () => void session.retry(message), { class: "icon retry" }));
-    out.push(button("Go on in a new chat from here", "branch", () => void session.fork(message)));
+    if (this.goesOn) out.push(h("button", { type: "button", class: "quiet go-on", title: "Let the answer go on from where it ends", onclick: () => void session.goOn(message) }, icon("on"), "Go on"));
+    // The words of a failure have their own button.
+    if (message.state !== "failed") out.push(button("Try again", "retry", () => void session.retry(message), { class: "icon retry" }));
+    if (message.text) out.push(button("Go on in a new chat from here", "branch", () => void session.fork(message)));
+    // The only answer goes with its question.
+    if (all.length > 1) out.push(button("Delete", "trash", () => void this.remove(), { class: "icon delete" }));
     const facts = factsOf(message);
     if (facts.length) out.push(h("span", { class: "facts" }, facts.join(" · ")));
     return out;
+  }
+
+  private async remove(): Promise<void> {
+    const what = this.message.role === "user" ? "question" : "answer";
+    if (await confirmDialog(`Delete this ${what}?`, `The ${what} and all that comes after it will be removed from this browser.`, "Delete")) await this.session.removeMessage(this.message);
   }
 
   // Puts an editor in the place of the question; sending makes a branch.

@@ -80,9 +80,9 @@ export function settingsDialog(session: Session): void {
       ),
       h("h3", {}, "Pictures and clips"),
       fields("media", false),
-      h("div", { class: "row between" }, h("button", { type: "button", onclick: reset }, "Reset all"), h("button", { type: "submit", class: "primary" }, "Save")),
+      storage(session, close),
+      h("div", { class: "row between dialog-foot" }, h("button", { type: "button", onclick: reset }, "Reset all"), h("button", { type: "submit", class: "primary" }, "Save")),
     ),
-    storage(session, close),
   );
 }
 

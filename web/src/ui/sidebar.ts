@@ -1,14 +1,15 @@
 // The history: chats by day, search, rename, delete, export and import.
 import type { Session } from "../chat/session.js";
 import { exportChats, importChats } from "../store/archive.js";
+import type { Excerpt } from "../store/search.js";
 import type { Chat } from "../store/types.js";
 import { confirmDialog, shortcutsDialog, textDialog, toast } from "./dialogs.js";
-import { byId, button, debounce, h, icon } from "./dom.js";
+import { byId, button, debounce, h, icon, keysHint } from "./dom.js";
 
 export class Sidebar {
   private readonly search = byId<HTMLInputElement>("search");
   private readonly list = byId("chats");
-  private found: Set<string> | null = null;
+  private found: Map<string, Excerpt | null> | null = null;
   private readonly file = h("input", { type: "file", accept: ".zip,application/zip", class: "hidden", tabindex: -1, "aria-label": "File to import" });
 
   constructor(
@@ -17,13 +18,15 @@ export class Sidebar {
     private readonly open: (id: string | null) => void,
   ) {
     byId("new-chat").prepend(icon("plus"));
+    byId("new-chat").append(keysHint("Ctrl + Shift + O"));
+    this.search.after(keysHint("Ctrl + K"));
     byId("new-chat").addEventListener("click", () => open(null));
     this.search.addEventListener("input", debounce(120, () => void this.find()));
     this.file.addEventListener("change", () => void this.import());
     byId("sidebar-foot").append(
-      button("Export all chats", "download", () => void this.export(this.session.chats, "videollama3 chats")),
-      button("Import chats", "upload", () => this.file.click()),
-      button("Keyboard", "keyboard", shortcutsDialog),
+      labelled("Export all chats", "Export", "download", () => void this.export(this.session.chats, "videollama3 chats")),
+      labelled("Import chats", "Import", "upload", () => this.file.click()),
+      labelled("Keys: what the keyboard does", "Keys", "keyboard", shortcutsDialog),
       this.file,
     );
   }
@@ -56,7 +59,8 @@ export class Sidebar {
   private row(chat: Chat): HTMLElement {
     const here = this.session.chat?.id === chat.id;
     const running = [...this.session.running.values()].some((generation) => generation.message.chat === chat.id);
-    const name = h("button", { type: "button", class: "chat-name", "aria-current": here ? "page" : null, title: chat.title, onclick: () => this.open(chat.id) }, h("span", {}, chat.title), running && h("i", { class: "dot", role: "img", "aria-label": "being answered" }));
+    const excerpt = this.found?.get(chat.id);
+    const name = h("button", { type: "button", class: "chat-name", "aria-current": here ? "page" : null, title: chat.title, onclick: () => this.open(chat.id) }, h("span", {}, chat.title), excerpt && h("small", { class: "excerpt" }, excerpt.before, h("mark", {}, excerpt.match), excerpt.after), running && h("i", { class: "dot", role: "img", "aria-label": "being answered" }));
     return h(
       "li",
       { class: here ? "here" : null },
@@ -106,6 +110,9 @@ export class Sidebar {
     }
   }
 }
+
+const labelled = (name: string, text: string, picture: string, onclick: () => void): HTMLElement =>
+  h("button", { type: "button", class: "quiet", "aria-label": name, title: name, onclick }, icon(picture), text);
 
 function dayOf(time: number): string {
   const start = new Date();

@@ -15,12 +15,14 @@ export function fillStart(editor: DraftEditor): void {
     editor.text.focus();
     if (!editor.attachments.length) editor.pick();
   };
+  const touch = matchMedia("(pointer: coarse)").matches;
   const drop = h(
     "button",
     { type: "button", class: "drop", onclick: () => editor.pick() },
     h("span", { class: "drop-icons", "aria-hidden": "true" }, icon("picture"), icon("clip")),
-    h("b", {}, "Drop pictures and clips here"),
-    h("span", {}, "or paste them, or click to choose files"),
+    // Nothing is dropped on glass.
+    h("b", {}, touch ? "Add pictures and clips" : "Drop pictures and clips here"),
+    h("span", {}, touch ? "from this device" : "or paste them, or click to choose files"),
   );
   byId("empty").append(
     h("p", { class: "hello" }, "Ask about what you see"),

@@ -33,15 +33,15 @@ export function factsOf(attachment: Attachment): string {
   return attachment.kind === "image" ? size : clipWords(attachment) || size;
 }
 
-export function draftTile(attachment: Attachment, url: string | undefined, trim: () => void, remove: () => void): HTMLElement {
+export function draftTile(attachment: Attachment, url: string | undefined, open: () => void, remove: () => void): HTMLElement {
   const { name, kind } = attachment;
   const view = preview(attachment, url);
   return h(
     "li",
     { class: `tile ${kind}` },
     kind === "video"
-      ? h("button", { type: "button", class: "tile-view", "aria-label": `Trim ${name}`, title: "Trim, and choose frames per second", onclick: trim }, view, h("span", { class: "tile-badge" }, icon("cut")))
-      : h("div", { class: "tile-view" }, view),
+      ? h("button", { type: "button", class: "tile-view", "aria-label": `Trim ${name}`, title: "Trim, and choose frames per second", onclick: open }, view, h("span", { class: "tile-badge" }, icon("cut")))
+      : h("button", { type: "button", class: "tile-view", "aria-label": `Show ${name}`, onclick: open }, view),
     h("span", { class: "tile-text" }, h("span", { class: "tile-name", title: name }, name), h("span", { class: "tile-facts" }, factsOf(attachment))),
     button(`Remove ${name}`, "close", remove, { class: "icon tile-remove" }),
   );

@@ -38,20 +38,12 @@ inline void dot_block(const typename Stored<kType>::Element* w, int64_t ldw, con
     }
   }
   for (; p + kWidth <= k; p += kWidth) add(p);
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-    float totals[kInputs];
-    if constexpr (kInputs > 2) {
-      const Quad sums = reduce_add(sum[r][0], sum[r][1], sum[r][2], sum[r][kInputs - 1]);
-      __builtin_memcpy(totals, &sums, sizeof totals);
-    } else {
-#pragma GCC unroll 2
-      for (int i = 0; i < kInputs; ++i) totals[i] = reduce_add(sum[r][i]);
-    }
+  store_sums(sum, y, ldy);
+  for (; p < k; ++p) {
 #pragma GCC unroll 4
     for (int i = 0; i < kInputs; ++i) {
-      for (int64_t q = p; q < k; ++q) totals[i] += as_f32<kType>(w[r * ldw + q]) * x[i * ldx + q];
-      y[i * ldy + r] = totals[i];
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) y[i * ldy + r] += as_f32<kType>(w[r * ldw + p]) * x[i * ldx + p];
     }
   }
 }

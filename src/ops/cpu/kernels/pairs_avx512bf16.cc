@@ -200,20 +200,13 @@ inline void dots_of(const uint16_t* w, int64_t ldw, const uint16_t* x, int64_t l
   } else if (p < k) {
     step(p, 0, rest(p));
   }
+  F32 sums[kRows][kInputs];
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
-    float totals[kInputs];
-    if constexpr (kInputs == 4) {
-      const Quad sums = reduce_add(sum[r][0][0] + sum[r][0][1], sum[r][1][0] + sum[r][1][1],
-                                   sum[r][2][0] + sum[r][2][1], sum[r][3][0] + sum[r][3][1]);
-      __builtin_memcpy(totals, &sums, sizeof totals);
-    } else {
-#pragma GCC unroll 2
-      for (int i = 0; i < kInputs; ++i) totals[i] = reduce_add(sum[r][i][0] + sum[r][i][1]);
-    }
 #pragma GCC unroll 4
-    for (int i = 0; i < kInputs; ++i) y[i * ldy + r] = totals[i];
+    for (int i = 0; i < kInputs; ++i) sums[r][i] = sum[r][i][0] + sum[r][i][1];
   }
+  store_sums(sums, y, ldy);
 }
 
 template <int kRows>

@@ -48,14 +48,6 @@ inline float reduce_add(F32 v) {
   sums += __builtin_shufflevector(sums, sums, 2, 3, 0, 1);
   return sums[0] + sums[1];
 }
-// Four at once, each in the order of one.
-inline Quad reduce_add(F32 a, F32 b, F32 c, F32 d) {
-  const auto pair = [](Quad x, Quad y) {  // x0 + x2, y0 + y2, x1 + x3, y1 + y3
-    return __builtin_shufflevector(x, y, 0, 4, 1, 5) + __builtin_shufflevector(x, y, 2, 6, 3, 7);
-  };
-  const Quad ab = pair(fold(a), fold(b)), cd = pair(fold(c), fold(d));
-  return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-}
 inline float reduce_max(F32 v) {
   float result = v[0];
   for (int i = 1; i < kWidth; ++i) result = v[i] > result ? v[i] : result;

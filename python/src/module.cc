@@ -1,0 +1,36 @@
+// The module videollama3._core: the library as it is, in Python's values. The classes people use are written
+// in Python over it (python/videollama3).
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+
+extern "C" {
+#include <libavutil/log.h>
+}
+
+#include <cstdint>
+
+#include "bindings.h"
+#include "errors.h"
+#include "tensors.h"
+#include "vl3/version.h"
+
+NB_MODULE(_core, module) {
+  namespace python = vl3::python;
+  module.doc() = "The engine under the package videollama3.";
+  module.attr("version") = VL3_VERSION_STRING;
+  // Codecs write to stderr whatever a program says: a wheel's FFmpeg is this module's alone, and an installed
+  // one that others share keeps what they set.
+  if (av_log_get_level() == AV_LOG_INFO) av_log_set_level(AV_LOG_QUIET);
+  python::bind_errors();
+  module.def(
+      "address_of",
+      [](nanobind::handle array) {
+        return reinterpret_cast<uintptr_t>(python::from_python(array, "array").address());
+      },
+      nanobind::arg("array"), "Where the engine reads an array: of a dense one its own memory.");
+  python::bind_runtime(module);
+  python::bind_processor(module);
+  python::bind_model(module);
+  python::bind_llm(module);
+  python::bind_hub(module);
+}

@@ -1,0 +1,110 @@
+"""Configurations of models, under the reference's names."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+from . import _hub, _kinds
+from ._files import write_whole
+
+
+class PretrainedConfig:
+    """Attributes by the names that config.json has; what a model does not say has the reference's default."""
+
+    model_type: ClassVar[str] = ""
+    _defaults: ClassVar[dict[str, Any]] = {}
+    _sub_configs: ClassVar[dict[str, type[PretrainedConfig]]] = {}
+
+    def __init__(self, **values: Any) -> None:
+        values.pop("model_type", None)
+        for name, kind in self._sub_configs.items():
+            given = values.pop(name, None)
+            setattr(self, name, given if isinstance(given, PretrainedConfig) else kind(**(given or {})))
+        for name, value in {**copy.deepcopy(self._defaults), **values}.items():
+            setattr(self, name, value)
+
+    @classmethod
+    def from_pretrained(cls, name: Any, **settings: Any) -> PretrainedConfig:
+        """config.json of a folder or of a model's name; of a sub-configuration its part."""
+        hub = {key: settings.pop(key) for key in ("revision", "token", "cache_dir", "local_files_only") if key in settings}
+        path = _hub.folder_of(name, **hub) / "config.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise OSError(f"[{path}] is not there: {str(name)!r} is no model's folder") from None
+        for key, kind in VideoLlama3Config._sub_configs.items():
+            if cls is kind:
+                values = values[key]
+        return cls(**{**values, **settings})
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PretrainedConfig:
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        values = {
+            name: value.to_dict() if isinstance(value, PretrainedConfig) else copy.deepcopy(value)
+            for name, value in self.__dict__.items()
+        }
+        if values.get("dtype") is not None:
+            values["dtype"] = _kinds.dtype_name(values["dtype"])
+        return {**values, "model_type": self.model_type}
+
+    to_diff_dict = to_dict
+
+    def to_json_string(self) -> str:
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+    def save_pretrained(self, folder: Any) -> None:
+        """Writes folder/config.json."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        write_whole(path / "config.json", self.to_json_string())
+
+    def get_text_config(self) -> Any:
+        return getattr(self, "text_config", self)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.__dict__ == other.__dict__
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.to_json_string()}"
+
+
+class VideoLlama3TextConfig(PretrainedConfig):
+    """The language model's part."""
+
+    model_type = "qwen2"
+    _defaults = {
+        "vocab_size": 151936, "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 32, "hidden_act": "silu", "max_position_embeddings": 32768,
+        "rms_norm_eps": 1e-6, "tie_word_embeddings": False, "use_cache": True,
+    }
+
+
+class VideoLlama3VisionConfig(PretrainedConfig):
+    """The vision encoder's part."""
+
+    model_type = "video_llama_3_vision"
+    _defaults = {
+        "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+        "num_channels": 3, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6,
+        "attention_dropout": 0.0, "initializer_range": 0.02,
+    }
+
+
+class VideoLlama3Config(PretrainedConfig):
+    """A whole model."""
+
+    model_type = "video_llama_3"
+    _defaults = {"image_token_id": 151655, "video_token_id": 151656, "tie_word_embeddings": False}
+    _sub_configs = {"text_config": VideoLlama3TextConfig, "vision_config": VideoLlama3VisionConfig}
+
+    text_config: VideoLlama3TextConfig
+    vision_config: VideoLlama3VisionConfig
+
+
+AutoConfig = VideoLlama3Config

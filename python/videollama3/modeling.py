@@ -1,0 +1,491 @@
+"""The models, under the reference's names."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from . import _core, _hub, _kinds, generation
+from .config import VideoLlama3Config, VideoLlama3VisionConfig
+from .feature import _Device
+from .generation import GenerationConfig
+from .outputs import BaseOutput, CausalLMOutput, GenerateOutput, ModelOutput, VisionOutput
+
+_INPUTS = frozenset({
+    "input_ids", "inputs_embeds", "attention_mask", "position_ids", "pixel_values", "image_grid_thw", "image_merge_sizes",
+    "pixel_values_videos", "video_grid_thw", "video_merge_sizes", "video_compression_mask", "image_features",
+    "video_features", "labels",
+})
+_ATTENTIONS = (None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
+_DTYPES = {"float32": "f32", "bfloat16": "auto", "float16": "auto", "auto": "auto"}
+
+
+# What programs ask models of torch for.
+_WEIGHTS = frozenset({"parameters", "named_parameters", "state_dict", "load_state_dict", "buffers", "modules", "named_modules",
+                      "children", "lm_head", "language_model", "resize_token_embeddings", "register_forward_hook", "apply"})
+
+
+class PreTrainedModel:
+    """An opened checkpoint. Weights stay in their file's mapping, in their stored type; nothing of it changes.
+
+    Calls of several threads take turns. While one computes, the interpreter's lock is free, and Ctrl-C ends it within a
+    second."""
+
+    config: Any
+
+    def __init__(self, core: Any, runtime: Any, folder: Path, dtype: str, settings: dict[str, Any]) -> None:
+        self._core = core
+        self._runtime = runtime
+        self._folder = folder
+        self._dtype = dtype
+        self._settings = settings  # of the runtime
+        self.name_or_path = str(folder)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: Any,
+        *,
+        dtype: Any = None,
+        torch_dtype: Any = None,
+        device_map: Any = None,
+        attn_implementation: str | None = None,
+        revision: str | None = None,
+        token: Any = None,
+        cache_dir: Any = None,
+        local_files_only: bool = False,
+        adapter: Any = None,
+        threads: int = 0,
+        cpu: str = "",
+        compute: str | None = None,
+        cache: str = "auto",
+        **others: Any,
+    ) -> Any:
+        """Of a folder, or of a model's name on the hub.
+
+        dtype (torch_dtype): "auto", a name or a torch.dtype. Weights stay as they are stored; "float32" computes with
+        them in float32 throughout, 16-bit types as the machine does it best, within the bounds of docs/numerics.md.
+        device_map: "auto", "cpu". attn_implementation: any of the reference's; there is one, which is exact.
+        adapter: a LoRA's folder. threads: 0 takes all that the process may use. cpu: instruction set to use.
+        compute: "auto" or "f32" whatever dtype says. cache: how keys and values are kept, "auto", "f32", "f16", "int8".
+        Throws OSError naming path and name, FormatError, ValueError for an unknown dtype, device or attention."""
+        _refuse_others(others)
+        wanted = _dtype_of(torch_dtype if dtype is None else dtype)
+        if attn_implementation not in _ATTENTIONS:
+            known = ", ".join(str(name) for name in _ATTENTIONS[1:])
+            raise ValueError(f"attn_implementation should be one of {known}, not {attn_implementation!r}")
+        _check_device_map(device_map)
+        folder = _hub.folder_of(pretrained_model_name_or_path, revision=revision, token=token, cache_dir=cache_dir,
+                                local_files_only=local_files_only)
+        core = _core.Model.open(folder, adapter)
+        settings: dict[str, Any] = {"threads": threads, "compute": compute or _DTYPES[wanted], "cache": cache, "cpu": cpu}
+        return cls(core, _core.Runtime(**settings), folder, wanted, settings)
+
+    @property
+    def device(self) -> Any:
+        """Where it computes: torch's where the program has torch, else a text."""
+        torch = sys.modules.get("torch")
+        return torch.device("cpu") if torch is not None else _Device()
+
+    @property
+    def dtype(self) -> Any:
+        """Of the weights as they are stored, float32 where that was asked for: torch's where the program has torch, else
+        its name."""
+        stored = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
+        name = "float32" if self._dtype == "float32" else stored.get(self._core.weights_dtype, self._core.weights_dtype)
+        torch = sys.modules.get("torch")
+        return getattr(torch, name, name) if torch is not None else name
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """The same model: "cpu" is where it is; torch.float32 computes in float32 from now on."""
+        for argument in [*args, *kwargs.values()]:
+            name = _kinds.dtype_name(argument)
+            if name in _DTYPES:
+                self._dtype = name
+                self._settings = {**self._settings, "compute": _DTYPES[name]}
+                self._runtime = _core.Runtime(**self._settings)
+            elif argument is not None and not isinstance(argument, bool):
+                _check_device_map(str(argument))
+        return self
+
+    def float(self) -> Any:
+        return self.to("float32")
+
+    def bfloat16(self) -> Any:
+        return self.to("bfloat16")
+
+    def half(self) -> Any:
+        return self.to("float16")
+
+    def cpu(self) -> Any:
+        return self
+
+    def cuda(self, *args: Any) -> Any:
+        return self.to("cuda")
+
+    def eval(self) -> Any:
+        return self
+
+    def train(self, mode: bool = True) -> Any:
+        if mode:
+            raise NotImplementedError("this model answers; `videollama3 train` trains")
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        return self.train(requires_grad)
+
+    @property
+    def training(self) -> bool:
+        return False
+
+    def get_memory_footprint(self) -> int:
+        """Bytes of its weights, which are mapped."""
+        return int(self._core.weight_bytes)
+
+    def num_parameters(self) -> int:
+        """Numbers in its weights; tied ones count once."""
+        return int(self._core.num_parameters)
+
+    def save_pretrained(self, save_directory: Any, **others: Any) -> None:
+        """The checkpoint's files in another folder, as they are: configuration, weights, tokenizer, templates. Throws
+        FileExistsError where the folder has a checkpoint already."""
+        if any(others.values()):
+            raise NotImplementedError(f"[save_pretrained] {sorted(others)} are not done: files are copied as they are")
+        target = Path(save_directory)
+        if (target / "config.json").exists():
+            raise FileExistsError(f"[{target}] has a checkpoint already")
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target, prefix=".new-") as new:
+            names = [path.name for path in self._folder.iterdir() if path.is_file() and _of_checkpoint(path.name)]
+            for name in names:
+                shutil.copyfile(self._folder / name, Path(new) / name)
+            for name in sorted(names, key=lambda name: name == "config.json"):  # it comes last: then all is there
+                (Path(new) / name).replace(target / name)
+
+    def get_input_embeddings(self) -> Embedding:
+        return Embedding(self._core, self._runtime)
+
+    def _taken(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        return {name: _kinds.take(value, name) for name, value in inputs.items() if value is not None}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name_or_path!r}, dtype={self.dtype})"
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _WEIGHTS:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}: weights stay in the file's mapping, and are not given out as "
+                                 "modules or parameters; device, dtype, num_parameters() and get_memory_footprint() tell of them")
+        raise AttributeError(f"{type(self).__name__} has no {name!r}")
+
+
+class Embedding:
+    """The table of tokens, and ids through it."""
+
+    def __init__(self, core: Any, runtime: Any) -> None:
+        self._core = core
+        self._runtime = runtime
+
+    @property
+    def weight(self) -> Any:
+        """[vocabulary, H] in the stored type, in the file's mapping: nothing may write to it."""
+        return _kinds.give(self._core.embedding_table, _kinds.kind_among(()))
+
+    def __call__(self, input_ids: Any) -> Any:
+        """[..., H] f32."""
+        return _kinds.give(self._core.embed(self._runtime, _kinds.take(input_ids, "input_ids")),
+                           _kinds.kind_among((input_ids,)))
+
+
+class _Callable(PreTrainedModel):
+    """Models that are called with ids: with a head, or without."""
+
+    _head = True
+
+    def __call__(self, input_ids: Any = None, attention_mask: Any = None, position_ids: Any = None,
+                 past_key_values: Any = None, inputs_embeds: Any = None, labels: Any = None, use_cache: bool | None = None,
+                 output_hidden_states: bool | None = None, output_attentions: bool | None = None,
+                 logits_to_keep: int = 0, return_dict: bool | None = None, **inputs: Any) -> Any:
+        """One pass. Ids [B, T], mask [B, T], visual tensors as the processor makes them; logits_to_keep: of the last
+        columns alone; labels [B, T], -100 where none counts, make `loss`. Throws ValueError with names and shapes."""
+        self._check_inputs(inputs)
+        given = {"input_ids": input_ids, "attention_mask": attention_mask, "position_ids": position_ids,
+                 "inputs_embeds": inputs_embeds, "labels": labels, **inputs}
+        kind = _kinds.kind_among(given.values())
+        taken = self._taken(given)
+        if past_key_values is not None and not isinstance(past_key_values, _core.Caches):
+            raise ValueError(f"past_key_values should be what a call of this model returned, not {type(past_key_values)}")
+        if past_key_values is not None:
+            taken = self._behind(taken)
+        wants_cache = past_key_values is not None or (use_cache if use_cache is not None else labels is None)
+        made, caches = self._core.forward(
+            self._runtime, taken, self._head, bool(output_hidden_states), bool(output_attentions), int(logits_to_keep),
+            past_key_values, bool(wants_cache))
+        output = self._output({name: _with_kind(value, kind) for name, value in made.items()}, caches)
+        return output.to_tuple() if return_dict is False else output
+
+    forward = __call__
+
+    def _behind(self, taken: dict[str, Any]) -> dict[str, Any]:
+        """A mask of the reference's kind counts the columns that are in the cache; the engine's the new ones."""
+        mask, ids = taken.get("attention_mask"), taken.get("input_ids", taken.get("inputs_embeds"))
+        if mask is None or ids is None or mask.shape[1] <= ids.shape[1]:
+            return taken
+        if isinstance(mask, memoryview):  # which is not cut along two axes
+            rows: Any = mask.tolist()
+            taken["attention_mask"] = _kinds.integers([row[-ids.shape[1]:] for row in rows], "attention_mask")
+        else:
+            taken["attention_mask"] = mask[:, -ids.shape[1]:]
+        return taken
+
+    def _check_inputs(self, inputs: dict[str, Any]) -> None:
+        for name in ("mm_encoder_outputs", "cache_position", "return_legacy_cache", "num_items_in_batch"):
+            if inputs.pop(name, None) is not None:
+                raise NotImplementedError(f"[model] {name} is not taken here")
+
+    def _output(self, made: dict[str, Any], caches: Any) -> ModelOutput:
+        raise NotImplementedError
+
+    def get_image_features(self, pixel_values: Any, image_grid_thw: Any, image_merge_sizes: Any) -> VisionOutput:
+        """Of pictures: pooler_output, projected rows [V, H] of each."""
+        return self._features(pixel_values, image_grid_thw, image_merge_sizes)
+
+    def get_video_features(self, pixel_values_videos: Any, video_grid_thw: Any, video_merge_sizes: Any) -> VisionOutput:
+        return self._features(pixel_values_videos, video_grid_thw, video_merge_sizes)
+
+    def _features(self, pixels: Any, grid: Any, merge: Any) -> VisionOutput:
+        kind = _kinds.kind_among((pixels, grid))
+        taken = [_kinds.take(value, name) for value, name in
+                 ((pixels, "pixel_values"), (grid, "grid_thw"), (merge, "merge_sizes"))]
+        rows = _kinds.give(self._core.vision(self._runtime, *taken), kind)
+        projected = _kinds.give(self._core.image_features(self._runtime, *taken), kind)
+        pieces, at = [], 0
+        for (t, h, w), size in zip(_numbers(grid), _numbers(merge)):
+            count = t * h * w // size**2
+            pieces.append(projected[at:at + count])
+            at += count
+        return VisionOutput(last_hidden_state=rows, pooler_output=tuple(pieces))
+
+
+def _numbers(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _with_kind(value: Any, kind: str | None) -> Any:
+    if isinstance(value, list):
+        return tuple(_with_kind(each, kind) for each in value)
+    return _kinds.give(value, kind)
+
+
+class VideoLlama3Model(_Callable):
+    """Vision encoder, projector and language model, without the head."""
+
+    _head = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.config = VideoLlama3Config(**{**self._core.config, "dtype": self.dtype})
+
+    @property
+    def vision_model(self) -> VideoLlama3VisionModel:
+        return VideoLlama3VisionModel(self._core, self._runtime, self._folder, self._dtype, self._settings)
+
+    def _output(self, made: dict[str, Any], caches: Any) -> ModelOutput:
+        made.pop("loss")
+        made.pop("logits")
+        return BaseOutput(past_key_values=caches, **{
+            name: made[name] for name in
+            ("last_hidden_state", "hidden_states", "attentions", "image_hidden_states", "video_hidden_states")})
+
+
+class VideoLlama3VisionModel(PreTrainedModel):
+    """The any-resolution vision encoder alone."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.config = VideoLlama3VisionConfig(**self._core.config["vision_config"])
+
+    def __call__(self, pixel_values: Any, grid_thw: Any, merge_sizes: Any) -> VisionOutput:
+        """last_hidden_state: rows [V, D] f32. Throws ValueError where patches and grids disagree."""
+        taken = [_kinds.take(value, name) for value, name in
+                 ((pixel_values, "pixel_values"), (grid_thw, "grid_thw"), (merge_sizes, "merge_sizes"))]
+        rows = self._core.vision(self._runtime, *taken)
+        return VisionOutput(last_hidden_state=_kinds.give(rows, _kinds.kind_among((pixel_values, grid_thw))))
+
+    forward = __call__
+
+
+class VideoLlama3ForConditionalGeneration(_Callable):
+    """The whole model with its head."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.config = VideoLlama3Config(**{**self._core.config, "dtype": self.dtype})
+        self.generation_config = GenerationConfig(
+            **_core.Settings.of_folder(self._folder).to_dict())
+        self._tokenizer: Any = None
+
+    @property
+    def base_model(self) -> VideoLlama3Model:
+        return self.model
+
+    @property
+    def model(self) -> VideoLlama3Model:
+        return VideoLlama3Model(self._core, self._runtime, self._folder, self._dtype, self._settings)
+
+    def get_output_embeddings(self) -> Any:
+        raise NotImplementedError("the head's weights are not given out; logits are those of a call")
+
+    def _output(self, made: dict[str, Any], caches: Any) -> ModelOutput:
+        loss = made["loss"]
+        return CausalLMOutput(
+            loss=loss.reshape(()) if hasattr(loss, "reshape") else loss, past_key_values=caches,
+            **{name: made[name] for name in
+               ("logits", "hidden_states", "attentions", "image_hidden_states", "video_hidden_states")})
+
+    def _text_of(self, settings: Any) -> Any:
+        """The checkpoint's tokenizer where there are stop strings; opened when the first call needs it."""
+        if not settings.stop_strings:
+            return None
+        if self._tokenizer is None:
+            self._tokenizer = _core.Tokenizer.open(self._folder)
+        return self._tokenizer
+
+    def generate(
+        self,
+        inputs: Any = None,
+        generation_config: Any = None,
+        logits_processor: Any = None,
+        stopping_criteria: Any = None,
+        prefix_allowed_tokens_fn: Any = None,
+        streamer: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Answers to a batch of prompts: ids [B · num_return_sequences, T + new] i64, prompts as given and answers padded on
+        the right, in the kind of the inputs; the answers alone where inputs_embeds were given without ids.
+
+        kwargs: the model's inputs, and settings of generation (docs/generation.md) over those of generation_config (ours
+        or Transformers') over self.generation_config. seed: of sampling; the same gives the same answers.
+        logits_processor: callables (input_ids [1, T], scores [1, vocabulary]) → scores, behind penalties and bans and
+        before temperature, a call for each row. stopping_criteria: callables (input_ids [1, T], None) → bool, after each
+        token, of beams for each candidate. prefix_allowed_tokens_fn: (row, input_ids [T]) → ids. streamer: put and end, of one
+        answer. What they raise comes out unchanged. return_dict_in_generate: a GenerateOutput, with output_scores and
+        output_logits of what each token was chosen from. Throws ValueError for an unknown setting, with the nearest name, and
+        NotImplementedError for one that cannot be honoured."""
+        tensors = {name: kwargs.pop(name) for name in list(kwargs) if name in _INPUTS}
+        if inputs is not None:
+            tensors["input_ids"] = inputs
+        if tensors.pop("labels", None) is not None:
+            raise ValueError("[generate] labels have no meaning here")
+        wishes = generation.take_wishes(self.generation_config, generation_config, kwargs)
+        kind = _kinds.kind_among(tensors.values())
+        if seed is not None:
+            kwargs["seed"] = seed
+        settings = generation.settings_of(self.generation_config, generation_config, kwargs)
+        criteria = generation.listed(stopping_criteria)
+        prompts = _rows_of(tensors.get("input_ids"))
+        stream = _Stream(streamer, prompts, settings, kind)
+        if wishes.logits and settings.num_beams > 1:
+            raise NotImplementedError("[generate] output_logits is not done of beams")
+        results, logits, scores = self._core.generate(
+            self._runtime, self._taken(tensors), settings, self._text_of(settings), stream.hook(),
+            generation.bending(generation.listed(logits_processor), kind),
+            generation.allowing(prefix_allowed_tokens_fn, kind), generation.ending(criteria, prompts, kind),
+            wishes.logits, wishes.scores and settings.num_beams == 1)
+        stream.end()
+        answers = _core.padded_answers(results, settings)
+        rows = [[*(prompts[result.prompt] if prompts else []), *answer] for result, answer in zip(results, answers)]
+        sequences = generation.tensor_of(rows, kind)
+        if not wishes.as_dict:
+            return sequences
+        of_beams = [result.sequence_score for result in results] if settings.num_beams > 1 else None
+        if of_beams is not None and kind is not None:
+            made = _kinds.library(kind)
+            of_beams = made.asarray(of_beams, dtype=made.float32)
+        steps = {name: tuple(_kinds.give(step, kind) for step in made) or None
+                 for name, made in (("logits", logits), ("scores", scores))}
+        return GenerateOutput(sequences=sequences, sequences_scores=of_beams, **steps)
+
+    def compute_transition_scores(self, sequences: Any, scores: Any, beam_indices: Any = None,
+                                  normalize_logits: bool = False) -> Any:
+        """What each new token of generate's sequences had for a score, [B · n, new]; normalize_logits: as the logarithm of its
+        probability."""
+        if beam_indices is not None:
+            raise NotImplementedError("[compute_transition_scores] beam_indices are not given out here: sequences_scores are beams' own")
+        return generation.transitions(sequences, scores, normalize_logits)
+
+    def can_generate(self) -> bool:
+        return True
+
+
+class _Stream:
+    """A streamer, and whether this call is one that it can show."""
+
+    def __init__(self, streamer: Any, prompts: list[list[int]], settings: Any, kind: str | None) -> None:
+        self._streamer, self._kind = streamer, kind
+        if streamer is None:
+            return
+        if settings.num_beams > 1:
+            raise ValueError("[generate] a streamer shows one answer as it grows; beams have several")
+        if len(prompts) > 1 or settings.num_return_sequences > 1:
+            raise ValueError("[generate] a streamer shows one answer, and this call has several")
+        streamer.put(generation.tensor_of(prompts, kind))
+
+    def hook(self) -> Any:
+        return None if self._streamer is None else self._seen
+
+    def _seen(self, prompt: int, sequence: int, token: int) -> bool:
+        self._streamer.put(generation.tensor_of([token], self._kind))
+        return True
+
+    def end(self) -> None:
+        if self._streamer is not None:
+            self._streamer.end()
+
+
+def _rows_of(ids: Any) -> list[list[int]]:
+    if ids is None:
+        return []
+    rows = _numbers(ids)
+    if rows and not isinstance(rows[0], list):
+        raise ValueError("[input_ids] should be [B, T]: one list of ids a prompt")
+    return rows  # type: ignore[no-any-return]
+
+
+def _dtype_of(dtype: Any) -> str:
+    name = "auto" if dtype is None else _kinds.dtype_name(dtype)
+    if name not in _DTYPES:
+        raise ValueError(f"dtype should be one of {', '.join(sorted(_DTYPES))}, not {dtype!r}")
+    return name
+
+
+def _check_device_map(device_map: Any) -> None:
+    places = set(map(str, device_map.values())) if isinstance(device_map, dict) else {str(device_map)}
+    for place in places - {"None", "auto", "cpu", "balanced", "sequential"}:
+        raise ValueError(f'device "{place}" is not there: this engine computes on "cpu"')
+
+
+def _refuse_others(others: dict[str, Any]) -> None:
+    passed_over = {"trust_remote_code", "low_cpu_mem_usage", "use_safetensors", "force_download", "weights_only"}
+    for name, value in others.items():
+        if name in passed_over:
+            continue
+        if name in ("quantization_config", "load_in_8bit", "load_in_4bit", "gguf_file", "config", "state_dict", "max_memory",
+                    "offload_folder", "subfolder", "variant", "tp_plan"):
+            if value:
+                raise NotImplementedError(f"[from_pretrained] {name} is not done here")
+            continue
+        raise ValueError(f"[from_pretrained] {name!r} is not known")
+
+
+def _of_checkpoint(name: str) -> bool:
+    return name.endswith((".json", ".safetensors", ".jinja", ".txt", ".model")) and not name.startswith(".")
+
+
+AutoModelForImageTextToText = VideoLlama3ForConditionalGeneration
+AutoModelForMultimodalLM = VideoLlama3ForConditionalGeneration
+AutoModelForCausalLM = VideoLlama3ForConditionalGeneration
+AutoModel = VideoLlama3Model
