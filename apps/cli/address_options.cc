@@ -7,6 +7,7 @@
 
 #include "base/data_url.h"
 #include "base/web_address.h"
+#include "size_option.h"
 
 namespace vl3::cli {
 namespace {
@@ -29,7 +30,7 @@ void AddressOptions::add_to(CLI::App& command) {
       ->group(kAddresses);
   command
       .add_option("--media-cache-size", cache_gib_, "GiB it may hold; what was used longest ago goes first")
-      ->check(number_above_zero())
+      ->transform(size_in_gib())
       ->capture_default_str()
       ->group(kAddresses);
   command
@@ -38,7 +39,7 @@ void AddressOptions::add_to(CLI::App& command) {
       ->check(CLI::Range(0.001, 1e6))
       ->group(kAddresses);
   command.add_option("--limit-clip", fetch_.max_video_bytes, "largest clip that is fetched, bytes (8G)")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(size_in_bytes())
       ->type_name("BYTES")
       ->capture_default_str()
       ->group("Limits");

@@ -6,12 +6,12 @@
 #include "base/check.h"
 #include "hub_models.h"
 #include "sandbox/sandboxed_decoder.h"
+#include "size_option.h"
 
 namespace vl3::cli {
 namespace {
 
 constexpr double kGiB = 1073741824.0;
-constexpr double kMostGib = 1 << 20;
 constexpr const char* kMedia = "Pictures and clips";
 constexpr const char* kLimits = "Limits";
 
@@ -73,12 +73,12 @@ void AnsweringOptions::add_media_to(CLI::App& command) {
           "decode pictures and clips in this process itself: a file that breaks a decoder breaks it all")
       ->group(kMedia);
   command.add_option("--max-image", max_image_bytes, "largest picture that is downloaded, bytes (64M)")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(size_in_bytes())
       ->type_name("BYTES")
       ->capture_default_str()
       ->group(kMedia);
   command.add_option("--max-video", max_video_bytes, "largest clip that is downloaded, bytes (1G)")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(size_in_bytes())
       ->type_name("BYTES")
       ->capture_default_str()
       ->group(kMedia);
@@ -92,12 +92,12 @@ void AnsweringOptions::add_memory_to(CLI::App& command) {
   command
       .add_option("--kv-cache", kv_cache_gib,
                   "GiB of keys and values of all running requests (default: half of the free memory)")
-      ->check(number_above_zero())
+      ->transform(size_in_gib())
       ->group(kLimits);
   command
       .add_option("--cache-size", cache_gib,
                   "GiB of prompts, pictures and clips that are kept for later requests; 0: none")
-      ->check(number_from(0, kMostGib))
+      ->transform(size_in_gib(true))
       ->capture_default_str()
       ->group(kLimits);
 }

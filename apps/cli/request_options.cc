@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "size_option.h"
 #include "vl3/structured_output.h"
 
 namespace vl3::cli {
@@ -85,7 +86,7 @@ void RequestOptions::add_media_to(CLI::App& command) {
   command
       .add_option("--max-memory", max_memory_gib,
                   "GiB a request may need beside the weights (default: what is free)")
-      ->check(number_above_zero())
+      ->transform(size_in_gib())
       ->group("Limits");
 }
 
@@ -150,18 +151,25 @@ void RequestOptions::add_limits_to(CLI::App& command) {
   const std::string limits = "Limits";
   MediaLimits& l = engine.limits;
   command.add_option("--limit-pixels", l.max_pixels, "most pixels of a picture or frame")
+      ->check(CLI::Range(int64_t{1}, INT64_MAX))
       ->capture_default_str()
       ->group(limits);
   command.add_option("--limit-frames", l.max_frames, "most frames of a clip")
+      ->check(CLI::Range(int64_t{1}, INT64_MAX))
       ->capture_default_str()
       ->group(limits);
   command.add_option("--limit-duration", l.max_duration_s, "longest clip, seconds")
+      ->check(number_above_zero())
       ->capture_default_str()
       ->group(limits);
   command.add_option("--limit-file", l.max_file_bytes, "largest picture, and data: URL of a request, bytes")
+      ->transform(size_in_bytes())
+      ->type_name("BYTES")
       ->capture_default_str()
       ->group(limits);
   command.add_option("--limit-allocation", l.max_allocation_bytes, "largest buffer of a decoder, bytes")
+      ->transform(size_in_bytes())
+      ->type_name("BYTES")
       ->capture_default_str()
       ->group(limits);
 }
@@ -176,7 +184,7 @@ void RequestOptions::add_disk_cache_to(CLI::App& command) {
   command
       .add_option("--disk-cache-size", disk_cache_gib,
                   "GiB it may hold; what was used longest ago goes first")
-      ->check(number_above_zero())
+      ->transform(size_in_gib())
       ->capture_default_str()
       ->group(caches);
 }

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "serve/front.h"
+#include "size_option.h"
 
 namespace vl3::cli {
 namespace {
@@ -103,8 +104,7 @@ void add_limits(CLI::App& command, ServeOptions& o) {
       ->capture_default_str()
       ->group(kLimits);
   command.add_option("--max-body", o.max_body_bytes, "longest request, bytes (64M)")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40))
+      ->transform(size_in_bytes(1, uint64_t{1} << 40))
       ->type_name("BYTES")
       ->capture_default_str()
       ->group(kLimits);

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,10 @@ struct ProcessorRequest {
   // text that came from messages stays text.
   bool special_tokens_in_messages = false;
   Json template_arguments;  // further variables of the chat template
+  // The prompt as it stands, in place of what the chat template makes of the only conversation, whose
+  // messages then say no more than what is shown, in the order of the prompt's placeholders
+  // (Processor::media_tokens). Special tokens in it are recognised.
+  std::optional<std::string> prompt = std::nullopt;
   // Labels for training: what assistants say and the token that ends it. Each answer is tokenised by itself,
   // as it will be when a model makes it.
   bool with_labels = false;
@@ -98,6 +103,8 @@ class VL3_API Processor {
   // checkpoint has one for both), else the tokenizer's.
   int64_t image_token_id() const noexcept { return image_token_id_; }
   int64_t video_token_id() const noexcept { return video_token_id_; }
+  // What prompts have in the place of a picture and of a clip; both may be the same.
+  const MediaTokens& media_tokens() const noexcept { return tokens_; }
 
   // {"conversations": [[message…]…], "images": {…}, "videos": {…}} with options under the reference's names
   // ("images_kwargs" and "videos_kwargs" mean the same), and beside them "padding", "padding_side",

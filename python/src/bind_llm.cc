@@ -4,6 +4,7 @@
 #include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
@@ -160,7 +161,7 @@ void bind_requests(nb::class_<Llm>& llm) {
          [](Llm& self, Dict request, nb::object structured, std::map<std::string, MediaSource> media,
             std::optional<std::vector<int64_t>> prompt, std::shared_ptr<Mailbox> box, bool events,
             std::string client, int priority, std::optional<double> deadline_s, std::string cache_salt,
-            int64_t adapter, bool cut_to_context) {
+            int64_t adapter, bool cut_to_context, std::optional<std::string> text) {
            Ask ask = ask_of(request, structured, std::move(media), std::move(prompt));
            ask.events = events;
            ask.client = std::move(client);
@@ -169,11 +170,12 @@ void bind_requests(nb::class_<Llm>& llm) {
            ask.cache_salt = std::move(cache_salt);
            ask.adapter = adapter;
            ask.cut_to_context = cut_to_context;
+           ask.text = std::move(text);
            return handle_of(self, self.desk().answer(std::move(ask), std::move(box)));
          },
          "request"_a, "structured"_a.none(), "media"_a, "prompt"_a.none(), "box"_a, nb::kw_only(),
          "events"_a = false, "client"_a = "", "priority"_a = 0, "deadline_s"_a = nb::none(),
-         "cache_salt"_a = "", "adapter"_a = -1, "cut_to_context"_a = false)
+         "cache_salt"_a = "", "adapter"_a = -1, "cut_to_context"_a = false, "text"_a = nb::none())
       .def(
           "plan",
           [](Llm& self, Dict request, std::map<std::string, MediaSource> media, bool estimate,
@@ -186,11 +188,13 @@ void bind_requests(nb::class_<Llm>& llm) {
           "embed",
           [](Llm& self, Dict request, std::map<std::string, MediaSource> media,
              std::optional<std::vector<int64_t>> prompt, bool media_alone, bool per_frame,
-             std::shared_ptr<Mailbox> box) {
+             std::shared_ptr<Mailbox> box, std::optional<std::string> text) {
             Ask ask = ask_of(request, nb::none(), std::move(media), std::move(prompt));
+            ask.text = std::move(text);
             return handle_of(self, self.desk().embed(std::move(ask), media_alone, per_frame, std::move(box)));
           },
-          "request"_a, "media"_a, "prompt"_a.none(), "media_alone"_a, "per_frame"_a, "box"_a)
+          "request"_a, "media"_a, "prompt"_a.none(), "media_alone"_a, "per_frame"_a, "box"_a, nb::kw_only(),
+          "text"_a = nb::none())
       .def("wait", &Llm::wait, "box"_a, "seconds"_a,
            "Until a job of the mailbox has news; signals are handled meanwhile.")
       .def(
@@ -254,7 +258,14 @@ void bind_llm(nb::module_& module) {
             return self.desk().engine().processor().video_processor().options().max_frames;
           },
           "Of a clip, unless a request says otherwise.")
-      .def_prop_ro("tokenizer", [](const Llm& self) { return self.desk().engine().processor().tokenizer(); });
+      .def_prop_ro("tokenizer", [](const Llm& self) { return self.desk().engine().processor().tokenizer(); })
+      .def_prop_ro(
+          "media_tokens",
+          [](const Llm& self) {
+            const MediaTokens& tokens = self.desk().engine().processor().media_tokens();
+            return std::pair(tokens.image, tokens.video);
+          },
+          "What prompts have in the place of a picture and of a clip.");
   bind_lending(llm);
   bind_requests(llm);
   module.def("generation_settings", [] {

@@ -148,6 +148,7 @@ AnswerRequest Desk::read(Ask& ask, const Job& job, int64_t* copies) {
   if (!ask.prompt) {
     read = parse_answer_request(engine_, ask.request, kOrigin);
     read.request.media = std::move(ask.media);
+    read.request.prompt = std::move(ask.text);
     if (fetcher_)
       open_addresses(read.request, [&](const std::string& address, bool video) {
         return fetcher_->fetch(address, video, false,

@@ -36,6 +36,7 @@ struct Ask {
   Json structured;  // null: an answer of any form
   std::map<std::string, MediaSource> media;
   std::optional<std::vector<int64_t>> prompt;  // ids to go on with
+  std::optional<std::string> text;             // ProcessorRequest::prompt
   std::string client, cache_salt;
   int priority = 0;
   std::optional<double> deadline_s;  // seconds after the asking: being read and fetched counts

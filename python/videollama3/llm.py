@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import errno
-import numbers
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Optional, Union, overload
 
 from . import _core
-from ._hub import folder_of
 from ._llm_calls import AsyncDriver, Call, SyncDriver, Work
+from ._llm_options import (
+    MEDIA_NAMES,
+    Folder,
+    Size,
+    adapters_of,
+    bytes_of,
+    check_turn,
+    checkpoint_folder,
+    compute_of,
+    fetch_of,
+    media_settings,
+    one_per_row,
+)
 from ._llm_streams import AsyncStream, Stream
+from ._prompts import ReadPrompt, is_one_prompt, is_prompt_dict, read_prompt
 from .media import Lender, has_media, has_text
 from .results import EmbeddingResult, Plan, Result, embedding_of, plan_of, result_of
 from .sampling import read_settings
@@ -23,63 +33,14 @@ from .sampling import read_settings
 Messages = Union[str, Sequence[Mapping[str, Any]]]
 Prompt = Union[str, Sequence[int], Mapping[str, Any]]
 Input = Union[Messages, Sequence[int]]
-Folder = Union[str, "os.PathLike[str]"]
-Size = Union[int, str]
 
 # What a request says beside its settings of generation.
-_MEDIA_NAMES = ("images", "videos", "fps", "num_frames", "min_frames", "max_frames", "min_pixels", "max_pixels")
 _TEMPLATE_NAMES = ("tools", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "special_tokens_in_messages")
 _TURN_NAMES = ("priority", "deadline", "client", "cache_salt", "adapter", "cut_to_context")
-_REQUEST_NAMES = (*_MEDIA_NAMES, *_TEMPLATE_NAMES, *_TURN_NAMES, "on_error")
-
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-
-
-# What is said of a request's turn, in words and types; an adapter is a name or a number.
-_TURN_TYPES: dict[str, tuple[str, Any]] = {
-    "priority": ("an integer of 32 bits", numbers.Integral),
-    "deadline": ("a number of seconds", numbers.Real),
-    "client": ("a text", str),
-    "cache_salt": ("a text", str),
-    "cut_to_context": ("True or False", bool),
-}
-
-
-def _check_turn(name: str, value: Any) -> None:
-    if name not in _TURN_TYPES:
-        return
-    wanted, kind = _TURN_TYPES[name]
-    words = f"[llm] {name} is {value!a}; it should be {wanted}"
-    if not isinstance(value, kind):
-        raise TypeError(words)
-    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError(words)
-    if name == "priority" and not -(2**31) <= value < 2**31:
-        raise ValueError(words)
-
-
-def _bytes_of(name: str, size: Optional[Size]) -> Optional[int]:
-    """A number of bytes, or "4 GiB"."""
-    if size is None or isinstance(size, int):
-        return size
-    text = size.strip().lower()
-    text = text[:-1] if text.endswith("b") else text
-    digits = text.rstrip("kmgti").strip()
-    unit = text[len(text.rstrip("kmgti")) :]
-    try:
-        return int(float(digits) * _UNITS[unit])
-    except (ValueError, KeyError):
-        raise ValueError(f'[llm] "{name}" is {size!r}; it should be a number of bytes, or a text like "4 GiB"') from None
-
-
-def _folder_of(model: Folder, **where: Any) -> str:
-    """The folder of a checkpoint; a name is looked up in the hub's cache and downloaded where it is not there."""
-    text = os.fspath(model)
-    path = Path(text).expanduser()
-    is_path = path.is_absolute() or text.startswith(".") or text.count("/") > 1
-    if is_path and not path.exists():
-        raise FileNotFoundError(errno.ENOENT, "[llm] there is no such folder", text)
-    return str(folder_of(text, **where))
+# Parts of a request that options of pictures and clips must not pass for.
+_TAKEN_NAMES = (*_TEMPLATE_NAMES, "conversations", "conversation", "messages", "generate", "structured", "text", "text_kwargs", "padding",
+                "padding_side")
+_REQUEST_NAMES = (*MEDIA_NAMES, *_TEMPLATE_NAMES, *_TURN_NAMES, "on_error")
 
 
 def _is_one(messages: Any) -> bool:
@@ -130,15 +91,15 @@ class LLM:
         threads 0: as many as the process may use. Sizes are bytes, or texts like "4 GiB". Caches of 0 keep nothing.
         """
         where = {"revision": revision, "token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
-        self.model = _folder_of(model, **where)
-        self._adapters = _adapters_of(adapters)
+        self.model = checkpoint_folder(model, **where)
+        self._adapters = adapters_of(adapters)
         sizes = {"max_memory": max_memory, "kv_cache": kv_cache, "feature_cache": feature_cache, "prefix_cache": prefix_cache,
                  "disk_cache_size": disk_cache_size}
         options: dict[str, Any] = {
-            **{name: _bytes_of(name, size) for name, size in sizes.items()},
-            "adapter": None if adapter is None else _folder_of(adapter, **where),
-            "adapters": [_folder_of(folder, **where) for folder in self._adapters.values()] or None,
-            "compute": _compute_of(compute, dtype),
+            **{name: bytes_of(name, size) for name, size in sizes.items()},
+            "adapter": None if adapter is None else checkpoint_folder(adapter, **where),
+            "adapters": [checkpoint_folder(folder, **where) for folder in self._adapters.values()] or None,
+            "compute": compute_of(compute, dtype),
             "cache_dtype": cache_dtype,
             "cpu": cpu,
             "device": device,
@@ -151,7 +112,7 @@ class LLM:
             "media_threads": media_threads,
             "reuse_static_frames": reuse_static_frames,
             "limits": None if limits is None else dict(limits),
-            "fetch": fetch if isinstance(fetch, bool) else _fetch_of(fetch),
+            "fetch": fetch if isinstance(fetch, bool) else fetch_of(fetch),
         }
         self._core = _core.Llm(self.model, {name: value for name, value in options.items() if value is not None})
         self._drivers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncDriver] = weakref.WeakKeyDictionary()
@@ -184,7 +145,7 @@ class LLM:
         """Goes on with a prompt as it stands, no chat template: text (special tokens are recognised) or token ids; of a
         list of these a list of results.
         """
-        return self._run(self._prompts(prompts, sampling, settings), _is_one_prompt(prompts))
+        return self._run(self._prompts(prompts, sampling, settings), is_one_prompt(prompts))
 
     def stream(self, messages: Messages, sampling: Any = None, **settings: Any) -> Stream:
         """The answer to one conversation, token by token. Closing it, or leaving its "with", cancels the request."""
@@ -230,7 +191,7 @@ class LLM:
     async def agenerate(self, prompts: Sequence[Prompt], sampling: Any = None, **settings: Any) -> list[Result]: ...
 
     async def agenerate(self, prompts: Any, sampling: Any = None, **settings: Any) -> Any:
-        return await self._run_async(self._prompts(prompts, sampling, settings), _is_one_prompt(prompts))
+        return await self._run_async(self._prompts(prompts, sampling, settings), is_one_prompt(prompts))
 
     def astream(self, messages: Messages, sampling: Any = None, **settings: Any) -> AsyncStream:
         return AsyncStream(self._core, self._driver(), self._one_stream(messages, sampling, settings))
@@ -312,7 +273,7 @@ class LLM:
     def _chats(self, messages: Any, sampling: Any, settings: dict[str, Any]) -> Call:
         rows = [messages] if _is_one(messages) else list(messages)
         request, turn, on_error = self._take_request(settings)
-        samplings = _one_per_row(sampling, len(rows))
+        samplings = one_per_row(sampling, len(rows))
         asked = [self._chat_work(row, read_settings(own, settings, _REQUEST_NAMES), request, turn) for row, own in zip(rows, samplings)]
         return Call(asked, on_error)
 
@@ -327,21 +288,45 @@ class LLM:
         return Work(start, result_of)
 
     def _prompts(self, prompts: Any, sampling: Any, settings: dict[str, Any]) -> Call:
-        rows = [prompts] if _is_one_prompt(prompts) else list(prompts)
+        rows = [prompts] if is_one_prompt(prompts) else list(prompts)
         request, turn, on_error = self._take_request(settings)
-        if request:
-            raise ValueError(f'[llm] "{next(iter(request))}" is of chats: prompts have neither a template nor media')
-        samplings = _one_per_row(sampling, len(rows))
-        asked = [self._prompt_work(self._ids_of(row), read_settings(own, settings, _REQUEST_NAMES), turn) for row, own in zip(rows, samplings)]
+        for name in _TEMPLATE_NAMES:
+            if name in request:
+                raise ValueError(f'[llm] "{name}" is of chats: a prompt is not written by a template')
+        read = [read_prompt(self._core, row) for row in rows]
+        if request and all(row.text is None for row in read):
+            raise ValueError(f'[llm] "{next(iter(request))}" is of pictures and clips, and no prompt has multi_modal_data')
+        samplings = one_per_row(sampling, len(rows))
+        asked = [self._prompt_work(row, read_settings(own, settings, _REQUEST_NAMES), request, turn) for row, own in zip(read, samplings)]
         return Call(asked, on_error)
 
-    def _prompt_work(self, ids: list[int], read: tuple[dict[str, Any], Any], turn: dict[str, Any]) -> Work:
+    def _prompt_work(self, prompt: ReadPrompt, read: tuple[dict[str, Any], Any], request: dict[str, Any], turn: dict[str, Any]) -> Work:
         generate, form = read
+        if prompt.cache_salt is not None:
+            turn = {**turn, "cache_salt": prompt.cache_salt}
 
         def start(box: _core.Mailbox, events: bool) -> _core.Job:
-            return self._core.answer({"generate": generate}, form, {}, ids, box, events=events, **turn)
+            if prompt.text is None:
+                return self._core.answer({"generate": generate}, form, {}, prompt.ids, box, events=events, **turn)
+            whole, media = self._shown_by(prompt, request)
+            return self._core.answer({**whole, "generate": generate}, form, media, None, box, events=events, text=prompt.text, **turn)
 
         return Work(start, result_of)
+
+    def _shown_by(self, prompt: ReadPrompt, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, _core.Media]]:
+        """A request for what a prompt shows, and what of it lies in memory."""
+        own, kept = dict(prompt.options), {name: dict(value) for name, value in request.items()}
+        for name in ("images", "videos"):
+            for key in (name, f"{name}_kwargs"):
+                kept.setdefault(name, {}).update(own.pop(key, None) or {})
+        for name, value in media_settings(own).items():
+            kept[name].update(value)
+        for name in own:
+            if name in _TAKEN_NAMES:
+                raise ValueError(f'[llm] mm_processor_kwargs has "{name}", which is no option of pictures and clips')
+        lender = Lender(self._core, self._core.max_frames)
+        conversation = lender.messages([{"role": "user", "content": prompt.parts}], "multi_modal_data")
+        return {**own, **kept, "conversations": [conversation]}, lender.media
 
     def _one_stream(self, messages: Any, sampling: Any, settings: dict[str, Any]) -> Work:
         if not _is_one(messages):
@@ -375,11 +360,11 @@ class LLM:
             return embedding_of(made, normalize)
 
         def work(row: Any) -> Work:
-            if _is_one_prompt(row):
-                ids = self._ids_of(row)
+            if is_one_prompt(row):
                 if per_frame:
                     raise ValueError("[llm] per_frame is for pictures and clips without text beside them")
-                return Work(lambda box, events: self._core.embed({}, {}, ids, False, False, box), finish)
+                prompt = read_prompt(self._core, row)
+                return Work(lambda box, events: self._embed_prompt(prompt, request, box), finish)
             media_alone = has_media(row) and not has_text(row)
             if per_frame and not media_alone:
                 raise ValueError("[llm] per_frame is for pictures and clips without text beside them")
@@ -393,19 +378,11 @@ class LLM:
 
         return Call([work(row) for row in rows], on_error)
 
-    def _ids_of(self, prompt: Any) -> list[int]:
-        if isinstance(prompt, Mapping):
-            unknown = set(prompt) - {"prompt", "prompt_token_ids"}
-            if unknown:
-                raise NotImplementedError(f'[llm] a prompt cannot have "{sorted(unknown)[0]}": show media with chat')
-            prompt = prompt.get("prompt_token_ids", prompt.get("prompt"))
-        if isinstance(prompt, str):
-            ids = self._core.tokenizer.encode(prompt, True)
-        else:
-            ids = [int(token) for token in prompt]
-        if not ids:
-            raise ValueError("[llm] a prompt has no tokens")
-        return ids
+    def _embed_prompt(self, prompt: ReadPrompt, request: dict[str, Any], box: _core.Mailbox) -> _core.Job:
+        if prompt.text is None:
+            return self._core.embed({}, {}, prompt.ids, False, False, box)
+        whole, media = self._shown_by(prompt, request)
+        return self._core.embed(whole, media, None, False, False, box, text=prompt.text)
 
     def _take_request(self, settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], str]:
         """Takes what is no setting of generation: of the request, of its turn, and what errors do."""
@@ -417,17 +394,12 @@ class LLM:
             value = settings.pop(name, None)
             if value is not None:
                 request[name] = dict(value) if isinstance(value, Mapping) else value
-        for name in _MEDIA_NAMES[2:]:
-            value = settings.pop(name, None)
-            if value is None:
-                continue
-            request.setdefault("videos", {})[name] = value
-            if name.endswith("pixels"):
-                request.setdefault("images", {})[name] = value
+        for name, value in media_settings(settings).items():
+            request.setdefault(name, {}).update(value)
         turn = {name: settings.pop(name) for name in _TURN_NAMES if name in settings}
         turn = {name: value for name, value in turn.items() if value is not None}
         for name, value in turn.items():
-            _check_turn(name, value)
+            check_turn(name, value)
         if "deadline" in turn:
             turn["deadline_s"] = float(turn.pop("deadline"))
         if "adapter" in turn:
@@ -444,50 +416,9 @@ class LLM:
         raise ValueError(f"[llm] adapter is {adapter!r}; known are: {known}")
 
 
-def _adapters_of(adapters: Union[Mapping[str, Folder], Sequence[Folder], None]) -> dict[str, Folder]:
-    if adapters is None:
-        return {}
-    if isinstance(adapters, Mapping):
-        return dict(adapters)
-    if isinstance(adapters, (str, os.PathLike)):
-        raise TypeError("[llm] adapters is one folder; it should be a list of folders, or a dict of names and folders")
-    return {Path(os.fspath(folder)).name: folder for folder in adapters}
-
-
-def _fetch_of(fetch: Mapping[str, Any]) -> dict[str, Any]:
-    made = dict(fetch)
-    if "cache_size" in made:
-        made["cache_size"] = _bytes_of("cache_size", made["cache_size"])
-    return made
-
-
-def _compute_of(compute: str, dtype: Any) -> str:
-    """Weights stay as the checkpoint stores them; float32 asks for products in it."""
-    name = str(dtype).rsplit(".", maxsplit=1)[-1]
-    if dtype is None or name == "auto":
-        return compute
-    if name in ("float32", "f32"):
-        return "f32"
-    raise ValueError(f'[llm] dtype is {dtype!r}; it should be "auto", the dtype of the checkpoint, or "float32"')
-
-
-def _is_one_prompt(prompts: Any) -> bool:
-    if isinstance(prompts, (str, Mapping)):
-        return True
-    return len(prompts) > 0 and all(hasattr(token, "__index__") for token in prompts)
-
-
 def _is_one_input(inputs: Any) -> bool:
     """A text, token ids, or a conversation."""
-    return _is_one_prompt(inputs) or (len(inputs) > 0 and isinstance(inputs[0], Mapping))
-
-
-def _one_per_row(sampling: Any, rows: int) -> list[Any]:
-    if not isinstance(sampling, (list, tuple)):
-        return [sampling] * rows
-    if len(sampling) != rows:
-        raise ValueError(f"[llm] there are {rows} requests and {len(sampling)} samplings")
-    return list(sampling)
+    return is_one_prompt(inputs) or (len(inputs) > 0 and isinstance(inputs[0], Mapping) and not is_prompt_dict(inputs[0]))
 
 
 # What is open when Python ends is closed while there still is a Python to come back to.

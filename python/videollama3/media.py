@@ -39,7 +39,7 @@ def _is_picture(value: Any) -> bool:
     return hasattr(value, "convert") and hasattr(value, "tobytes") and hasattr(value, "mode")
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
     return hasattr(value, "shape") and (hasattr(value, "__dlpack__") or hasattr(value, "__array_interface__"))
 
 
@@ -47,12 +47,12 @@ def _is_file(value: Any) -> bool:
     return hasattr(value, "read")
 
 
-def _is_pixels(value: Any) -> bool:
-    return _is_picture(value) or _is_array(value)
+def is_pixels(value: Any) -> bool:
+    return _is_picture(value) or is_array(value)
 
 
 def _is_memory(value: Any) -> bool:
-    return _is_bytes(value) or _is_pixels(value) or _is_file(value) or isinstance(value, Frames)
+    return _is_bytes(value) or is_pixels(value) or _is_file(value) or isinstance(value, Frames)
 
 
 def _pixels(value: Any) -> Any:
@@ -63,8 +63,8 @@ def _pixels(value: Any) -> Any:
     return (picture.tobytes(), picture.height, picture.width)
 
 
-def _count(frames: Sequence[Any]) -> int:
-    return sum(frame.shape[0] if _is_array(frame) and len(frame.shape) == 4 else 1 for frame in frames)
+def count_frames(frames: Sequence[Any]) -> int:
+    return sum(frame.shape[0] if is_array(frame) and len(frame.shape) == 4 else 1 for frame in frames)
 
 
 class Lender:
@@ -94,9 +94,9 @@ class Lender:
         return made
 
     def _part(self, part: Any, where: str) -> Any:
-        if isinstance(part, Frames) or (_is_array(part) and len(part.shape) == 4):
+        if isinstance(part, Frames) or (is_array(part) and len(part.shape) == 4):
             return self._part({"type": "video", "video": part}, where)
-        if _is_pixels(part):
+        if is_pixels(part):
             return self._part({"type": "image", "image": part}, where)
         if _is_memory(part):
             raise TypeError(
@@ -120,16 +120,16 @@ class Lender:
             if isinstance(value, (list, tuple, Frames)):
                 raise TypeError(f'[{where}] "{key}" holds several pictures: a part is one picture, or a clip')
             part[key] = self.one(value, where)
-        elif isinstance(value, (list, tuple)) and not all(_is_pixels(frame) for frame in value):
+        elif isinstance(value, (list, tuple)) and not all(is_pixels(frame) for frame in value):
             part[key] = [self.one(frame, f"{where}[{i}]") if _is_memory(frame) else frame for i, frame in enumerate(value)]
-        elif isinstance(value, (list, tuple, Frames)) or _is_pixels(value):
+        elif isinstance(value, (list, tuple, Frames)) or is_pixels(value):
             part[key] = self.frames(part, value, where)
         else:
             part[key] = self.one(value, where)
 
     def one(self, value: Any, where: str) -> str:
         """A picture, or what a file of a picture or clip holds."""
-        if _is_pixels(value):
+        if is_pixels(value):
             medium = self._core.media_pixels([_pixels(value)], [], where)
         elif _is_bytes(value):
             medium = self._core.media_bytes(value, where)
@@ -161,14 +161,14 @@ class Lender:
         if isinstance(value, Frames):
             frames, fps = value.frames, value.fps
             times = value.timestamps if times is None else times
-        if _is_pixels(frames):
+        if is_pixels(frames):
             frames = [frames]
         if len(frames) == 0:
             raise ValueError(f"[{where}] has no frames")
         seconds = [float(time) for time in times] if times is not None else []
         self.media[where] = self._core.media_pixels([_pixels(frame) for frame in frames], seconds, where)
         if "num_frames" not in part and part.get("do_sample_frames") is None:
-            self._sample(part, fps, bool(seconds), _count(frames))
+            self._sample(part, fps, bool(seconds), count_frames(frames))
         return where
 
     def _sample(self, part: dict[str, Any], fps: Optional[float], timed: bool, count: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import _core, _hub, _kinds
 from ._files import write_whole
+from ._prompts import places_of
 from .feature import BatchFeature
 from .generation import tensor_of
 from .media import Frames, Lender
@@ -44,11 +45,12 @@ class _MediaProcessor:
     def to_dict(self) -> dict[str, Any]:
         return dict(self._settings)
 
-    def save_pretrained(self, save_directory: Any) -> None:
-        """Writes its options into the folder."""
+    def save_pretrained(self, save_directory: Any) -> list[str]:
+        """Writes its options into the folder; the path."""
         path = Path(save_directory)
         path.mkdir(parents=True, exist_ok=True)
         _write_json(path / self._file, self._as_file())
+        return [str(path / self._file)]
 
     def _as_file(self) -> dict[str, Any]:
         return {**self._settings, self._type_key: type(self).__name__}
@@ -257,14 +259,16 @@ class VideoLlama3Processor:
             if not known:
                 raise ValueError(f"[processor] {name!r} is no option of pictures or clips")
 
-    def save_pretrained(self, save_directory: Any) -> None:
+    def save_pretrained(self, save_directory: Any) -> list[str]:
         """The tokenizer's files, the chat template and the options in use, in a folder that from_pretrained and the reference
-        read."""
+        read; the path of the options' file alone, as there."""
         self.tokenizer.chat_template = self.chat_template
         self.tokenizer.save_pretrained(save_directory)
-        _write_json(Path(save_directory) / "processor_config.json", {
+        path = Path(save_directory) / "processor_config.json"
+        _write_json(path, {
             "processor_class": "VideoLlama3Processor", "image_processor": self.image_processor._as_file(),
             "video_processor": self.video_processor._as_file()})
+        return [str(path)]
 
     @property
     def chat_template(self) -> str:
@@ -434,7 +438,7 @@ class VideoLlama3Processor:
         clips = list(reports)
         rows = []
         for i, text in enumerate(texts):
-            places = _places(text, self.image_token, self.video_token)
+            places = places_of(text, self.image_token, self.video_token)
             last = i + 1 == len(texts)  # it gets all that is left, so that too many are told
             n_pictures = len(pictures) if last else places.count(False)
             n_clips = len(clips) if last else places.count(True)
@@ -468,16 +472,3 @@ def _listed(tensor: Any) -> list[Any]:
     if isinstance(tensor, list):
         return tensor
     return tensor.tolist() if hasattr(tensor, "tolist") else memoryview(tensor).tolist()
-
-
-def _places(text: str, image: str, video: str) -> list[bool]:
-    """Of each placeholder of a prompt, in order, whether it is a clip's."""
-    places: list[bool] = []
-    at = 0
-    while True:
-        i, v = text.find(image, at), text.find(video, at)
-        found = min((place for place in (i, v) if place >= 0), default=-1)
-        if found < 0:
-            return places
-        places.append(found == v and image != video)
-        at = found + len(video if found == v else image)

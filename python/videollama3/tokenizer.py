@@ -48,13 +48,15 @@ class Tokenizer:
         target = Path(save_directory)
         target.mkdir(parents=True, exist_ok=True)
         names = [name for name in _FILES if (self._folder / name).is_file()]
+        written = []
         if self._template is not None:  # it may be another one by now
             names = [name for name in names if not name.startswith("chat_template")]
             write_whole(target / "chat_template.jinja", self._template.source)
+            written.append("chat_template.jinja")
         for name in names:
             if (self._folder / name).resolve() != (target / name).resolve():
                 write_whole(target / name, (self._folder / name).read_bytes())
-        return tuple(str(target / name) for name in names)
+        return tuple(str(target / name) for name in [*names, *written])
 
     def __call__(self, text: Any, padding: Any = False, truncation: Any = False, max_length: int | None = None,
                  padding_side: str | None = None, pad_to_multiple_of: int | None = None, return_tensors: Any = None,

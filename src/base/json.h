@@ -16,8 +16,15 @@ namespace vl3 {
 inline constexpr int kMaxJsonDepth = 64;
 
 // Parses text, with a byte order mark or without. origin (a file name, "request", …) begins every error:
-// kFormat for bad syntax, with the byte where it broke, and for text that is not UTF-8.
+// kFormat for bad syntax, with the place where it broke, and for text that is not UTF-8.
 Json parse_json(std::string_view text, std::string_view origin);
+
+// The same with keys in an order of their own: tables of very many, which ordered objects look up one by one.
+nlohmann::json parse_json_table(std::string_view text, std::string_view origin);
+
+// What a parser stopped at, for those that read events: "is not valid JSON at line 3, column 7 (byte 41 of
+// 90): unexpected '}'; expected string literal". byte: how many it had read of text.
+std::string json_fault(std::string_view text, size_t byte, const nlohmann::detail::exception& error);
 
 // A value as the error messages show it: its JSON text, cut after 80 characters.
 std::string shown(const Json& value);

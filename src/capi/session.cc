@@ -17,7 +17,12 @@ RequestOptions scheduling(const Json& request) {
   const JsonView view(request, "request");
   options.client = view.string("client", "");
   options.priority = static_cast<int>(view.integer("priority", 0, -1000, 1000));
-  if (view.has("deadline_s")) options.deadline_s = view.number("deadline_s", 0);
+  if (view.has("deadline_s")) {
+    options.deadline_s = view.number("deadline_s", 0);
+    // Here and not by the scheduler, which sees it after everything was fetched.
+    require(*options.deadline_s > 0, ErrorCode::kInvalidArgument,
+            "[request] deadline_s is {}, it should be above 0", *options.deadline_s);
+  }
   return options;
 }
 

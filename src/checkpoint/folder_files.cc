@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text_file.h"
 #include "checkpoint/model_path.h"
 
@@ -31,12 +32,7 @@ void check_shard_name(const std::string& tensor, const std::string& file, const 
 WeightFiles read_index(const fs::path& path) {
   const std::string origin = path.string();
   WeightFiles result{path, {}, {}};
-  nlohmann::json index;  // not ordered: weight maps are long, and ordered objects look keys up one by one
-  try {
-    index = nlohmann::json::parse(read_text(path, kMaxIndexBytes));
-  } catch (const nlohmann::json::exception& error) {  // also of a number that is too large
-    fail(ErrorCode::kFormat, "[{}] is not valid JSON: {}", origin, error.what());
-  }
+  const nlohmann::json index = parse_json_table(read_text(path, kMaxIndexBytes), origin);
   require(index.is_object() && index.contains("weight_map") && index["weight_map"].is_object() &&
               !index["weight_map"].empty(),
           ErrorCode::kFormat,

@@ -26,6 +26,7 @@ struct RawTensor {
 // does not belong.
 class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
  public:
+  explicit HeaderEvents(std::string_view text) : text_(text) {}
   const std::string& error() const { return error_; }
   std::vector<RawTensor>& tensors() { return tensors_; }
   Metadata& metadata() { return metadata_; }
@@ -52,6 +53,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   bool stop(std::string message);
   bool unexpected(const std::string& what);
 
+  std::string_view text_;
   At at_ = At::kStart;
   std::string key_;  // the last key within the current object
   std::vector<RawTensor> tensors_;
@@ -182,7 +184,7 @@ bool HeaderEvents::end_array() {
 }
 
 bool HeaderEvents::parse_error(size_t position, const std::string&, const nlohmann::detail::exception& why) {
-  return stop(fmt::format("the header is not valid JSON at its byte {}: {}", position, why.what()));
+  return stop("the header " + json_fault(text_, position, why));
 }
 
 struct Spelling {
@@ -292,7 +294,7 @@ uint64_t bytes_of(const TensorInfo& tensor) {
 SafetensorsHeader read_header(std::span<const std::byte> bytes, const std::string& origin) {
   const uint64_t length = header_length(bytes, origin);
   const char* text = reinterpret_cast<const char*>(bytes.data()) + 8;
-  HeaderEvents events;
+  HeaderEvents events({text, length});
   const bool whole = nlohmann::json::sax_parse(text, text + length, &events);
   require(whole && events.error().empty(), ErrorCode::kFormat, "[{}] {}", origin,
           events.error().empty() ? "the header is not valid JSON" : events.error());

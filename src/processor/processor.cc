@@ -124,6 +124,7 @@ std::string Processor::render(const Json& messages, bool add_generation_prompt) 
 
 std::vector<ChatTemplate::Piece> Processor::prompt_pieces(const ProcessorRequest& request,
                                                           const Json& messages) const {
+  if (request.prompt) return {{*request.prompt, false}};
   if (request.continue_final_message) return template_.render_continued(messages, request.template_arguments);
   return template_.render_pieces(messages, request.add_generation_prompt, request.template_arguments);
 }
@@ -135,6 +136,10 @@ std::vector<int64_t> Processor::encode_text(const std::string& text, bool parse_
 ReadRequest Processor::read(const ProcessorRequest& request, const MediaLimits& limits,
                             OpenMedia& opened) const {
   check_template_arguments(request, template_);
+  require(!request.prompt || (request.conversations.size() == 1 && !request.with_labels),
+          ErrorCode::kInvalidArgument,
+          "[processor] a prompt as it stands goes with one conversation without labels, and there are {}",
+          request.conversations.size());
   ReadRequest read;
   MessageReader reader(request, limits, template_, opened);
   for (const Json& messages : request.conversations) {

@@ -144,5 +144,26 @@ TEST_F(CAddresses, ADeadlineHoldsWhileTheyAreFetched) {
   EXPECT_EQ(end_of(submit(host_.url("/a.png"), {{"deadline_s", 600}})).status, VL3_OK);
 }
 
+TEST_F(CAddresses, ADeadlineThatIsNoneIsRefusedBeforeAnythingIsFetched) {
+  open(kLocal);
+  for (const double deadline_s : {-1.0, 0.0}) {
+    for (const std::string& picture : {host_.url("/a.png"), of_project(kPicture)}) {
+      const Json part = {{"type", "image"}, {"image", picture}};
+      const Json message = {{"role", "user"}, {"content", Json::array({part})}};
+      const Json request = {{"messages", Json::array({message})}, {"deadline_s", deadline_s}};
+      vl3_request* handle = nullptr;
+      char* error = nullptr;
+      EXPECT_EQ(vl3_submit(engine_, request.dump().c_str(), &handle, &error), VL3_INVALID_ARGUMENT)
+          << picture;
+      EXPECT_EQ(taken(error), std::string("[request] deadline_s is ") + (deadline_s < 0 ? "-1" : "0") +
+                                  ", it should be above 0")
+          << picture;
+      EXPECT_EQ(handle, nullptr);
+      vl3_request_free(handle);
+    }
+  }
+  EXPECT_TRUE(host_.requests().empty());
+}
+
 }  // namespace
 }  // namespace vl3

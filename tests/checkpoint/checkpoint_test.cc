@@ -185,10 +185,12 @@ TEST(Checkpoint, OpensShardsAndRefusesBrokenIndexes) {
   sharded.index.erase("weight_map");
   sharded.save();
   expect_error(open, ErrorCode::kFormat, {"index.json", "weight_map"});
-  write_text(folder / "model.safetensors.index.json", "{\"weight_map\": 1e999}");
-  expect_error(open, ErrorCode::kFormat, {"index.json", "not valid JSON"});
+  write_text(folder / "model.safetensors.index.json", "{\"weight_map\":\n 1e999}");
+  expect_error(open, ErrorCode::kFormat,
+               {"index.json] is not valid JSON at line 2, column 6 (byte 21 of 22): number overflow"});
   write_text(folder / "model.safetensors.index.json", "{\"weight_map\": {");
-  expect_error(open, ErrorCode::kFormat, {"index.json", "not valid JSON"});
+  expect_error(open, ErrorCode::kFormat,
+               {"index.json] is not valid JSON at line 1", "unexpected end of input"});
   sharded.index = good;
   sharded.save();
   fs::remove(folder / "model-2.safetensors");

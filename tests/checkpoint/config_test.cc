@@ -200,7 +200,7 @@ TEST(Config, RefusesBrokenFiles) {
   const auto read = [&] { Config::from_pretrained(folder.path()); };
   expect_error(read, ErrorCode::kNotFound, {"config.json"});
   write_text(folder / "config.json", text_json().dump().substr(0, 300));
-  expect_error(read, ErrorCode::kFormat, {"config.json", "not valid JSON", "byte"});
+  expect_error(read, ErrorCode::kFormat, {"config.json] is not valid JSON at line 1, column ", "(byte "});
   write_text(folder / "config.json", "[]");
   expect_error(read, ErrorCode::kFormat, {"config.json", "object"});
   write_text(folder / "config.json", "");

@@ -175,7 +175,9 @@ TEST(Serve, WhatCannotBeServedIsTold) {
     EXPECT_NE(outcome.err.find(named), std::string::npos) << words << "\n" << outcome.err;
   }
   for (const char* usage :
-       {"--port 65536", "--kv-cache 0", "--cache-size nan", "--max-body 0", "--deadline -1"}) {
+       {"--port 65536", "--kv-cache 0", "--kv-cache 1e300", "--kv-cache 1e300GiB", "--cache-size nan",
+        "--cache-size 0x10", "--max-body 0", "--max-body 17592186044416G", "--max-image 1e300",
+        "--max-video inf", "--deadline -1"}) {
     const test::Outcome outcome = test::run("serve " + test::model() + " " + usage);
     EXPECT_EQ(outcome.status, 2) << usage << "\n" << outcome.err;
     EXPECT_LT(outcome.err.size(), 300u) << outcome.err;

@@ -234,10 +234,14 @@ def test_prompts_as_they_stand(endless: LLM) -> None:
     assert by_ids.usage.image_tokens == 0
     with pytest.raises(ValueError, match="no tokens"):
         endless.generate("")
-    with pytest.raises(ValueError, match='"fps" is of chats|"videos" is of chats'):
+    with pytest.raises(ValueError, match='"videos" is of pictures and clips'):
         endless.generate("a", fps=1)
-    with pytest.raises(NotImplementedError, match="multi_modal_data"):
-        endless.generate({"prompt": "a", "multi_modal_data": {}})
+    with pytest.raises(ValueError, match='"tools" is of chats'):
+        endless.generate("a", tools=[])
+    with pytest.raises(NotImplementedError, match='cannot have "prompt_embeds"'):
+        endless.generate({"prompt_embeds": [1]})
+    with pytest.raises(ValueError, match='neither "prompt" nor "prompt_token_ids"'):
+        endless.generate({"multi_modal_data": None})
 
 
 def test_plans_come_from_headers(llm: LLM, media: Path) -> None:
