@@ -81,5 +81,5 @@ function(vl3_test name)
     set(environment ENVIRONMENT TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/thread_sanitizer.supp)
   endif()
   gtest_discover_tests(test_${name} TEST_PREFIX ${name}. WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} DISCOVERY_MODE PRE_TEST
-                       PROPERTIES LABELS ${name} COST ${cost} ${environment})
+                       DISCOVERY_TIMEOUT 600 PROPERTIES LABELS ${name} COST ${cost} ${environment})
 endfunction()

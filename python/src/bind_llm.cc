@@ -60,12 +60,12 @@ class Llm {
   // Until a job of the mailbox has news, or so long: while signals are handled.
   void wait(Mailbox& box, double seconds) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-    const Waiting waiting(*this);
     for (;;) {
       const double left = std::chrono::duration<double>(end - std::chrono::steady_clock::now()).count();
       const double slice = std::clamp(left, 0.0, std::chrono::duration<double>(kSignalPeriod).count());
-      bool came = false;
-      {
+      bool came = box.wait(std::chrono::milliseconds(0));
+      if (!came) {
+        const Waiting waiting(*this);
         const nb::gil_scoped_release release;
         came = box.wait(std::chrono::milliseconds(static_cast<int64_t>(slice * 1000) + 1));
       }
@@ -75,20 +75,25 @@ class Llm {
     loans_->settle();
   }
 
-  // Ends everything, and lets the threads that wait() out of here before the interpreter goes.
+  // Ends everything, and lets the threads that wait() out of here before the interpreter goes. Each finds
+  // that its jobs have ended and needs nothing but the lock; with the lock held and nobody in there, none
+  // goes in again. A fork's child has none of these threads.
   void close() {
+    if (desk_->forked()) return;
     {
       const nb::gil_scoped_release release;
       desk_->close();
-      const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(2);
-      while (waiting_ > 0 && std::chrono::steady_clock::now() < patience)
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (waiting_ > 0 && std::chrono::steady_clock::now() < patience) {
+      const nb::gil_scoped_release release;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     loans_->settle();
   }
 
  private:
-  struct Waiting {
+  struct Waiting {  // without the interpreter's lock; made and let go with it
     explicit Waiting(Llm& llm) : count(llm.waiting_) { ++count; }
     ~Waiting() { --count; }
     std::atomic<int>& count;

@@ -21,7 +21,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def run(*words, **more):
-    done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=300, **more)
+    done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=600, **more)
     return done
 
 
@@ -60,7 +60,7 @@ class Terminal:
             os.execvpe(words[0], words, environment)
         self.seen = ""
 
-    def read_until(self, text, seconds=60):
+    def read_until(self, text, seconds=600):  # only ends what hangs
         end = time.monotonic() + seconds
         while text not in self.seen:
             assert time.monotonic() < end, f"no {text!r} in {self.seen!r}"

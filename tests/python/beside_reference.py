@@ -211,7 +211,7 @@ def answers(c: Cases) -> dict[str, Callable]:
         with contextlib.redirect_stdout(out):
             generate(streamer=library.TextStreamer(c.tokenizer, skip_prompt=True, skip_special_tokens=True))
             generate(streamer=library.TextStreamer(c.tokenizer))
-        streamer = library.TextIteratorStreamer(c.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=60)
+        streamer = library.TextIteratorStreamer(c.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=600)
         thread = threading.Thread(target=lambda: generate(streamer=streamer))
         thread.start()
         pieces = "".join(streamer)

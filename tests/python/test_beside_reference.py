@@ -24,7 +24,7 @@ def made_by(library: str, out: Path) -> dict:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(shared("reference")), os.environ.get("PYTHONPATH", "")])}
     script = [sys.executable, str(Path(__file__).parent / "beside_reference.py"), library, str(PROJECT / "models/demo"),
               str(PROJECT / "examples/media"), str(out)]
-    run = subprocess.run(script, env=environment, timeout=900, capture_output=True, text=True)
+    run = subprocess.run(script, env=environment, timeout=3600, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
     return pickle.loads(out.read_bytes())
 

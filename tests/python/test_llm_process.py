@@ -21,16 +21,33 @@ from videollama3 import LLM
 
 LONG: dict[str, Any] = {"max_tokens": 20000, "ignore_eos": True, "cut_to_context": True}
 
-# In a process of its own: `llm` is open, and the script says "ready" when something is under way.
+# Nothing is expected within a time: this only ends a test that hangs, on the busiest machine.
+PATIENCE_S = 600
+
+# In a process of its own: `llm` is open. What the scripts ask for would take hours, so that what interrupts a call comes
+# while it is under way, however busy the machine is.
 HEAD = f"""
 import asyncio, os, signal, sys, threading, time
 sys.path.insert(0, {str(Path(videollama3.__file__).parents[1])!r})
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where whoever started this ignores it
 from videollama3 import LLM
 llm = LLM({str(PROJECT / "models/tiny")!r}, threads=1)
 LONG = dict(max_tokens=20000, ignore_eos=True, cut_to_context=True)
 CLIP = [dict(role="user", content=[dict(type="video", video={str(PROJECT / "examples/media/moving.mp4")!r}), "What?"])]
+def is_running():
+    stats = llm.stats()
+    return any(stats[name] for name in ("processing", "encoding", "prefilling", "decoding"))
+def when(true, do):
+    def watch():
+        while not true(): time.sleep(0.002)
+        do()
+    threading.Thread(target=watch, daemon=True).start()
 def ready():
     print("ready", flush=True)
+def quietly(ask, *words, **settings):
+    # How a call ends together with Python is not the question, and what it would print on stderr then may end Python.
+    try: ask(*words, **settings)
+    except Exception: pass
 """
 
 
@@ -38,62 +55,60 @@ def start(script: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", HEAD + textwrap.dedent(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def run(script: str) -> subprocess.CompletedProcess[str]:
-    process = start(script)
+def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     try:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def interrupt(script: str) -> tuple[float, subprocess.CompletedProcess[str]]:
-    """Seconds from Ctrl-C to the end of the process."""
+def run(script: str) -> subprocess.CompletedProcess[str]:
+    return ended(start(script))
+
+
+def interrupt(script: str) -> subprocess.CompletedProcess[str]:
+    """Of a script that says "ready" when something is under way: how it ended after Ctrl-C."""
     process = start(script)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n", process.communicate()
-    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    began = time.monotonic()
-    try:
-        out, err = process.communicate(timeout=60)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise
-    return time.monotonic() - began, subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    return ended(process)
 
 
 INTERRUPTED = {
-    "decoding": "ready(); llm.chat('Tell me.', **LONG)",
-    "prefill": "ready(); llm.chat('word ' * 3000, **LONG)",
-    "a batch of clips": "ready(); llm.chat([CLIP] * 2000)",
+    "decoding": "when(lambda: llm.stats()['decoding'], ready); llm.chat(['Tell me.'] * 5000, **LONG)",
+    "prefill": "when(lambda: llm.stats()['prefilling'], ready); llm.chat(['word ' * 3000] * 5000, **LONG)",
+    "a batch of clips": "when(is_running, ready); llm.chat([CLIP] * 20000)",
     "a stream": """
-        for event in llm.stream('Tell me.', **LONG):
-            if event.index == 0: ready()
+        while True:
+            for event in llm.stream('Tell me.', **LONG):
+                if event.index == 9: ready()
     """,
-    "vectors": "ready(); llm.embed(['word ' * 500] * 2000)",
+    # What is under way is not counted: 0.3 s are for being within the call most of the time.
+    "vectors": "ids = llm.tokenizer.encode('word ' * 3000); when(lambda: time.sleep(0.3) is None, ready); llm.embed([ids] * 5000)",
 }
 
 
 @pytest.mark.parametrize("what", INTERRUPTED)
 def test_ctrl_c_ends_a_call(what: str) -> None:
-    seconds, ended = interrupt(
+    """No time is asserted, benchmarks/RESULTS.md has what was measured: the call itself would take hours."""
+    after = interrupt(
         "try:\n" + textwrap.indent(textwrap.dedent(INTERRUPTED[what]).strip(), "    ") + "\n"
         "except KeyboardInterrupt:\n    print('interrupted', flush=True)\n"
         "llm.chat('again', max_tokens=1)\nprint('and answers', flush=True)\n"
     )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "interrupted\nand answers\n"
-    assert seconds < 30  # no time is asserted: benchmarks/RESULTS.md has what was measured
+    assert after.returncode == 0, after.stderr
+    assert after.stdout.replace("ready\n", "") == "interrupted\nand answers\n"
 
 
 def test_ctrl_c_ends_a_loop_of_asyncio() -> None:
-    _, ended = interrupt(
+    after = interrupt(
         """
         async def main():
-            ready()
-            await asyncio.gather(llm.achat('Tell me.', **LONG), llm.achat([CLIP] * 500))
+            when(is_running, ready)
+            await asyncio.gather(llm.achat(['Tell me.'] * 5000, **LONG), llm.achat([CLIP] * 20000))
         try:
             asyncio.run(main())
         except KeyboardInterrupt:
@@ -101,29 +116,29 @@ def test_ctrl_c_ends_a_loop_of_asyncio() -> None:
         llm.chat('again', max_tokens=1)
         """
     )
-    assert (ended.returncode, ended.stdout) == (0, "interrupted\n"), ended.stderr
+    assert (after.returncode, after.stdout) == (0, "interrupted\n"), after.stderr
 
 
 def test_a_handler_of_the_programs_own_is_called() -> None:
-    ended = run(
+    after = run(
         """
         def handle(number, frame): raise RuntimeError('mine')
         signal.signal(signal.SIGALRM, handle)
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
         try:
-            llm.chat('Tell me.', **LONG)
+            when(is_running, lambda: os.kill(os.getpid(), signal.SIGALRM))
+            llm.chat(['Tell me.'] * 5000, **LONG)
         except RuntimeError as error:
             print(error)
         """
     )
-    assert (ended.returncode, ended.stdout) == (0, "mine\n"), ended.stderr
+    assert (after.returncode, after.stdout) == (0, "mine\n"), after.stderr
 
 
 @pytest.mark.parametrize(
     "script",
     [
-        "threading.Thread(target=lambda: llm.chat('Tell me.', **LONG), daemon=True).start(); time.sleep(0.2)",
-        "[threading.Thread(target=lambda: llm.chat('Tell me.', **LONG), daemon=True).start() for _ in range(20)]; time.sleep(0.2)",
+        "threading.Thread(target=quietly, args=(llm.chat, 'Tell me.'), kwargs=LONG, daemon=True).start(); time.sleep(0.2)",
+        "[threading.Thread(target=quietly, args=(llm.chat, 'Tell me.'), kwargs=LONG, daemon=True).start() for _ in range(20)]; time.sleep(0.2)",
         "stream = llm.stream('Tell me.', **LONG); next(stream)",
         "llm.stream(CLIP, **LONG)",
         "next(llm.stream('Tell me.', **LONG)); llm.x = llm",  # a cycle
@@ -131,15 +146,14 @@ def test_a_handler_of_the_programs_own_is_called() -> None:
     ],
 )
 def test_python_ends_with_requests_under_way(script: str) -> None:
-    ended = run(script)
-    assert ended.returncode == 0 and "Fatal" not in ended.stderr, (ended.returncode, ended.stderr)
+    after = run(script)
+    assert after.returncode == 0 and "Fatal" not in after.stderr, (after.returncode, after.stderr)
 
 
 def test_a_fork_is_told() -> None:
-    ended = run(
+    after = run(
         """
-        thread = threading.Thread(target=lambda: llm.chat('Tell me.', **LONG), daemon=True)
-        thread.start()
+        threading.Thread(target=quietly, args=(llm.chat, 'Tell me.'), kwargs=LONG, daemon=True).start()
         stream = llm.stream('Tell me.', **LONG)
         next(stream)
         child = os.fork()
@@ -160,7 +174,7 @@ def test_a_fork_is_told() -> None:
         print(len(llm.chat('a', max_tokens=2, ignore_eos=True).token_ids))
         """
     )
-    assert (ended.returncode, ended.stdout) == (0, "0\n2\n"), ended.stderr
+    assert (after.returncode, after.stdout) == (0, "0\n2\n"), after.stderr
 
 
 def test_threads_share_one_model(tiny: Path) -> None:
@@ -178,32 +192,59 @@ def test_threads_share_one_model(tiny: Path) -> None:
                 wrong.append(error)
 
         threads = [threading.Thread(target=ask, args=(i,)) for i in range(100)]
-        steps = llm.stats()["steps"]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert wrong == []
-        assert llm.stats()["steps"] - steps < 200 * 8, "they share steps"
+
+
+def test_threads_share_steps(tiny: Path) -> None:
+    """Answers that began before the first count and end behind the second one: in every step each has a token."""
+    with LLM(tiny, threads=1) as llm:
+        counted = threading.Event()
+        begun = threading.Barrier(9)
+        cut: list[Any] = []
+
+        def ask() -> None:
+            with llm.stream("Tell me.", **LONG) as stream:
+                next(stream)
+                begun.wait(PATIENCE_S)
+                counted.wait(PATIENCE_S)
+                cut.append(stream.status)
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        begun.wait(PATIENCE_S)
+        before = after = llm.stats()
+        while after["steps"] < before["steps"] + 50:
+            time.sleep(0.002)
+            after = llm.stats()
+        counted.set()
+        for thread in threads:
+            thread.join()
+        assert len(cut) == 8 and None not in cut, "all were under way"
+        # One step's tokens are counted before the step itself is.
+        assert after["new_tokens"] - before["new_tokens"] >= 8 * (after["steps"] - before["steps"] - 2)
 
 
 def test_the_lock_is_free_meanwhile(tiny: Path) -> None:
+    """What would go on for long is ended by a thread that runs meanwhile."""
     with LLM(tiny, threads=1) as llm:
-        ticks = 0
-        over = threading.Event()
 
         def tick() -> None:
-            nonlocal ticks
-            while not over.is_set():
+            while not llm.stats()["decoding"]:
                 time.sleep(0.002)
-                ticks += 1
+            for _ in range(20):
+                time.sleep(0.002)
+            llm.close()
 
         thread = threading.Thread(target=tick)
         thread.start()
-        llm.chat("Tell me.", **{**LONG, "deadline": 0.5})
-        over.set()
+        rows = llm.chat(["Tell me."] * 64, **{**LONG, "deadline": PATIENCE_S}, on_error="return")
         thread.join()
-        assert ticks > 20
+        assert all(isinstance(row, videollama3.Cancelled) or row.finish_reason == "cancelled" for row in rows), rows
 
 
 def rss_kib() -> int:
@@ -212,7 +253,11 @@ def rss_kib() -> int:
 
 
 def test_memory_stays(tiny: Path) -> None:
-    """A few hundred calls of every kind; benchmarks/RESULTS.md has the figures of ten thousand."""
+    """Calls of every kind by the hundred; benchmarks/RESULTS.md has the figures of ten thousand.
+
+    What is never given back grows with every round. What is taken once, as an allocator's room for one thread more, is
+    not there in all of them.
+    """
     numpy = pytest.importorskip("numpy")
     with LLM(tiny, threads=1) as llm:
         picture = numpy.zeros((56, 56, 3), numpy.uint8)
@@ -231,11 +276,17 @@ def test_memory_stays(tiny: Path) -> None:
             async for _ in llm.astream("a", max_tokens=9, ignore_eos=True):
                 break
 
+        def growth() -> tuple[int, int]:
+            """KiB and descriptors that 200 calls of each kind leave behind."""
+            before, descriptors = rss_kib(), len(os.listdir("/proc/self/fd"))
+            for _ in range(4):
+                some()
+            gc.collect()
+            return rss_kib() - before, len(os.listdir("/proc/self/fd")) - descriptors
+
         some()
         some()
-        before, descriptors = rss_kib(), len(os.listdir("/proc/self/fd"))
-        for _ in range(4):
-            some()
-        assert rss_kib() - before < 8192
-        gc.collect()
-        assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
+        grown: list[tuple[int, int]] = []
+        while len(grown) < 5 and not any(kib < 8192 and descriptors <= 2 for kib, descriptors in grown):
+            grown.append(growth())
+        assert any(kib < 8192 and descriptors <= 2 for kib, descriptors in grown), grown

@@ -22,17 +22,20 @@ def llm(tiny: Path) -> Iterator[LLM]:
         yield opened
 
 
+# Nothing is expected within a time: this only ends a test that hangs, on the busiest machine.
+PATIENCE_S = 600
+
+
 def running(llm: LLM) -> int:
     stats = llm.stats()
     return sum(stats[name] for name in ("queued", "processing", "encoding", "prefilling", "decoding"))
 
 
-def wait_until_idle(llm: LLM) -> float:
-    began = time.monotonic()
-    while running(llm) and time.monotonic() - began < 60:
+def wait_until_idle(llm: LLM) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while running(llm) and time.monotonic() < end:
         time.sleep(0.005)
     assert running(llm) == 0
-    return time.monotonic() - began
 
 
 def test_events_are_the_answer(llm: LLM) -> None:
@@ -67,7 +70,7 @@ def test_closing_cancels(llm: LLM) -> None:
     with llm.stream("Tell me.", **LONG) as other:
         next(other)
         # The status is of the last step that ended; the first token comes within one.
-        status, end = other.status, time.monotonic() + 30
+        status, end = other.status, time.monotonic() + PATIENCE_S
         while (status is None or status["state"] != "decoding") and time.monotonic() < end:
             time.sleep(0.005)
             status = other.status
@@ -111,23 +114,20 @@ def test_awaited(llm: LLM) -> None:
 
 
 def test_the_loop_goes_on_meanwhile(llm: LLM) -> None:
-    async def ask() -> int:
-        ticks = 0
+    """What would go on for long is ended by a task that runs meanwhile."""
 
-        async def tick() -> None:
-            nonlocal ticks
-            while True:
-                await asyncio.sleep(0.005)
-                ticks += 1
+    async def ask() -> None:
+        waiting = asyncio.create_task(llm.achat(["Tell me."] * 64, **{**LONG, "deadline": PATIENCE_S}))
+        while not llm.stats()["decoding"] and not waiting.done():
+            await asyncio.sleep(0.005)
+        for _ in range(10):
+            await asyncio.sleep(0.005)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
 
-        ticking = asyncio.create_task(tick())
-        began = time.monotonic()
-        await llm.achat("Tell me.", **{**LONG, "deadline": 0.5})
-        assert time.monotonic() - began > 0.3
-        ticking.cancel()
-        return ticks
-
-    assert asyncio.run(ask()) > 10
+    asyncio.run(ask())
+    wait_until_idle(llm)
 
 
 def test_streamed_in_a_loop(llm: LLM) -> None:
@@ -157,7 +157,8 @@ def test_a_cancelled_task_cancels_its_request(llm: LLM) -> None:
                 pass
 
         tasks.append(asyncio.create_task(listen()))
-        while running(llm) < 3:
+        end = time.monotonic() + PATIENCE_S
+        while running(llm) < 3 and time.monotonic() < end:
             await asyncio.sleep(0.01)
         for task in tasks:
             task.cancel()

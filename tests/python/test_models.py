@@ -337,7 +337,7 @@ def test_streamers(model: Model, processor: videollama3.VideoLlama3Processor, in
                           streamer=videollama3.TextStreamer(processor.tokenizer, skip_prompt=True, skip_special_tokens=True))
     new = made[0, inputs.input_ids.shape[1]:]
     assert capsys.readouterr().out == processor.decode(new, skip_special_tokens=True) + "\n"
-    streamer = videollama3.TextIteratorStreamer(processor, skip_prompt=True, timeout=60, skip_special_tokens=True)
+    streamer = videollama3.TextIteratorStreamer(processor, skip_prompt=True, timeout=600, skip_special_tokens=True)
     thread = threading.Thread(target=model.generate, kwargs={**inputs, "max_new_tokens": 8, "do_sample": False,
                                                              "streamer": streamer})
     thread.start()
@@ -364,54 +364,58 @@ def test_what_a_callable_raises_comes_out(model: Model) -> None:
 # --- Threads, signals, forks.
 
 
-def interrupted(call: object) -> float:
-    """Seconds from Ctrl-C, 0.3 s after the call began, to KeyboardInterrupt."""
-    sent = []
+def interrupted(call: object) -> None:
+    """Ctrl-C, 0.3 s after the call began, is a KeyboardInterrupt. The call would take hours, so that it is under way."""
 
     def interrupt() -> None:
         time.sleep(0.3)
-        sent.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        call()
-    thread.join()
-    return time.monotonic() - sent[0]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # where whoever started this ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):  # also what comes before the call has begun
+            thread.start()
+            call()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_in_decoding(model: Model) -> None:
-    took = interrupted(lambda: model.generate([[5, 6, 7]], max_new_tokens=30000, do_sample=False, eos_token_id=[]))
-    assert took < 20  # the figure is in benchmarks
+    interrupted(lambda: model.generate([[5, 6, 7]] * 64, max_new_tokens=8000, do_sample=False, eos_token_id=[]))
     assert model.generate([[5, 6, 7]], max_new_tokens=2, do_sample=False).shape[0] == 1
 
 
 def test_ctrl_c_in_prefill(model: Model) -> None:
-    took = interrupted(lambda: [model(input_ids=numpy.full((8, 4000), 7), logits_to_keep=1) for _ in range(20)])
-    assert took < 20
+    interrupted(lambda: [model(input_ids=numpy.full((8, 4000), 7), logits_to_keep=1) for _ in range(10000)])
 
 
 def test_ctrl_c_in_media(processor: videollama3.VideoLlama3Processor, media: Path) -> None:
     clip = {"type": "video", "video": str(media / "moving.mp4")}
-    took = interrupted(lambda: [processor.apply_chat_template([{"role": "user", "content": [{**clip, "fps": 25}] * 4}],
-                                                              tokenize=True, return_dict=True) for _ in range(400)])
-    assert took < 20
+    interrupted(lambda: [processor.apply_chat_template([{"role": "user", "content": [{**clip, "fps": 25}] * 4}],
+                                                       tokenize=True, return_dict=True) for _ in range(100000)])
 
 
 def test_the_lock_is_free(model: Model) -> None:
-    ticks, done = [], threading.Event()
+    """Another thread runs while a call does: where the lock is held, at most at its begin and its end."""
 
-    def tick() -> None:
-        while not done.wait(0.002):
-            ticks.append(time.monotonic())
+    def ticks_during(rows: int) -> int:
+        ticks, done = [], threading.Event()
 
-    thread = threading.Thread(target=tick)
-    thread.start()
-    model(input_ids=numpy.full((4, 2000), 7), logits_to_keep=1)
-    done.set()
-    thread.join()
-    assert len(ticks) > 5
+        def tick() -> None:
+            while not done.wait(0.002):
+                ticks.append(time.monotonic())
+
+        thread = threading.Thread(target=tick)
+        thread.start()
+        model(input_ids=numpy.full((rows, 2000), 7), logits_to_keep=1)
+        done.set()
+        thread.join()
+        return len(ticks)
+
+    # A busy machine gives the thread few turns: in one call of these there are enough.
+    assert any(ticks_during(rows) > 5 for rows in (4, 8, 16, 32, 64))
 
 
 def test_threads_take_turns(model: Model) -> None:
@@ -435,7 +439,7 @@ def test_a_fork_answers(model: Model) -> None:
     if child == 0:
         same = model.generate([[5, 6, 7]], max_new_tokens=3, do_sample=False).tolist() == wanted
         os._exit(0 if same else 1)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
@@ -465,7 +469,7 @@ try:
 except ImportError as error:
     print(error)
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     ids, refusal = run.stdout.splitlines()
     assert "needs torch" in refusal

@@ -14,7 +14,7 @@ from videollama3 import _core
 
 
 def python(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60, **settings)
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=600, **settings)
 
 
 def test_version_is_the_projects() -> None:

@@ -24,7 +24,7 @@ def run(library: str, folder: Path, out: Path) -> object:
         [str(shared("reference")), os.environ.get("PYTHONPATH", "")])}
     script = [sys.executable, str(Path(__file__).parent / "page_example.py"), library, str(folder),
               str(PROJECT / "examples/media"), str(out)]
-    subprocess.run(script, check=True, env=environment, timeout=300, capture_output=True)
+    subprocess.run(script, check=True, env=environment, timeout=3600, capture_output=True)
     return numpy.load(out)
 
 

@@ -28,7 +28,7 @@ OF_NANOBIND = (
 
 def mypy(*arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:
     package = str(Path(videollama3.__file__).parent.parent)
-    return subprocess.run([sys.executable, "-m", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=500,
+    return subprocess.run([sys.executable, "-m", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=3600,
                           env={**os.environ, "MYPYPATH": package, "PYTHONPATH": package, "MYPY_CACHE_DIR": str(cache)})
 
 

@@ -1,6 +1,6 @@
 // A server that plays the API for the page: what it says depends on words in the last question, so that
-// tests and people can see each case; "slow", "cut" and "waits" stop in the middle for `hold` ms, or until `go()`. It serves the files of a folder as `videollama3 serve` does, with the
-// same policy.
+// tests and people can see each case; "slow", "cut" and "waits" stop in the middle for `hold` ms, or until `go()`, and
+// "long" goes on until it is stopped. It serves the files of a folder as `videollama3 serve` does, with the same policy.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -61,7 +61,7 @@ export class Mock {
     this.requests = [];
     this.known = new Set();
     this.stopped = 0;
-    this.busyUntil = 0;
+    this.refused = 0;
     this.server = createServer((request, response) => this.serve(request, response).catch((error) => response.destroy(error)));
   }
 
@@ -74,8 +74,9 @@ export class Mock {
     this.server.closeAllConnections();
     return new Promise((resolve) => this.server.close(resolve));
   }
-  // What waits goes on.
-  go() {
+  // What waits goes on, once something does.
+  async go() {
+    while (!this.waiting.length) await sleep(5);
     for (const resolve of this.waiting.splice(0)) resolve();
   }
   held() {
@@ -147,8 +148,7 @@ export class Mock {
     const ask = (Array.isArray(last) ? last.filter((p) => p.type === "text").map((p) => p.text) : [last]).join(" ");
     const prompt = this.count(body.messages);
     if (/too long/.test(ask)) return refuse(response, 400, "invalid_request_error", "context_length_exceeded", "The prompt has 5000 tokens and the model reads 4096 at most.");
-    if (/busy/.test(ask) && Date.now() > this.busyUntil) {
-      this.busyUntil = Date.now() + 60_000;
+    if (/busy/.test(ask) && this.refused++ % 2 === 0) {
       return refuse(response, 429, "rate_limit_error", "queue_full", "64 requests are waiting already.", { "Retry-After": "50" });
     }
     if (/fails/.test(ask)) return refuse(response, 500, "server_error", "internal_error", "The server failed.");
@@ -185,6 +185,15 @@ export class Mock {
       choice({ content });
       ++said;
       await sleep(this.speed);
+    }
+    // A page that is slow to stop it has not read it to the end.
+    while (/long/.test(ask) && !body.continue_final_message && !gone) {
+      choice({ content: " All the same words again." });
+      await sleep(20 * this.speed);
+    }
+    if (gone) {
+      ++this.stopped;
+      return undefined;
     }
     choice({}, "stop");
     const visual = (type) => this.media(body.messages).filter((part) => part.type === type);

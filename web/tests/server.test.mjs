@@ -2,7 +2,7 @@
 // show, that both speak alike.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { answered, ask, CLIP, closeBrowser, counts, lastAnswer, openPage, options as inBrowser, PICTURE, shows, storedMessages, STRANGE } from "./support.mjs";
+import { answered, ask, CLIP, closeBrowser, counts, lastAnswer, openPage, options as inBrowser, PICTURE, RECORDED, shows, storedMessages, STRANGE } from "./support.mjs";
 
 const server = process.env.VL3_SERVER;
 const options = { ...inBrowser, skip: inBrowser.skip || (server ? false : "VL3_SERVER names no server") };
@@ -83,7 +83,7 @@ test("a server: what the camera records can be read", options, async () => {
   await set(page, "max_completion_tokens", 4);
   await page.click('#composer button[aria-label="Camera"]');
   await page.locator("dialog button:not([disabled])", { hasText: "Record a clip" }).click();
-  await page.locator("dialog [role=status]", { hasText: "Recording, 0:01" }).waitFor();
+  await page.locator("dialog [role=status]", { hasText: RECORDED }).waitFor();
   await page.locator("dialog button", { hasText: "Stop recording" }).click();
   await page.locator("#composer .tile.video").waitFor();
   await ask(page, "What is it?");

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import unittest
 
-from served import KEY, PROJECT, Served, picture
+from served import KEY, PATIENCE_S, PROJECT, Served, picture
 
 SHAPE = {"type": "object", "properties": {"colour": {"enum": ["red", "blue", "green"]},
                                           "count": {"type": "integer", "minimum": 0, "maximum": 20}},
@@ -164,7 +164,7 @@ class Llm(Clients):
             environment = {**os.environ, "LLM_USER_PATH": folder}
             ask = [sys.executable, "-m", "llm", "-m", "served", "--key", KEY, "-o", "temperature", "0", "-o",
                    "max_tokens", "20", "hello"]
-            done = [subprocess.run([*ask, *more], env=environment, capture_output=True, text=True, timeout=120)
+            done = [subprocess.run([*ask, *more], env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
                     for more in ([], ["--no-stream"])]
         for one in done:
             self.assertEqual(one.returncode, 0, one.stderr)
@@ -194,7 +194,7 @@ class LmEval(Clients):
                 [sys.executable, "-m", "lm_eval", "--model", "local-chat-completions", "--model_args", where,
                  "--tasks", "served_arithmetic", "--include_path", folder, "--apply_chat_template"],
                 env={**os.environ, "OPENAI_API_KEY": KEY, "HF_HUB_OFFLINE": "1", "HF_HOME": folder},
-                capture_output=True, text=True, timeout=300)
+                capture_output=True, text=True, timeout=PATIENCE_S)
         self.assertEqual(done.returncode, 0, done.stderr[-2000:])
         self.assertIn("exact_match", done.stdout)
 

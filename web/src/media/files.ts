@@ -13,6 +13,9 @@ export function kindOf(name: string, type: string): "image" | "video" | null {
   return IMAGES.test(name) ? "image" : CLIPS.test(name) ? "video" : null;
 }
 
+// So long a busy machine may take to open a medium.
+const PATIENCE_MS = 30_000;
+
 // Rejects after a while, for containers that a browser opens and never ends reading.
 function within<T>(ms: number, start: (resolve: (value: T) => void, reject: () => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -26,7 +29,7 @@ function within<T>(ms: number, start: (resolve: (value: T) => void, reject: () =
 
 async function pictureSize(url: string): Promise<Partial<Attachment>> {
   const image = new Image();
-  await within<void>(15_000, (resolve, reject) => {
+  await within<void>(PATIENCE_MS, (resolve, reject) => {
     image.onload = () => resolve();
     image.onerror = reject;
     image.src = url;
@@ -39,14 +42,14 @@ export async function openClip(url: string): Promise<HTMLVideoElement> {
   video.muted = true;
   video.playsInline = true;
   video.preload = "auto";
-  await within<void>(15_000, (resolve, reject) => {
+  await within<void>(PATIENCE_MS, (resolve, reject) => {
     video.onloadeddata = () => resolve();
     video.onerror = reject;
     video.src = url;
   });
   // Recorded clips do not say how long they are until their end was looked for.
   if (!Number.isFinite(video.duration)) {
-    await within<void>(15_000, (resolve, reject) => {
+    await within<void>(PATIENCE_MS, (resolve, reject) => {
       video.ondurationchange = () => Number.isFinite(video.duration) && resolve();
       video.onerror = reject;
       video.currentTime = 1e9;

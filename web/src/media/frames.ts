@@ -33,7 +33,7 @@ export class FrameGrabber {
     const at = Math.min(Math.max(0, time + 0.004), Math.max(0, video.duration - 0.001));
     if (Math.abs(video.currentTime - at) > 1e-4) {
       await new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(reject, 5000);
+        const timer = setTimeout(reject, 20_000);
         video.onseeked = () => (clearTimeout(timer), resolve());
         video.onerror = () => (clearTimeout(timer), reject());
         video.currentTime = at;
