@@ -80,6 +80,7 @@ function(vl3_test name)
   if(VL3_SANITIZE MATCHES thread)
     set(environment ENVIRONMENT TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/thread_sanitizer.supp)
   endif()
+  # Both limits (by default 5 s to list the cases, 1500 s for one) are for what hangs, on a slow machine with sanitizers, too.
   gtest_discover_tests(test_${name} TEST_PREFIX ${name}. WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} DISCOVERY_MODE PRE_TEST
-                       DISCOVERY_TIMEOUT 600 PROPERTIES LABELS ${name} COST ${cost} ${environment})
+                       DISCOVERY_TIMEOUT 600 PROPERTIES LABELS ${name} COST ${cost} TIMEOUT 3600 ${environment})
 endfunction()

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <system_error>
 #include <vector>
@@ -116,6 +117,17 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+unsigned new_file_mode() {
+  unsigned mask = 0077;
+  if (std::FILE* file = std::fopen("/proc/self/status", "re")) {
+    char line[256];
+    while (std::fgets(line, sizeof line, file) != nullptr && std::sscanf(line, "Umask: %o", &mask) != 1)
+      continue;
+    std::fclose(file);
+  }
+  return 0666 & ~mask;
+}
+
 AtomicFile::AtomicFile(fs::path path, const fs::path& folder) : path_(std::move(path)) {
   std::string name = (folder.empty() ? path_ : folder / ".vl3").string() + ".XXXXXX";
   descriptor_ = ::mkostemp(name.data(), O_CLOEXEC);
@@ -138,9 +150,7 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 void AtomicFile::commit() {
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  ::fchmod(descriptor_, 0666 & ~mask);
+  ::fchmod(descriptor_, new_file_mode());
   if (::fsync(descriptor_) != 0) fail_errno(path_, "write to disk");
   const int closed = ::close(descriptor_);
   descriptor_ = -1;

@@ -43,6 +43,11 @@ class MappedFile {
   size_t size_;
 };
 
+// What a new file may be used for by whom, 0666 without the bits of the umask. That is read where the system
+// tells it: umask(2) tells it only by setting it, and other threads make files meanwhile. Where the system
+// does not, new files are their owner's.
+unsigned new_file_mode();
+
 // Writes path whole or not at all: into a temporary file beside it, synced and renamed by commit(). Without
 // commit() the temporary file is removed. Every write is checked: a full disk throws kIo and names the file.
 class AtomicFile {

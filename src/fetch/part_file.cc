@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "base/file.h"
+
 namespace vl3 {
 
 using download::DownloadError;
@@ -83,9 +85,7 @@ void PartFile::restart() {
 
 void PartFile::keep_as(const std::filesystem::path& path) {
   // mkostemp makes files for their owner alone; those of a cache are as the folder's others are.
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  ::fchmod(writable_.get(), 0666 & ~mask);
+  ::fchmod(writable_.get(), new_file_mode());
   if (::fsync(writable_.get()) != 0) fail_disk("cannot be stored: the disk of the cache is full");
   if (::rename(path_.c_str(), path.c_str()) != 0) fail_disk("cannot be stored: its file cannot be named");
   path_.clear();

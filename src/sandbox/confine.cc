@@ -219,7 +219,8 @@ void confine(const Confinement& limits, const Filter& filter) {
 #ifndef __SANITIZE_ADDRESS__  // which takes terabytes of addresses
   limit(RLIMIT_AS, address_space() + limits.memory_bytes);
 #endif
-  limit(RLIMIT_CPU, static_cast<rlim_t>(limits.cpu_s), 1);  // SIGXCPU says why, SIGKILL would not
+  // SIGXCPU says why, SIGKILL would not. They are seconds apart: a machine may count several at once.
+  limit(RLIMIT_CPU, static_cast<rlim_t>(limits.cpu_s), 10);
   limit(RLIMIT_NOFILE, kOpenFiles);
   limit(RLIMIT_FSIZE, 0);
   limit(RLIMIT_CORE, 0);

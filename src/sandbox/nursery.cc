@@ -98,22 +98,24 @@ Decoder Nursery::make(bool* restarted) {
   for (int tries = 0; tries < kTries && !child; ++tries) {
     if (!orders_) {
       start();
-      *restarted = started_before_;
-      started_before_ = true;
+      *restarted = starts_ > 0;
+      ++starts_;
     }
     child = ask(&order, sizeof order, theirs.get());
   }
   require(child.has_value(), ErrorCode::kIo, "[sandbox] the process that makes decoders dies when it starts");
   require(*child > 0, ErrorCode::kIo, "[sandbox] no process for a decoder: {}",
           std::generic_category().message(-*child));
-  return {*child, std::move(ours)};
+  return {*child, std::move(ours), starts_};
 }
 
 std::optional<int> Nursery::end(Decoder decoder) {
   decoder.socket = Fd();
   const std::lock_guard lock(mutex_);
+  // Whose maker is gone died with it: its number is nobody's, or by now that of another process.
+  if (!orders_ || decoder.of_start != starts_) return {};
   const Order order{OrderKind::kEnd, decoder.number};
-  const std::optional<int32_t> status = orders_ ? ask(&order, sizeof order, -1) : std::nullopt;
+  const std::optional<int32_t> status = ask(&order, sizeof order, -1);
   return status && *status >= 0 ? std::optional<int>(*status) : std::nullopt;
 }
 

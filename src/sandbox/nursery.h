@@ -15,6 +15,7 @@ namespace vl3::sandbox {
 struct Decoder {
   pid_t number = -1;
   Fd socket;
+  int64_t of_start = 0;  // of the process that made it
 };
 
 // Thread-safe.
@@ -41,7 +42,7 @@ class Nursery {
   std::mutex mutex_;  // of what follows: one order at a time
   Fd orders_;
   pid_t process_ = -1;
-  bool started_before_ = false;
+  int64_t starts_ = 0;
 };
 
 }  // namespace vl3::sandbox

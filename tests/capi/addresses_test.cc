@@ -81,7 +81,8 @@ class CAddresses : public testing::Test {
     }
   }
   static constexpr const char* kPicture = "examples/media/shapes.png";
-  static constexpr const char* kLocal = R"({"fetch": {"allow_addresses": ["127.0.0.1"]}})";
+  static constexpr const char* kLocal =
+      R"({"fetch": {"allow_addresses": ["127.0.0.1"], "image_timeout_s": 3600}})";
   vl3_engine* engine_ = nullptr;
   WebHost host_{[this](const std::string& target, const WebHost::Say& say) { answer(target, say); }};
 };

@@ -43,6 +43,14 @@ std::string taken(char* string) {
   return text;
 }
 
+// That goes on for longer than any test has.
+Json ask_for_ever(const std::string& words) {
+  constexpr int64_t kEndless = 1'000'000;  // tokens
+  Json request = ask(words, kEndless);
+  request["generate"]["min_new_tokens"] = kEndless;
+  return request;
+}
+
 class Handle {
  public:
   explicit Handle(const char* options = nullptr) {
@@ -148,8 +156,7 @@ TEST(CInterface, TellsTokensInOrder) {
 
 TEST(CInterface, ACallbackCancels) {
   const Handle handle;
-  Json request = ask("Count to a thousand", 400);
-  request["generate"]["min_new_tokens"] = 400;
+  const Json request = ask_for_ever("Count");
   const vl3_event_fn stop_at_third = [](const vl3_event* event, void*) {
     return event->kind == VL3_EVENT_TOKEN && event->index >= 2 ? 1 : 0;
   };
@@ -158,24 +165,29 @@ TEST(CInterface, ACallbackCancels) {
   const Json answer = Json::parse(taken(json))["answers"][0];
   EXPECT_EQ(answer["finish_reason"], "cancelled");
   EXPECT_GE(answer["new_ids"].size(), 3u);
-  EXPECT_LT(answer["new_ids"].size(), 400u);
   EXPECT_NE(handle.answer(ask("Hello"))["answers"][0]["finish_reason"], "cancelled") << "others go on";
 }
 
-TEST(CInterface, RequestsThatWaitAreCancelledAlone) {
+// That it ends cut off: with nothing, or with the tokens that there were.
+void expect_cancelled(vl3_request* request) {
+  const vl3_status status = vl3_request_run(request, nullptr, nullptr, nullptr);
+  if (status == VL3_OK)
+    EXPECT_EQ(result_of(request)["answers"][0]["finish_reason"], "cancelled");
+  else
+    EXPECT_EQ(status, VL3_CANCELLED);
+}
+
+TEST(CInterface, RequestsAreCancelledAlone) {
   const Handle handle;
-  Json longer = ask("Count", 200);
-  longer["generate"]["min_new_tokens"] = 200;
-  vl3_request* first = handle.submit(longer);
-  vl3_request* second = handle.submit(ask("Hello"));
+  vl3_request* first = handle.submit(ask_for_ever("Count"));
+  vl3_request* second = handle.submit(ask_for_ever("Hello"));
   vl3_request* third = handle.submit(ask("Hello"));
-  vl3_request* fourth = handle.submit(ask("Hello"));
+  vl3_request* fourth = handle.submit(ask_for_ever("Hello"));
   vl3_request_cancel(second);
-  EXPECT_EQ(vl3_request_run(second, nullptr, nullptr, nullptr), VL3_CANCELLED);
-  vl3_request_free(fourth);  // while it waits
+  expect_cancelled(second);
+  vl3_request_free(fourth);  // before it is done
   vl3_request_cancel(first);
-  const vl3_status status = vl3_request_run(first, nullptr, nullptr, nullptr);
-  EXPECT_TRUE(status == VL3_OK || status == VL3_CANCELLED) << status;
+  expect_cancelled(first);
   EXPECT_EQ(vl3_request_run(third, nullptr, nullptr, nullptr), VL3_OK);
   EXPECT_EQ(result_of(third)["answers"][0]["text"], handle.answer(ask("Hello"))["answers"][0]["text"]);
   for (vl3_request* request : {first, second, third}) vl3_request_free(request);
@@ -185,9 +197,7 @@ TEST(CInterface, RequestsOutliveTheirEngine) {
   Handle handle;
   vl3_request* done = handle.submit(ask("Hello"));
   ASSERT_EQ(vl3_request_run(done, nullptr, nullptr, nullptr), VL3_OK);
-  Json longer = ask("Count", 2000);
-  longer["generate"]["min_new_tokens"] = 2000;
-  vl3_request* running = handle.submit(longer);
+  vl3_request* running = handle.submit(ask_for_ever("Count"));
   vl3_request* waiting = handle.submit(ask("Hello"));
   ASSERT_EQ(vl3_request_poll(running, -1, nullptr, nullptr, nullptr), VL3_PENDING) << "it has begun";
   handle.free();

@@ -54,24 +54,16 @@ class Terminal {
   }
   // Waits until the screen got this text after what was awaited before; false after too long.
   bool await(const std::string& text) {
-    using Clock = std::chrono::steady_clock;
-    const auto deadline = Clock::now() + std::chrono::seconds(120);
-    for (;;) {
+    return read_until([&] {
       const size_t at = seen_.find(text, awaited_);
-      if (at != std::string::npos) {
-        awaited_ = at + text.size();
-        return true;
-      }
-      pollfd ready{.fd = master_, .events = POLLIN, .revents = 0};
-      constexpr int kWait_ms = 1000;
-      if (::poll(&ready, 1, kWait_ms) > 0) {
-        char piece[4096];
-        const ssize_t got = ::read(master_, piece, sizeof(piece));
-        if (got <= 0) return seen_.find(text, awaited_) != std::string::npos;
-        seen_.append(piece, static_cast<size_t>(got));
-      }
-      if (Clock::now() > deadline) return false;
-    }
+      if (at == std::string::npos) return false;
+      awaited_ = at + text.size();
+      return true;
+    });
+  }
+  // Waits until so many bytes came after what was awaited before.
+  bool await_more(size_t bytes) {
+    return read_until([&] { return seen_.size() >= awaited_ + bytes; });
   }
   // Types a line when the prompt is there.
   void say(const std::string& line) {
@@ -88,6 +80,23 @@ class Terminal {
   const std::string& seen() const { return seen_; }
 
  private:
+  template <class Done>
+  bool read_until(const Done& done) {
+    using Clock = std::chrono::steady_clock;
+    const auto deadline = Clock::now() + std::chrono::seconds(300);
+    while (!done()) {
+      if (Clock::now() > deadline) return false;
+      pollfd ready{.fd = master_, .events = POLLIN, .revents = 0};
+      constexpr int kWait_ms = 1000;
+      if (::poll(&ready, 1, kWait_ms) <= 0) continue;
+      char piece[4096];
+      const ssize_t got = ::read(master_, piece, sizeof(piece));
+      if (got <= 0) return done();
+      seen_.append(piece, static_cast<size_t>(got));
+    }
+    return true;
+  }
+
   int master_ = -1;
   pid_t pid_ = 0;
   std::string seen_;
@@ -155,7 +164,7 @@ TEST(ChatTerminal, CtrlCDropsALineAndStopsAnAnswerAndTheChatGoesOn) {
   terminal.say("go on for ever");
   ASSERT_TRUE(terminal.await("for ever"));
   ASSERT_TRUE(terminal.await("\n"));
-  ::usleep(1'500'000);  // in the middle of the answer
+  ASSERT_TRUE(terminal.await_more(50)) << terminal.seen();  // of the answer, which nobody has read to its end
   terminal.type(kCtrlC);
   ASSERT_TRUE(terminal.await("[stopped]")) << terminal.seen().substr(0, 2000);
   terminal.say("/set max_new_tokens 2");

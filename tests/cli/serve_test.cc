@@ -57,7 +57,7 @@ class Running {
   std::string log() const { return std::filesystem::exists(log_) ? test::read_text(log_) : ""; }
   void signal(int number) const { kill(child_, number); }
   bool wait_for(const std::string& words) const {
-    for (int i = 0; i < 3000 && log().find(words) == std::string::npos; ++i) {
+    for (int i = 0; i < 30000 && log().find(words) == std::string::npos; ++i) {
       siginfo_t ended{};
       if (waitid(P_PID, static_cast<id_t>(child_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
           ended.si_pid != 0)

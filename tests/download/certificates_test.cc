@@ -30,7 +30,8 @@ TEST(Certificates, TheEnvironmentNamesAFileBeforeAFolder) {
 }
 
 TEST(Certificates, TheFirstPlaceThatIsThere) {
-  const std::string here = ::testing::TempDir() + "vl3_authorities.pem";
+  const test::TemporaryFolder folder;
+  const std::string here = folder / "authorities.pem";
   std::ofstream(here) << "authorities";
   const char* const files[] = {"/no/such/bundle.pem", here.c_str(), "/etc/passwd"};
   EXPECT_EQ(first_readable(files).file, here);

@@ -17,7 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::WebHost;
 
-constexpr DownloadLimits kLimits{1 << 20, 5s};
+constexpr DownloadLimits kLimits{1 << 20, 600s};
 
 std::string redirect(const std::string& to) {
   return WebHost::reply("", "Location: " + to + "\r\n", "302 Found");
@@ -61,9 +61,12 @@ void answer(const std::string& target, const WebHost::Say& say) {
     while (say(std::string(1 << 16, 'x'))) continue;
   } else if (target == "/large") {
     say(WebHost::reply(std::string(5000, 'l')));
-  } else if (target == "/drip") {
+  } else if (target == "/drip") {  // for a minute, where nobody ends it
     say("HTTP/1.1 200 OK\r\n\r\n");
-    while (say("x")) std::this_thread::sleep_for(20ms);
+    for (int i = 0; i < 3000 && say("x"); ++i) std::this_thread::sleep_for(20ms);
+  } else if (target == "/stall") {  // for longer than anybody should wait
+    say("HTTP/1.1 200 OK\r\n\r\nx");
+    while (say("")) std::this_thread::sleep_for(20ms);
   }
 }
 
@@ -72,6 +75,7 @@ class Download : public testing::Test {
   static DownloaderOptions options() {
     DownloaderOptions options;
     options.allow_addresses = {"127.0.0.1"};
+    options.connect_timeout = options.stall_timeout = 600s;  // a slow machine is no slow host
     return options;
   }
   Failure failure(const std::string& target, const DownloadLimits& limits = kLimits,
@@ -187,21 +191,19 @@ TEST_F(Download, AddressesOfThisMachineAreNotAskedAtAll) {
 }
 
 TEST_F(Download, WhatTakesTooLongIsCutOff) {
-  const auto begun = std::chrono::steady_clock::now();
   EXPECT_EQ(failure("/drip", {1 << 20, 300ms}), Failure::kTimeout);
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, 3s);
 }
 
-TEST_F(Download, CancellingIsQuick) {
-  const auto begun = std::chrono::steady_clock::now();
-  const auto cancelled = [&] { return std::chrono::steady_clock::now() - begun > 200ms; };
-  try {
-    downloader.get(host.url("/drip"), {1 << 20, 30s}, cancelled);
-    ADD_FAILURE();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kCancelled);
+TEST_F(Download, CancellingEndsItWhetherSomethingComesOrNot) {
+  for (const char* target : {"/drip", "/stall"}) {
+    int asked = 0;
+    try {
+      downloader.get(host.url(target), kLimits, [&] { return ++asked > 3; });
+      ADD_FAILURE() << target << " was fetched";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kCancelled) << target << error.what();
+    }
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, 2s);
 }
 
 }  // namespace

@@ -48,10 +48,10 @@ TEST_F(EngineThreads, CancelsAndEndsWithWhatIsUnderWay) {
   {
     EngineThread thread(context_, engine());
     RequestId id = 0;
-    cancelled = submit(thread, request({}, "Tell me."), options(5000), &id);
+    cancelled = submit(thread, request({}, "Tell me."), options(kEndless), &id);
     thread.cancel(id);
     EXPECT_EQ(cancelled.get().status.outcome, RequestOutcome::kCancelled);
-    left = submit(thread, request({}, "Tell me."), options(5000));
+    left = submit(thread, request({}, "Tell me."), options(kEndless));
   }
   EXPECT_EQ(left.get().status.outcome, RequestOutcome::kCancelled) << "the destructor ends it";
 }

@@ -26,6 +26,9 @@ inline Json question(std::vector<Json> parts, const std::string& text) {
   return Json::array({{{"role", "user"}, {"content", content}}});
 }
 
+// Tokens that take longer than any test has.
+inline constexpr int64_t kEndless = 1'000'000;
+
 class SchedulerTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {

@@ -37,7 +37,9 @@ class FetchHost {
   // What to do with a request in place of answering it; false: answer it after all.
   using Fault = std::function<bool(const std::string& head, const WebHost::Say& say)>;
 
-  FetchHost() : host_([this](const std::string& target, const WebHost::Say& say) { answer(target, say); }) {}
+  FetchHost()
+      : host_([this](const std::string& head, const WebHost::Say& say) { answer(head, say); },
+              WebHost::Told::kHead) {}
 
   void put(const std::string& target, File file) {
     const std::lock_guard lock(mutex_);
@@ -102,8 +104,9 @@ class FetchHost {
     return WebHost::reply(file.bytes, fields);
   }
 
-  void answer(const std::string& target, const WebHost::Say& say) {
-    const std::string head = host_.requests().back();
+  void answer(const std::string& head, const WebHost::Say& say) {
+    const size_t from = head.find(' ') + 1;
+    const std::string target = head.substr(from, head.find(' ', from) - from);
     Fault fault;
     {
       const std::lock_guard lock(mutex_);

@@ -89,13 +89,14 @@ class TlsClient {
 
 class TlsServer : public testing::Test {
  protected:
-  void SetUp() override {
+  void SetUp() override { serve(); }
+  void serve(std::chrono::milliseconds head_timeout = std::chrono::minutes(10)) {
     make_certificate(folder_ / "c.pem", folder_ / "k.pem", "first");
     ServerOptions options;
     options.port = 0;
     options.tls_certificate = folder_ / "c.pem";
     options.tls_key = folder_ / "k.pem";
-    options.head_timeout = std::chrono::milliseconds(300);
+    options.head_timeout = head_timeout;
     server_ = std::make_unique<Server>(
         options, [](const Head&) { return std::nullopt; },
         [](Request request, const std::shared_ptr<Exchange>& exchange) {
@@ -103,7 +104,8 @@ class TlsServer : public testing::Test {
         });
     thread_ = std::thread([this] { server_->run(); });
   }
-  void TearDown() override {
+  void TearDown() override { stop(); }
+  void stop() {
     server_->stop();
     thread_.join();
   }
@@ -128,6 +130,11 @@ TEST_F(TlsServer, SpeaksTls12AndLaterAlone) {
   RawClient plain(server_->port());
   EXPECT_EQ(status_of(plain.ask(kAsk)), "");
   EXPECT_TRUE(plain.ended());
+}
+
+TEST_F(TlsServer, WhoNeverBeginsWithTlsIsCutOff) {
+  stop();
+  serve(std::chrono::milliseconds(300));
   RawClient silent(server_->port());
   silent.read();
   EXPECT_TRUE(silent.ended()) << "who never begins with TLS may stay";

@@ -1,6 +1,9 @@
 // Who is let in, who gets the token, what the hub and the cache must not make happen.
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "hub/hub_fixture.h"
 #include "support/expect_failure.h"
@@ -174,10 +177,19 @@ TEST_F(HubAccess, ADiskThatIsTooSmallIsToldBeforeAnythingComes) {
 TEST_F(HubAccess, WithoutTheHubTheCacheDoes) {
   const fs::path folder = pull_quickly();
   const std::string endpoint = options_.endpoint;
-  options_.endpoint = "http://127.0.0.1:1025";  // where nobody listens
+  // A port that is taken, and that nobody listens on.
+  const int taken = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(taken, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::getsockname(taken, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  options_.endpoint = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
   EXPECT_EQ(pull_quickly(), folder);
   EXPECT_NE(notes_.find("what is in the cache is used"), std::string::npos) << notes_;
   EXPECT_EQ(failure("org/other"), HubFailure::kUnreachable);
+  ::close(taken);
   hub_.close("org/model", "gated");
   options_.endpoint = endpoint;
   EXPECT_EQ(pull_quickly(), folder);

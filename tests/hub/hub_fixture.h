@@ -57,12 +57,16 @@ class HubTest : public testing::Test {
   }
 
   // With waits that a test has time for.
-  std::filesystem::path pull_quickly(const std::string& name = "org/model") {
-    Settings settings = settings_of(options_);
+  Settings quick_settings(const HubOptions& options) const {
+    Settings settings = settings_of(options);
     settings.first_wait = std::chrono::milliseconds(5);
-    settings.stall_timeout = std::chrono::seconds(1);
+    settings.answer_timeout = std::chrono::minutes(10);  // a slow machine is no slow hub
+    settings.stall_timeout = stall_timeout_;
     settings.tries = tries_;
-    return pull(settings, parse_hub_name(name), options_);
+    return settings;
+  }
+  std::filesystem::path pull_quickly(const std::string& name = "org/model") {
+    return pull(quick_settings(options_), parse_hub_name(name), options_);
   }
   // The failure of a pull, and its message; none where it went well.
   std::optional<HubFailure> failure(const std::string& name = "org/model") {
@@ -73,6 +77,14 @@ class HubTest : public testing::Test {
       return error.failure();
     }
     return {};
+  }
+  // What the hub was asked with, the last time that it was asked for the weights' bytes.
+  std::string last_range() const {
+    std::string range = "never asked";
+    for (const Asked& asked : hub_.asked())
+      if (asked.host == "cdn" && asked.target.find(sha256_of(weights_)) != std::string::npos)
+        range = asked.range;
+    return range;
   }
   std::filesystem::path cache(const std::string& path) const {
     return folder_ / "cache/models--org--model" / path;
@@ -92,6 +104,7 @@ class HubTest : public testing::Test {
   HubOptions options_;
   std::string notes_, message_;
   int tries_ = 5;
+  std::chrono::seconds stall_timeout_ = std::chrono::minutes(10);
 
  private:
   std::vector<std::pair<std::string, std::optional<std::string>>> before_;

@@ -111,10 +111,10 @@ TEST_F(Pull, GoesOnWhereTheConnectionEnded) {
 }
 
 TEST_F(Pull, GoesOnWhereAnEarlierDownloadEnded) {
-  Fault slow;
-  slow.bytes_per_s = 400'000;
-  slow.part = sha256_of(weights_);
-  hub_.add(slow);
+  Fault begun;
+  begun.stall_after = 60'000;
+  begun.part = sha256_of(weights_);
+  hub_.add(begun);
   std::atomic<bool> stop = false;
   options_.cancelled = [&] { return stop.load(); };
   options_.progress = [&](const HubProgress& progress) {
@@ -131,7 +131,7 @@ TEST_F(Pull, GoesOnWhereAnEarlierDownloadEnded) {
   hub_.forget();
   EXPECT_EQ(read_text(pull_quickly() / "model.safetensors"), weights_);
   EXPECT_FALSE(fs::exists(weights_blob(".vl3.incomplete")));
-  EXPECT_EQ(hub_.asked().back().range, "bytes=" + std::to_string(kept) + "-");
+  EXPECT_EQ(last_range(), "bytes=" + std::to_string(kept) + "-");
   EXPECT_EQ(hub_.count("cdn", sha256_of(weights_)), 1u);
 }
 
@@ -172,8 +172,15 @@ TEST_F(Pull, AStallIsLeftAndGoneOnWith) {
   stall.stall_after = 50'000;
   stall.part = sha256_of(weights_);
   hub_.add(stall);
+  // On a slow machine all may seem to stall before so much has come: then with more patience.
+  for (const std::chrono::seconds patience : {1s, 10s, 60s}) {
+    stall_timeout_ = patience;
+    if (!failure() && last_range() == "bytes=50000-") break;
+    fs::remove_all(folder_ / "cache");
+    hub_.add(stall);
+  }
+  EXPECT_EQ(last_range(), "bytes=50000-");
   EXPECT_EQ(read_text(pull_quickly() / "model.safetensors"), weights_);
-  EXPECT_EQ(hub_.asked().back().range, "bytes=50000-");
 }
 
 TEST_F(Pull, WrongBytesAreNotUsed) {
@@ -276,32 +283,51 @@ TEST_F(Pull, SeveralAtOnceFetchOnce) {
   EXPECT_EQ(hub_.count("cdn", sha256_of(weights_)), 1u);
 }
 
+// While nothing comes, and while it waits to ask again: neither would end by itself soon.
 TEST_F(Pull, EndsSoonAfterItIsCancelled) {
-  for (const char* where : {"stall", "wait", "lock"}) {
+  for (const std::string where : {"stall", "wait"}) {
     Fault fault;
-    fault.part = std::string(where) == "wait" ? "/revision/" : sha256_of(weights_);
-    fault.host = std::string(where) == "wait" ? "hub" : "cdn";
-    if (std::string(where) == "wait") fault.status = 503, fault.fields = "Retry-After: 60\r\n";
+    fault.part = where == "wait" ? "/revision/" : sha256_of(weights_);
+    fault.host = where == "wait" ? "hub" : "cdn";
+    if (where == "wait") fault.status = 503, fault.fields = "Retry-After: 60\r\n";
     fault.stall_after = 1000;
     hub_.add(fault);
-    std::atomic<bool> stop = false;
-    options_.cancelled = [&] { return stop.load(); };
-    auto end = std::chrono::steady_clock::now();
-    std::thread later([&] {
-      std::this_thread::sleep_for(300ms);
-      end = std::chrono::steady_clock::now();
-      stop = true;
-    });
+    hub_.forget();
+    std::atomic<int> glances = 0;
+    options_.cancelled = [&] { return hub_.count(fault.host, fault.part) > 0 && ++glances > 10; };
     try {
       pull_quickly();
       ADD_FAILURE() << where;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kCancelled) << where << error.what();
     }
-    later.join();
-    EXPECT_LT(std::chrono::steady_clock::now() - end, 3s) << where;
+    EXPECT_EQ(hub_.count(fault.host, fault.part), 1u) << where;
     fs::remove_all(folder_ / "cache");
   }
+}
+
+TEST_F(Pull, IsCancelledWhileAnotherHasTheLock) {
+  Fault stall;
+  stall.part = sha256_of(weights_);
+  stall.stall_after = 1000;
+  hub_.add(stall);
+  options_.notes = {};
+  std::atomic<bool> stop = false;
+  options_.cancelled = [&] { return stop.load(); };
+  std::thread first([&] { EXPECT_THROW(pull_quickly(), Error); });
+  while (hub_.count("cdn", stall.part) == 0) std::this_thread::sleep_for(1ms);  // it has the lock
+  HubOptions others = options_;
+  std::atomic<int> glances = 0;
+  others.cancelled = [&] { return ++glances > 30; };
+  try {
+    pull(quick_settings(others), parse_hub_name("org/model"), others);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCancelled) << error.what();
+  }
+  EXPECT_EQ(hub_.count("cdn", stall.part), 1u);
+  stop = true;
+  first.join();
 }
 
 TEST_F(Pull, TellsHowFarItIs) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <iostream>
 #include <random>
 
@@ -116,11 +117,12 @@ TEST(BadImage, BitsFlipped) {
         const size_t range = i % 2 == 0 ? std::min<size_t>(bytes.size(), 128) : bytes.size();
         broken[random() % range] ^= static_cast<char>(1u << random() % 8);
       }
-      const auto start = std::chrono::steady_clock::now();
+      const std::clock_t start = std::clock();
       decode_all(broken, path.filename().string(), &count);
-      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-      if (took.count() > slowest_s) {
-        slowest_s = took.count();
+      // Of the processor: what else the machine does is not the picture's fault.
+      const double took_s = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+      if (took_s > slowest_s) {
+        slowest_s = took_s;
         slowest = path.filename().string();
       }
     }
@@ -129,7 +131,7 @@ TEST(BadImage, BitsFlipped) {
   std::cout << pictures().size() * kFlips << " broken pictures: " << count.errors << " errors, "
             << count.images << " images in " << total.count() << " s, the slowest " << slowest_s << " s ("
             << slowest << ")\n";
-  EXPECT_LT(slowest_s, 5.0);
+  EXPECT_LT(slowest_s, 60) << "hundreds of times what a picture takes, also with sanitizers";
   EXPECT_GT(count.errors, 0);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 
@@ -21,6 +22,7 @@ namespace fs = std::filesystem;
 std::shared_ptr<SandboxedDecoder> new_decoder() {
   SandboxOptions options;
   options.command = {"/proc/self/exe", "decode-worker"};
+  options.answer_timeout = options.total_timeout = std::chrono::hours(1);  // also of a slow machine
   return std::make_shared<SandboxedDecoder>(options);
 }
 

@@ -96,12 +96,6 @@ void do_misdeed(const std::string& name) {
       ::sendmsg(fd, &message, MSG_NOSIGNAL);
     }
   }
-  if (name == "later") {
-    std::thread([] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      crash();
-    }).detach();
-  }
 }
 
 }  // namespace vl3::sandbox

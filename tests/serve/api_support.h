@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -40,10 +41,20 @@ class CaughtExchange final : public http::Exchange {
     changed_.notify_all();
   }
   void write(std::string piece) override {
-    const std::lock_guard lock(mutex_);
-    body_ += piece;
-    pieces_.push_back(std::move(piece));
-    changed_.notify_all();
+    std::function<void()> then;
+    {
+      const std::lock_guard lock(mutex_);
+      body_ += piece;
+      pieces_.push_back(std::move(piece));
+      if (pieces_.size() == at_piece_) then = at_piece_then_;
+      changed_.notify_all();
+    }
+    if (then) then();
+  }
+  // What is done as soon as so many pieces were written, by who writes; to be said before any is.
+  void at_piece(size_t pieces, std::function<void()> then) {
+    at_piece_ = pieces;
+    at_piece_then_ = std::move(then);
   }
   void finish() override {
     const std::lock_guard lock(mutex_);
@@ -78,13 +89,17 @@ class CaughtExchange final : public http::Exchange {
   void wait(size_t pieces = SIZE_MAX) {
     std::unique_lock lock(mutex_);
     const bool in_time =
-        changed_.wait_for(lock, std::chrono::seconds(100), [&] { return done_ || pieces_.size() >= pieces; });
+        changed_.wait_for(lock, std::chrono::seconds(600), [&] { return done_ || pieces_.size() >= pieces; });
     ASSERT_TRUE(in_time) << "no answer in time";
   }
   int status() const { return status_; }
   const std::string& body() const { return body_; }
   const http::Fields& fields() const { return fields_; }
   const std::vector<std::string>& pieces() const { return pieces_; }
+  size_t written() const {
+    const std::lock_guard lock(mutex_);
+    return pieces_.size();
+  }
   int replies() const { return replies_; }
   Json json() const { return Json::parse(body_); }
   // The events of a stream, without the last, which must be [DONE] where with_done.
@@ -113,7 +128,8 @@ class CaughtExchange final : public http::Exchange {
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::function<void()> then_;
+  std::function<void()> then_, at_piece_then_;
+  size_t at_piece_ = 0;
   int status_ = 0, replies_ = 0;
   http::Fields fields_;
   std::string body_;
@@ -149,9 +165,9 @@ class ApiTest : public ::testing::Test {
     return *api_;
   }
 
-  std::shared_ptr<CaughtExchange> start(const std::string& path, const std::string& body,
-                                        const std::string& client = "") {
-    auto exchange = std::make_shared<CaughtExchange>();
+  std::shared_ptr<CaughtExchange> start(
+      const std::string& path, const std::string& body, const std::string& client = "",
+      std::shared_ptr<CaughtExchange> exchange = std::make_shared<CaughtExchange>()) {
     EXPECT_TRUE(api().post(path, body, client, "req-test", exchange)) << path;
     return exchange;
   }

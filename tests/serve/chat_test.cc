@@ -1,7 +1,6 @@
-// POST /v1/chat/completions: whole answers and streams, every field's range, and what ends early.
+// POST /v1/chat/completions: whole answers and streams, every field's range.
 
 #include <algorithm>
-#include <thread>
 
 #include "serve/api_support.h"
 #include "vl3/answer_request.h"
@@ -354,68 +353,6 @@ TEST_F(Chat, TheContextIsWhatTheCacheHolds) {
     expect_error(*complete(tokens), 400, "prompt", "context_length_exceeded");
   const auto clip = chat(Json::array({clip_part({{"fps", 4}, {"use_token_compression", false}})}));
   expect_error(*clip, 400, "messages", "context_length_exceeded");
-}
-
-TEST_F(Chat, StopsWhenTheClientLeaves) {
-  const auto exchange =
-      start("/v1/chat/completions",
-            chat_body("hello", {{"stream", true}, {"max_tokens", 7000}, {"ignore_eos", true}}).dump());
-  exchange->wait(3);
-  EXPECT_EQ(api().open(), 1);
-  exchange->leave();
-  for (int i = 0; i < 3000 && api().open() > 0; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  EXPECT_EQ(api().open(), 0);
-  EXPECT_FALSE(say("hello").empty()) << "others are answered";
-}
-
-TEST_F(Chat, RefusesMoreThanItsQueueHoldsAndAllWhileDraining) {
-  options_.max_open = 2;
-  const Json endless = chat_body("hello", {{"stream", true}, {"max_tokens", 7000}, {"ignore_eos", true}});
-  const auto a = start("/v1/chat/completions", endless.dump()),
-             b = start("/v1/chat/completions", endless.dump());
-  const auto refused = chat("hello");
-  expect_error(*refused, 429, "", "queue_full");
-  EXPECT_NE(refused->fields().find("retry-after"), nullptr);
-  a->leave();
-  b->leave();
-  for (int i = 0; i < 3000 && api().open() > 0; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  EXPECT_EQ(chat("hello")->status(), 200);
-  api().drain();
-  expect_error(*chat("hello"), 503, "", "shutting_down");
-}
-
-TEST_F(Chat, WhatIsCutOffAtTheEndIsTold) {
-  const Json more = {{"max_tokens", 7000}, {"ignore_eos", true}};
-  Json streamed = more;
-  streamed["stream"] = true;
-  const auto whole = start("/v1/chat/completions", chat_body("hello", more).dump()),
-             stream = start("/v1/chat/completions", chat_body("hello", streamed).dump());
-  stream->wait(3);
-  api().drain();
-  api().cut_off();
-  whole->wait();
-  stream->wait();
-  expect_error(*whole, 503, "", "shutting_down");
-  EXPECT_NE(whole->fields().find("retry-after"), nullptr);
-  EXPECT_NE(stream->body().find("\"shutting_down\""), std::string::npos) << stream->body();
-  EXPECT_EQ(api().open(), 0);
-}
-
-TEST_F(Chat, SaysSomethingWhileAStreamWaits) {
-  options_.keep_alive = std::chrono::milliseconds(40);
-  options_.scheduler.max_running = 1;
-  const auto first =
-      start("/v1/chat/completions",
-            chat_body("hello", {{"stream", true}, {"max_tokens", 2000}, {"ignore_eos", true}}).dump());
-  first->wait(2);
-  const auto second = start("/v1/chat/completions", chat_body("hello", {{"stream", true}}).dump());
-  second->wait(3);  // role, and pings
-  first->leave();
-  second->wait();
-  EXPECT_NE(second->body().find(": ping\n\n"), std::string::npos);
-  EXPECT_EQ(second->events().back()["choices"][0]["finish_reason"], "stop");
 }
 
 TEST_F(Chat, CountsWhatMediaTake) {

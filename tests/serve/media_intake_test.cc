@@ -54,7 +54,12 @@ class MediaIntakeTest : public testing::Test {
       return error.status;
     }
   }
-  MediaIntakeOptions options;
+  static MediaIntakeOptions patient() {
+    MediaIntakeOptions made;
+    made.image_timeout = made.video_timeout = std::chrono::minutes(10);  // a slow machine is no slow host
+    return made;
+  }
+  MediaIntakeOptions options = patient();
   std::unique_ptr<MediaIntake> intake = std::make_unique<MediaIntake>(options);
 };
 

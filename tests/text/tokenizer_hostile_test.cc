@@ -1,7 +1,7 @@
 // Text that would take a quadratic tokenizer minutes, and the parts against slow but plain definitions.
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <map>
 #include <random>
 
@@ -43,13 +43,13 @@ TEST(HostileText, TimeGrowsWithTheLength) {
       {"half tokens", repeat("<|im_start", 1 << 20)},
       {"punctuation", repeat("<|", 1 << 20)}};
   for (const auto& [name, text] : texts) {
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();
     const auto ids = tokenizer.encode(text);
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
     std::printf("%-14s %zu bytes, %zu ids, %.0f ms\n", name, text.size(), ids.size(), seconds * 1e3);
     EXPECT_FALSE(ids.empty());
-    // A quadratic step would take hours; the sanitizers' slowness is within this.
-    EXPECT_LT(seconds, 30) << name;
+    // Of the processor. A quadratic step would take hours; a slow machine with sanitizers is within this.
+    EXPECT_LT(seconds, 600) << name;
     std::string storage;
     EXPECT_EQ(tokenizer.decode(ids), to_nfc(to_utf8(text), storage)) << name;
   }

@@ -129,7 +129,16 @@ TEST_F(Resume, AfterKill) {
   for (uint32_t i = 0; status != 0; ++i) {
     ASSERT_LT(i, 200U);
     const auto delay = static_cast<int64_t>(5000 + 3000 * i + 10000 * uniform(kSeed, 2, 0, i));
-    status = in_child([&] { test::run(json); }, std::chrono::microseconds(i < 20 ? delay : 0));
+    const auto run = [&] {
+      if (i > 0) return static_cast<void>(test::run(json));
+      TrainHooks hooks;  // the first does not come further than this step, however late the signal is
+      hooks.step = [](const TrainStep& s) {
+        while (s.step == 3) ::pause();
+      };
+      Context context(test::one_thread());
+      train(context, test::config_of(json), hooks);
+    };
+    status = in_child(run, std::chrono::microseconds(i < 20 ? delay : 0));
     ASSERT_TRUE(status == 0 || status == 128 + SIGKILL) << status;
     killed += status != 0;
   }
