@@ -164,7 +164,8 @@ TEST(ChatTerminal, CtrlCDropsALineAndStopsAnAnswerAndTheChatGoesOn) {
   terminal.say("go on for ever");
   ASSERT_TRUE(terminal.await("for ever"));
   ASSERT_TRUE(terminal.await("\n"));
-  ASSERT_TRUE(terminal.await_more(50)) << terminal.seen();  // of the answer, which nobody has read to its end
+  ASSERT_TRUE(terminal.await_more(200))
+      << terminal.seen();  // of the answer, which nobody has read to its end
   terminal.type(kCtrlC);
   ASSERT_TRUE(terminal.await("[stopped]")) << terminal.seen().substr(0, 2000);
   terminal.say("/set max_new_tokens 2");

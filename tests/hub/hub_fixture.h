@@ -104,7 +104,8 @@ class HubTest : public testing::Test {
   HubOptions options_;
   std::string notes_, message_;
   int tries_ = 5;
-  std::chrono::seconds stall_timeout_ = std::chrono::minutes(10);
+  // An attempt that brings less than 512 bytes for each of these seconds counts as one that failed.
+  std::chrono::seconds stall_timeout_{60};
 
  private:
   std::vector<std::pair<std::string, std::optional<std::string>>> before_;
