@@ -7,6 +7,7 @@
 
 #include "base/data_url.h"
 #include "base/web_address.h"
+#include "media_files.h"
 #include "size_option.h"
 
 namespace vl3::cli {
@@ -99,7 +100,10 @@ MediaSource AddressOptions::fetch(const std::string& address, bool video, const 
     Shared& shared;
     ~Done() { shared.progress = nullptr; }
   } const done{shared};
-  return shared.fetcher->fetch(address, video, typed_.contains(address), cancelled);
+  const bool typed = typed_.contains(address);
+  MediaSource source = shared.fetcher->fetch(address, video, typed, cancelled);
+  if (typed && video) check_fetched_clip(source, limits);  // as of a file that is given as --video
+  return source;
 }
 
 }  // namespace vl3::cli

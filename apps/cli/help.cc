@@ -243,20 +243,26 @@ void put_under(CLI::App& command, const char* heading, const std::vector<std::st
 
 std::string usage_error(const CLI::App& app, const std::vector<std::string>& args,
                         const CLI::ParseError& error) {
-  const std::vector<CLI::App*> parsed = app.get_subcommands();
+  // The command that was reached last, which may be one of another's.
+  const CLI::App* reached = &app;
+  std::string command = "videollama3";
+  for (auto parsed = app.get_subcommands(); !parsed.empty(); parsed = reached->get_subcommands()) {
+    reached = parsed[0];
+    command += " " + reached->get_name();
+  }
+  const bool has_commands = !reached->get_subcommands([](const CLI::App*) { return true; }).empty();
   std::string what;
-  if (parsed.empty()) {
-    what = unknown_command(app, args);
+  if (has_commands) {
+    what = unknown_command(*reached, reached == &app ? args : reached->remaining());
   } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    what = unknown_words(*parsed[0], parsed[0]->remaining());
+    what = unknown_words(*reached, app.remaining(true));
   } else {
     what = error.what();
     // A mistyped option explains best why something else is missing.
-    for (const std::string& word : parsed[0]->remaining()) {
-      if (word.starts_with("--")) what = unknown_words(*parsed[0], {word});
+    for (const std::string& word : app.remaining(true)) {
+      if (word.starts_with("--")) what = unknown_words(*reached, {word});
     }
   }
-  const std::string command = parsed.empty() ? "videollama3" : "videollama3 " + parsed[0]->get_name();
   return fmt::format("{}: {}\n{} --help tells more.\n", command, what, command);
 }
 

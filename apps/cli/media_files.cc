@@ -1,5 +1,7 @@
 #include "media_files.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -20,19 +22,24 @@ constexpr std::string_view kEndings[] = {
     "m4v", "mov",  "mkv", "webm", "avi",  "ts",   "mts", "mpg", "m2ts", "flv", "mpeg", "ogv",  "ogg",  "3gp",
     "wmv", "asf",  "y4m", "mxf",  "dv",   "h264", "ivf", "nut", "hevc", "vob", "obu",  "h265", "wtv",  "rm"};
 
-bool begins_like_picture(const std::filesystem::path& path) {
-  constexpr size_t kBytes = 4096;
-  std::array<char, kBytes> head{};
-  std::ifstream file(path, std::ios::binary);
-  file.read(head.data(), kBytes);
+constexpr size_t kHead = 4096;  // of a file, enough to know its format
+
+bool begins_like_picture(std::span<const std::byte> head) {
   ImageFormat format{};
-  return sniff_image(std::as_bytes(std::span(head.data(), static_cast<size_t>(file.gcount()))), &format);
+  return sniff_image(head, &format);
+}
+
+bool begins_like_picture(const std::filesystem::path& path) {
+  std::array<char, kHead> head{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(head.data(), kHead);
+  return begins_like_picture(std::as_bytes(std::span(head.data(), static_cast<size_t>(file.gcount()))));
 }
 
 // 0 where it is no clip.
-int64_t frames_of(const std::filesystem::path& path, const MediaLimits& limits) {
+int64_t frames_of(const MediaSource& source, const MediaLimits& limits) {
   try {
-    return VideoReader::open(path, limits)->info().total_frames;
+    return VideoReader::open(source, limits)->info().total_frames;
   } catch (const Error&) {
     return 0;
   }
@@ -93,6 +100,19 @@ void check_media_options(const std::vector<std::string>& images, const std::vect
     require(!still, ErrorCode::kInvalidArgument, "[{}] is a picture, no clip: give it as {}image", path,
             mark);
   }
+}
+
+void check_fetched_clip(const MediaSource& source, const MediaLimits& limits) {
+  std::array<std::byte, kHead> read{};
+  std::span<const std::byte> head = source.data().first(std::min(kHead, source.data().size()));
+  if (source.kind() == MediaSource::Kind::kOpenFile) {
+    const ssize_t got = ::pread(source.descriptor(), read.data(), read.size(), 0);
+    head = std::span(read).first(static_cast<size_t>(std::max<ssize_t>(0, got)));
+  }
+  const bool picture = source.kind() == MediaSource::Kind::kFile ? begins_like_picture(source.path())
+                                                                 : begins_like_picture(head);
+  require(!picture || frames_of(source, limits) > 1, ErrorCode::kInvalidArgument,
+          "[{}] is a picture, no clip: give it as an image", source.name());
 }
 
 std::string checkpoint_folder(const std::string& path) {

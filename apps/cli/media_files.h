@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "vl3/media_limits.h"
+#include "vl3/media_source.h"
 
 namespace vl3::cli {
 
@@ -28,6 +29,9 @@ bool looks_like_file(std::string_view word);
 // is wrong with it.
 void check_media_options(const std::vector<std::string>& images, const std::vector<std::string>& videos,
                          const MediaLimits& limits, std::string_view mark = "--");
+
+// The same of what was fetched for a clip, without a mark.
+void check_fetched_clip(const MediaSource& source, const MediaLimits& limits);
 
 // A file of a checkpoint (model.safetensors, a shard or its index, config.json, an adapter's) stands for its
 // folder; any other path comes back as it is.

@@ -108,9 +108,10 @@ void RequestOptions::add_clips_to(CLI::App& command) {
       ->check(CLI::IsMember({"auto", "off"}))
       ->group(clips);
   command
-      .add_option(
-          "--pictures-rate", pictures_rate,
-          "frames per second of clips that are folders or lists of pictures (default: none, taken for 1)")
+      .add_option("--pictures-rate", pictures_rate,
+                  "frames per second of clips that are folders or lists of pictures (default: none, taken "
+                  "for 1), and of "
+                  "streams without a container that do not say it (25)")
       ->check(number_above_zero())
       ->group(clips);
   command

@@ -118,7 +118,8 @@ struct CacheCheck {
 VL3_API CacheCheck verify_cached(const std::optional<HubName>& name, const HubOptions& options = {});
 
 // Removes the snapshot of a name with a revision, or every snapshot of a name without one, and the files that
-// no other snapshot of the model uses. What is gained, in bytes. Throws HubError kNotCached.
+// no other snapshot of the model uses. Of a commit that has other names in the cache, too, the given name
+// alone. What is gained, in bytes. Throws HubError kNotCached.
 VL3_API int64_t remove_cached(const HubName& name, const HubOptions& options = {});
 
 }  // namespace vl3

@@ -57,7 +57,8 @@ class VL3_API VideoReader {
   // Throws kNotFound, kIo, kFormat (no clip, or broken: where), kUnsupported (a container or codec that is
   // not allowed), kLimitExceeded.
   // pictures_rate: frames per second of pictures, and of frames without times; without it they have no rate.
-  // Files have their own.
+  // Files have their own, but for streams of one codec without a container that say none: 25 are assumed
+  // without it, which notes() say.
   static std::unique_ptr<VideoReader> open(const MediaSource& source, const MediaLimits& limits = {},
                                            std::optional<double> pictures_rate = {});
   static std::unique_ptr<VideoReader> open_pictures(std::vector<MediaSource> pictures,

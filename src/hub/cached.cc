@@ -161,6 +161,16 @@ void verify_snapshot(const RepositoryCache& cache, const std::string& commit, Ve
 
 // --- removing
 
+// Whether a commit is there by other names than this one, which is not the commit itself: these need all it
+// has.
+bool has_other_names(const RepositoryCache& cache, const std::string& revision, const std::string& commit) {
+  const auto revisions = revisions_of(cache);
+  const auto found = revisions.find(commit);
+  if (revision == commit || found == revisions.end()) return false;
+  return std::any_of(found->second.begin(), found->second.end(),
+                     [&](const std::string& other) { return other != revision; });
+}
+
 // A blob that no snapshot is left to use, and what was begun of it.
 int64_t remove_blob(const RepositoryCache& cache, const std::string& etag) {
   std::error_code code;
@@ -273,6 +283,13 @@ int64_t remove_cached(const HubName& name, const HubOptions& options) {
     // A download that never came to a snapshot can be removed, too.
     std::error_code code;
     if (!name.revision.empty() || !std::filesystem::is_directory(cache.folder(), code)) throw;
+  }
+  if (!name.revision.empty() && hub::has_other_names(cache, name.revision, commits[0])) {
+    std::error_code code;
+    std::filesystem::remove(cache.folder() / "refs" / name.revision, code);
+    require(!code, ErrorCode::kIo, "[{}] cannot be removed: {}",
+            (cache.folder() / "refs" / name.revision).string(), code.message());
+    return 0;
   }
   return hub::remove_commits(cache, commits);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <vector>
 
 #include "base/check.h"
 
@@ -44,11 +45,35 @@ void check_revision(std::string_view text, std::string_view revision) {
       refuse(text, "'{}' is no character of a revision", hub::printable(std::string_view(&c, 1)));
 }
 
+// What a page of a hub is about, "https://huggingface.co/org/name/tree/v1?x" → "org/name@v1": people copy
+// addresses.
+std::string name_in_address(std::string_view address) {
+  address.remove_prefix(address.find("://") + 3);
+  address = address.substr(0, address.find_first_of("?#"));
+  std::vector<std::string_view> parts;
+  for (size_t at = address.find('/'); at != std::string_view::npos;) {
+    const size_t end = address.find('/', at + 1);
+    const std::string_view part =
+        address.substr(at + 1, end == std::string_view::npos ? std::string_view::npos : end - at - 1);
+    if (!part.empty()) parts.push_back(part);
+    at = end;
+  }
+  if (parts.size() < 2) return {};
+  const bool has_revision =
+      parts.size() > 3 && (parts[2] == "tree" || parts[2] == "blob" || parts[2] == "resolve");
+  return fmt::format("{}/{}{}{}", parts[0], parts[1], has_revision ? "@" : "", has_revision ? parts[3] : "");
+}
+
 }  // namespace
 
 HubName parse_hub_name(std::string_view text) {
   std::string_view rest = text;
   if (rest.starts_with("hf://")) rest.remove_prefix(5);
+  if (rest.find("://") != std::string_view::npos) {
+    const std::string meant = name_in_address(rest);
+    refuse(text, "it is an address{}{}", meant.empty() ? "" : "; what it is about is named ",
+           hub::printable(meant));
+  }
   HubName name;
   const size_t at = rest.find('@');
   const std::string_view repository = rest.substr(0, at);
@@ -56,6 +81,7 @@ HubName parse_hub_name(std::string_view text) {
     name.revision = rest.substr(at + 1);
     check_revision(text, name.revision);
   }
+  if (repository.ends_with('/')) refuse(text, "it ends with /");
   if (std::count(repository.begin(), repository.end(), '/') > 1) refuse(text, "it has more than one /");
   const size_t slash = repository.find('/');
   if (slash != std::string_view::npos) check_part(text, repository.substr(0, slash));

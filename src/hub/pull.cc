@@ -293,7 +293,8 @@ std::filesystem::path resolve_model(const std::string& name_or_folder, const Hub
   std::error_code ignored;
   if (std::filesystem::exists(name_or_folder, ignored)) return name_or_folder;
   const std::string shown = hub::printable(name_or_folder);
-  require(!hub::looks_like_path(name_or_folder), ErrorCode::kNotFound,
+  const bool address = name_or_folder.find("://") != std::string::npos;  // parse_hub_name says it
+  require(address || !hub::looks_like_path(name_or_folder), ErrorCode::kNotFound,
           "[{}] no such folder. If it is the name of a model on the hub (org/name), write hf://org/name",
           shown);
   HubName name;

@@ -55,6 +55,15 @@ void Demuxer::open() {
   fresh_ = true;
 }
 
+bool Demuxer::bare() const {
+  const std::string_view container = container_->iformat->name;
+  for (const char* name : {"h261", "h263", "h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "dirac", "vc1",
+                           "cavsvideo", "avs2", "avs3", "dnxhd", "ipu"}) {
+    if (container == name) return true;
+  }
+  return false;
+}
+
 std::string Demuxer::format() const {
   return fmt::format("{}/{}", container_->iformat->name, avcodec_get_name(stream_->codecpar->codec_id));
 }

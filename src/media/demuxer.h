@@ -29,6 +29,8 @@ class Demuxer {
 
   const MediaSource& source() const noexcept { return source_.source(); }
   const AVStream& stream() const noexcept { return *stream_; }
+  // Whether this is a stream of one codec without a container, whose times are what FFmpeg makes of it.
+  bool bare() const;
   std::string format() const;  // "mov,mp4,…/h264"
   // Packets the container lists, 0 where it lists none: fewer that can be read mean that it was cut off.
   int64_t listed_packets() const;

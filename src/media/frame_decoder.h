@@ -34,6 +34,8 @@ class FrameDecoder {
   // As avcodec_receive_frame.
   int receive(AVFrame& frame);
   int64_t blamed() const noexcept;
+  // Whether the stream itself says how many frames a second has: known once a frame came.
+  bool knows_rate() const noexcept { return context_->framerate.num > 0 && context_->framerate.den > 0; }
   void flush();
 
  private:

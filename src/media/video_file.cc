@@ -213,19 +213,49 @@ void VideoFile::tell_times() {
   const auto rate = [](AVRational r) {
     return r.num > 0 && r.den > 0 ? std::optional(av_q2d(r)) : std::nullopt;
   };
-  const StreamClock clock{av_q2d(stream.time_base), rate(stream.avg_frame_rate), rate(stream.r_frame_rate),
-                          index_.last_duration_ticks()};
+  StreamClock clock{av_q2d(stream.time_base), rate(stream.avg_frame_rate), rate(stream.r_frame_rate),
+                    index_.last_duration_ticks()};
   std::vector<int64_t> ticks = indexed_ ? index_.ticks() : listed_;
+  // These have the rate of their standard. FFmpeg 5 spaces the first frames as those of streams that say
+  // none; of H.261 FFmpeg 8, which PyAV has, does so no more.
+  const AVCodecID codec = stream.codecpar->codec_id;
+  if (demuxer_.bare() && (codec == AV_CODEC_ID_H261 || codec == AV_CODEC_ID_H263)) {
+    clock.average_fps = clock.base_fps;
+    if (codec == AV_CODEC_ID_H261) ticks.clear();
+  }
   if (static_cast<int64_t>(ticks.size()) + lost_packets_ != info_.total_frames) ticks.clear();
   FrameTimes times = frame_times(ticks, info_.total_frames, clock);
   info_.fps = times.fps;
   info_.duration_s = times.duration_s;
   info_.times_s = std::move(times.times_s);
+  if (rate_assumed_ && rate_) {
+    info_.fps = rate_;
+    info_.duration_s = static_cast<double>(info_.total_frames) / *rate_;
+    info_.times_s.clear();
+  }
   while (!info_.times_s.empty() && static_cast<int64_t>(info_.times_s.size()) < info_.total_frames)
     info_.times_s.push_back(info_.times_s.back() + 1 / *info_.fps);  // those that were cut off
   require(info_.duration_s <= limits_.max_duration_s, ErrorCode::kLimitExceeded,
           "[{}] {:.1f} s are more than max_duration_s, {:.1f}", name_, info_.duration_s,
           limits_.max_duration_s);
+}
+
+// Of a bare stream FFmpeg takes 25 frames a second where it says nothing: a decoder knows whether it does.
+void VideoFile::find_rate() {
+  constexpr double kTaken = 25;
+  if (!demuxer_.bare() || info_.fps != kTaken) return;
+  rate_assumed_ = true;
+  look([&] { rate_assumed_ = !(next_frame() && decoder_->knows_rate()); });
+  if (rate_assumed_ && rate_) tell_times();
+  tell_assumed();
+}
+
+void VideoFile::tell_assumed() {
+  if (!rate_assumed_ || rate_) return;
+  notes_.push_back(
+      fmt::format("[{}] does not say how many frames a second it has: {:g} are assumed, unless pictures_rate "
+                  "says how many",
+                  name_, *info_.fps));
 }
 
 double VideoFile::time_of(int64_t frame) const {
@@ -263,7 +293,7 @@ std::unique_ptr<VideoReader> VideoReader::open(const MediaSource& source, const 
   if (source.kind() == MediaSource::Kind::kFile && fs::is_directory(source.path()))
     return open_folder(source.path(), limits, pictures_rate);
   if (is_animated_webp(source)) return open_animated_webp(source, limits);
-  return std::make_unique<VideoFile>(source, limits);
+  return std::make_unique<VideoFile>(source, limits, pictures_rate);
 }
 
 }  // namespace vl3

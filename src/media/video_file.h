@@ -9,6 +9,7 @@ extern "C" {
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -37,8 +38,9 @@ class VideoFile final : public VideoReader {
   using Sink = std::function<void(size_t, const Image&)>;
   using Cancelled = std::function<bool()>;
 
-  VideoFile(const MediaSource& source, const MediaLimits& limits)
-      : name_(source.name()), limits_(limits), demuxer_(source, limits) {
+  // rate: of a bare stream that says none.
+  VideoFile(const MediaSource& source, const MediaLimits& limits, std::optional<double> rate)
+      : name_(source.name()), limits_(limits), rate_(rate), demuxer_(source, limits) {
     describe();
     if (!trust_list()) {
       index_packets(limits_.max_frames);
@@ -48,6 +50,7 @@ class VideoFile final : public VideoReader {
     find_width();
     count();
     tell_times();
+    find_rate();
   }
 
   void read(std::span<const int64_t> indices, const Sink& sink, const Cancelled& cancelled) override;
@@ -82,6 +85,8 @@ class VideoFile final : public VideoReader {
   void find_width();
   void count();
   void tell_times();
+  void find_rate();
+  void tell_assumed();
   [[noreturn]] void end_early();
 
   // Decoding.
@@ -115,6 +120,8 @@ class VideoFile final : public VideoReader {
 
   std::string name_;
   MediaLimits limits_;
+  std::optional<double> rate_;
+  bool rate_assumed_ = false;  // the stream says none
   Demuxer demuxer_;
   std::shared_ptr<PacketIndex> shared_index_{std::make_shared<PacketIndex>()};  // with helpers
   PacketIndex& index_ = *shared_index_;

@@ -312,6 +312,7 @@ void VideoFile::read(std::span<const int64_t> indices, const Sink& sink, const C
   frames_decoded_ = 0;
   concealed_ = 0;
   notes_.clear();
+  tell_assumed();
   if (indices.empty()) return;
   require(indices.back() < info_.total_frames, ErrorCode::kInvalidArgument,
           "[{}] frame {} was asked for; there are {}", name_, indices.back(), info_.total_frames);

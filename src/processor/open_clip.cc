@@ -79,7 +79,7 @@ std::vector<std::string> clip_notes(const std::string& name, const VideoReader& 
                           "are looked at as stored, as in the reference; rotate \"auto\" turns them",
                           name, words));
   }
-  if (options.pictures_rate && info.format != "pictures") {
+  if (options.pictures_rate && info.format != "pictures" && info.fps != options.pictures_rate) {
     notes.push_back(
         fmt::format("[{}] has a rate of its own: pictures_rate is for clips that are pictures", name));
   }

@@ -107,6 +107,13 @@ TEST_F(Addresses, PlanAndProcessFetchThemToo) {
   EXPECT_EQ(process.status, 0) << process.err;
 }
 
+TEST_F(Addresses, APictureIsNoClipAsAmongFiles) {
+  const Outcome got = ask("--video " + host.url("/a.png"));
+  EXPECT_EQ(got.status, 1);
+  EXPECT_NE(got.err.find("/a.png] is a picture, no clip: give it as an image"), std::string::npos) << got.err;
+  EXPECT_EQ(ask("--video " + host.url("/a.mp4")).status, 0);
+}
+
 TEST_F(Addresses, EvalFetchesThoseOfItsRows) {
   const test::TemporaryFolder folder;
   std::string rows;

@@ -84,7 +84,16 @@ TEST_F(ProgramHub, TheCacheIsListedCheckedAndCleared) {
   EXPECT_EQ(test::run("cache rm org/tiny").status, 0);
   EXPECT_EQ(test::run("cache ls --json").out, "[]\n");
   EXPECT_EQ(test::run("cache rm org/tiny").status, 1);
-  EXPECT_EQ(test::run("cache").status, 2);
+  for (const auto& [words, told] : std::vector<std::pair<const char*, const char*>>{
+           {"cache", "videollama3 cache: a subcommand is needed: ls, verify, rm"},
+           {"cache remove org/tiny", "videollama3 cache: there is no subcommand \"remove\""},
+           {"cache verfy", "did you mean verify?"},
+           {"cache rm", "videollama3 cache rm: name is required"},
+           {"cache ls --jsn", "videollama3 cache ls: there is no option --jsn; did you mean --json?"}}) {
+    const Outcome wrong_words = test::run(words);
+    EXPECT_EQ(wrong_words.status, 2) << words;
+    EXPECT_NE(wrong_words.err.find(told), std::string::npos) << wrong_words.err;
+  }
 }
 
 // What a host of 127.0.0.1 without encryption replies to a request.

@@ -73,6 +73,23 @@ TEST_F(HubCache, RemovesWhatNoOtherSnapshotUses) {
   EXPECT_THROW(remove_cached(parse_hub_name("org/model"), options_), HubError);
 }
 
+TEST_F(HubCache, OfTwoNamesOfACommitOneIsRemovedAlone) {
+  hub_.put("org/model", files_, "v1");
+  const fs::path folder = pull_quickly("org/model@v1");
+  ASSERT_EQ(pull_quickly(), folder);
+  EXPECT_EQ(remove_cached(parse_hub_name("org/model@v1"), options_), 0);
+  EXPECT_FALSE(fs::exists(cache("refs/v1")));
+  ASSERT_EQ(cached_models(options_).size(), 1u);
+  EXPECT_EQ(cached_models(options_)[0].revisions, std::vector<std::string>{"main"});
+  EXPECT_TRUE(verify_cached(std::nullopt, options_).faults.empty());
+  EXPECT_EQ(read_text(folder / "model.safetensors"), weights_);
+  EXPECT_THROW(remove_cached(parse_hub_name("org/model@v1"), options_), HubError);
+  pull_quickly("org/model@v1");
+  // A commit means all of it.
+  EXPECT_GT(remove_cached(parse_hub_name("org/model@" + folder.filename().string()), options_), 300'000);
+  EXPECT_FALSE(fs::exists(cache("")));
+}
+
 TEST_F(HubCache, AFolderIsAlwaysAFolder) {
   const fs::path here = folder_ / "org/model";
   fs::create_directories(here);
@@ -83,6 +100,8 @@ TEST_F(HubCache, AFolderIsAlwaysAFolder) {
 }
 
 TEST_F(HubCache, AMistypedPathIsNotAName) {
+  expect_failure(ErrorCode::kNotFound, {"no name of a model", "is named org/model"},
+                 [&] { resolve_model("https://huggingface.co/org/model", options_); });
   hub_.forget();
   // src/ is a folder where tests run.
   for (const char* path : {"/no/such/folder", "./org/model", "src/nothing", "a/b/c", "model/config.json"})

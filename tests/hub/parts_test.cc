@@ -37,6 +37,29 @@ TEST(HubName, WhatIsNoneIsSaidWithItsReason) {
   EXPECT_NO_THROW(parse_hub_name(std::string(96, 'a')));
 }
 
+// What people copy from a browser, and what a shell completes.
+TEST(HubName, AnAddressIsToldItsName) {
+  const auto complaint = [](const char* text) {
+    try {
+      parse_hub_name(text);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  for (const auto& [text, end] : std::vector<std::pair<const char*, const char*>>{
+           {"https://huggingface.co/org/a", "it is an address; what it is about is named org/a"},
+           {"http://127.0.0.1:8/org/a/?x=1#y", "it is an address; what it is about is named org/a"},
+           {"https://huggingface.co/org/a/tree/v1.0",
+            "it is an address; what it is about is named org/a@v1.0"},
+           {"https://huggingface.co/org/a/blob/main/config.json",
+            "it is an address; what it is about is named org/a@main"},
+           {"https://huggingface.co/org", "it is an address"},
+           {"s3://", "it is an address"},
+           {"org/a/", "it ends with /"}})
+    EXPECT_TRUE(complaint(text).ends_with(end)) << complaint(text);
+}
+
 TEST(HubName, FoldersOfTheCacheGoBothWays) {
   for (const char* name : {"org/name", "gpt2", "a/b-c.d_e"}) EXPECT_EQ(repository_of(folder_of(name)), name);
   EXPECT_EQ(folder_of("org/name"), "models--org--name");

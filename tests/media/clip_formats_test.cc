@@ -43,6 +43,39 @@ TEST(ClipFormats, EveryContainerAndCodecGivesPyAvsFrames) {
     expect_golden(test::data_path("media/formats") / name, golden);
 }
 
+// Streams of one codec: PyAV's frames at PyAV's times. What does not say its rate has 25 frames a second, as
+// there, unless the caller knows better.
+TEST(ClipFormats, BareStreamsHavePyAvsTimesOrAnAssumedRate) {
+  const std::filesystem::path folder = test::data_path("media/bare");
+  const nlohmann::json all = nlohmann::json::parse(test::read_text(folder / "streams.json"));
+  EXPECT_EQ(all.size(), 8U);
+  for (const auto& [name, golden] : all.items()) {
+    expect_golden(folder / name, golden);
+    const auto reader = VideoReader::open(folder / name);
+    EXPECT_NEAR(reader->info().fps.value_or(0), golden["rate"].get<double>(), 1e-9) << name;
+    const SampledFrames shown = sample_frames(reader->info(), {});
+    for (size_t i = 0; golden["times"].is_array() && i < shown.timestamps.size(); ++i)
+      EXPECT_NEAR(shown.timestamps[i], golden["times"][i].get<double>(), 1e-6) << name << " " << i;
+    const auto told = VideoReader::open(folder / name, {}, 5.0);
+    if (golden["says"].get<bool>()) {
+      EXPECT_TRUE(reader->notes().empty()) << name << ": " << reader->notes()[0];
+      EXPECT_EQ(told->info().fps, reader->info().fps) << name;
+      continue;
+    }
+    for (int reads = 0; reads < 2; ++reads) {
+      ASSERT_EQ(reader->notes().size(), 1U) << name;
+      EXPECT_NE(
+          reader->notes()[0].find(name + "] does not say how many frames a second it has: 25 are assumed"),
+          std::string::npos)
+          << reader->notes()[0];
+      reader->read(std::vector<int64_t>{3}, [](size_t, const Image&) {});
+    }
+    EXPECT_EQ(told->info().fps, 5.0) << name;
+    EXPECT_EQ(sample_frames(told->info(), {}).timestamps[2], 0.4) << name;
+    EXPECT_TRUE(told->notes().empty()) << name;
+  }
+}
+
 TEST(ClipFormats, CasesFromTheFieldGivePyAvsFrames) {
   VL3_NEED_SHARED(cases, "cases");
   const nlohmann::json all = goldens();

@@ -343,3 +343,16 @@ def test_the_documents_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     example = text.split("```python\n", 1)[1].split("```", 1)[0]
     exec(compile(example, "docs/python_llm.md", "exec"), {})
     assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize(("size", "kind", "words"), [
+    ("1e300GiB", ValueError, "more than 1 PiB"), ("1e400", ValueError, "more than 1 PiB"), (10**400, ValueError, "more than 1 PiB"),
+    (float("inf"), ValueError, "more than 1 PiB"), (float("nan"), ValueError, "number of bytes"), ("nan", ValueError, "number of bytes"),
+    ("inf", ValueError, "number of bytes"), ("-1 GiB", ValueError, "number of bytes"), (-1, ValueError, "number of bytes"),
+    ("0x10", ValueError, "number of bytes"), ("4 XiB", ValueError, "number of bytes"), (True, TypeError, "number of bytes")])
+def test_sizes_that_are_none_are_named(demo: Path, size: Any, kind: type[Exception], words: str) -> None:
+    for name in ("max_memory", "kv_cache", "feature_cache", "prefix_cache", "disk_cache_size"):
+        with pytest.raises(kind, match=f'"{name}" is .*{words}'):
+            LLM(demo, **{name: size})
+    with pytest.raises(kind, match=f'"cache_size" is .*{words}'):
+        LLM(demo, fetch={"cache_size": size})

@@ -166,8 +166,6 @@ def test_what_cannot_be_honoured_is_named(llm: LLM, processor: Any, frames: Any)
         given = {"prompt": text, **own}
         with pytest.raises(kind, match=words):
             llm.generate({name: value for name, value in given.items() if value is not None})
+    torn = [*llm.tokenizer.encode("<|image_pad|>a", True), *llm.tokenizer.encode("c", True)]  # "ac" is one token
     with pytest.raises(NotImplementedError, match="not those of their own text"):
-        a, b = (llm.tokenizer.encode(part, True) for part in ("a", "b"))
-        image = llm.tokenizer.encode("<|image_pad|>", True)
-        torn = next([x, y] for x, y in ((a + b, None), (b + a, None)) if llm.tokenizer.encode(llm.tokenizer.decode(x, False), True) != x)[0]
-        llm.generate({"prompt_token_ids": image + torn, "multi_modal_data": {"image": pixels}})
+        llm.generate({"prompt_token_ids": torn, "multi_modal_data": {"image": pixels}})

@@ -213,7 +213,7 @@ def test_processors_are_saved(demo: Path, media: Path, tmp_path: Path) -> None:
     size = {"shortest_edge": 784, "longest_edge": 50176}
     own = videollama3.AutoProcessor.from_pretrained(demo, size=size, fps=1)
     own.chat_template = own.chat_template + "{# another #}"
-    own.save_pretrained(tmp_path)
+    assert own.save_pretrained(tmp_path) == [str(tmp_path / "processor_config.json")]
     again = videollama3.AutoProcessor.from_pretrained(tmp_path)
     assert again.chat_template == own.chat_template
     assert again.image_processor.to_dict() == own.image_processor.to_dict()
@@ -222,9 +222,21 @@ def test_processors_are_saved(demo: Path, media: Path, tmp_path: Path) -> None:
                                                  {"type": "video", "video": str(media / "moving.mp4")}]}]
     same(made(again, conversation), made(own, conversation))
     for part in (own.image_processor, own.video_processor):
-        part.save_pretrained(tmp_path / "alone")
+        (path,) = part.save_pretrained(tmp_path / "alone")
+        assert Path(path).is_file()
     pictures = videollama3.AutoImageProcessor.from_pretrained(tmp_path / "alone")
     assert pictures.to_dict() == own.image_processor.to_dict()
+
+
+def test_a_tokenizer_tells_all_that_it_saved(demo: Path, tmp_path: Path) -> None:
+    """As the reference: the chat template's file among the others, also where the template is another by now."""
+    tokenizer = videollama3.AutoTokenizer.from_pretrained(demo)
+    for place, template in (("as it is", None), ("opened", tokenizer.chat_template), ("changed", tokenizer.chat_template + "{# x #}")):
+        if template is not None:
+            tokenizer.chat_template = template
+        paths = tokenizer.save_pretrained(tmp_path / place)
+        assert sorted(paths) == sorted(str(path) for path in (tmp_path / place).iterdir()), place
+        assert str(tmp_path / place / "chat_template.jinja") in paths
 
 
 def test_what_is_saved_is_whole_or_as_it_was(processor: videollama3.VideoLlama3Processor, demo: Path, tmp_path: Path) -> None:
