@@ -8,9 +8,8 @@ namespace vl3 {
 
 namespace {
 
-// What an error of the parser says, without its number, the place and what it was busy with:
-// "[json.exception. parse_error.101] parse error at line 1, column 2: syntax error while parsing value -
-// unexpected '}'; …".
+// What an error of the parser says, behind its number, the place and what it was busy with, all of which
+// stand before it: "[json.exception…] parse error at line 1, column 2: syntax error while parsing value - …".
 std::string words_of(const nlohmann::detail::exception& error) {
   std::string_view text = error.what();
   const auto cut = [&text](std::string_view beginning, std::string_view end) {
