@@ -94,7 +94,7 @@ void check_media_options(const std::vector<std::string>& images, const std::vect
     bool still = false;
     try {
       probe_image(std::filesystem::path(path), limits);
-      still = frames_of(path, limits) <= 1;
+      still = frames_of(std::filesystem::path(path), limits) <= 1;
     } catch (const Error&) {  // a broken picture: decoding says how
     }
     require(!still, ErrorCode::kInvalidArgument, "[{}] is a picture, no clip: give it as {}image", path,
