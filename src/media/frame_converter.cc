@@ -78,6 +78,7 @@ AVPixelFormat as_the_reference_reads(AVPixelFormat format) {
 bool is_foreign(AVColorSpace matrix) {
   switch (static_cast<int>(matrix)) {
     case AVCOL_SPC_YCGCO:
+    case AVCOL_SPC_BT2020_CL:
     case AVCOL_SPC_SMPTE2085:
     case AVCOL_SPC_ICTCP:
       return true;

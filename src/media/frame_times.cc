@@ -15,11 +15,18 @@ double farthest(std::span<const int64_t> ticks, double tick_s, double fps) {
   return most;
 }
 
+// Whether the timestamps are numbers of frames rather than ticks of the clock, as those of raw Dirac are: a
+// frame lasts longer than it is until the next one comes.
+bool are_numbers(std::span<const int64_t> ticks, const StreamClock& clock) {
+  if (ticks.size() < 2 || ticks.back() != static_cast<int64_t>(ticks.size()) - 1) return false;
+  return clock.last_duration_ticks > 2 && (clock.average_fps || clock.base_fps);
+}
+
 }  // namespace
 
 FrameTimes frame_times(std::span<const int64_t> ticks, int64_t frames, const StreamClock& clock) {
   FrameTimes result{clock.average_fps, {}, 0};
-  const bool known = !ticks.empty() && clock.tick_s > 0;
+  const bool known = !ticks.empty() && clock.tick_s > 0 && !are_numbers(ticks, clock);
   const double span_s = known ? static_cast<double>(ticks.back()) * clock.tick_s : 0;
   std::optional<double> own;  // what the timestamps say
   if (known && span_s > 0) own = static_cast<double>(ticks.size() - 1) / span_s;

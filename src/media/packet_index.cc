@@ -210,6 +210,8 @@ void PacketIndex::set_shown(std::span<const int64_t> packets) {
     packets_[static_cast<size_t>(i)].shown = true;
     shown_.push_back(i);
   }
+  lacks_times_ = std::any_of(packets.begin(), packets.end(),
+                             [&](int64_t i) { return packets_[static_cast<size_t>(i)].pts == kNoTime; });
   ordered_ = true;
   number_frames();
   find_entries();
@@ -220,6 +222,12 @@ void PacketIndex::set_head(std::vector<int64_t> packets) {
   const int64_t next = frame_of(packets.back()) + 1;
   packets.insert(packets.end(), shown_.begin() + static_cast<ptrdiff_t>(next), shown_.end());
   if (packets.size() < shown_.size()) set_shown(packets);
+}
+
+void PacketIndex::give_up_order(int64_t more_frames) {
+  frames_ += more_frames;
+  ordered_ = false;
+  ticks_.clear();
 }
 
 PacketIndex::Place PacketIndex::place(int64_t packet) const {

@@ -60,6 +60,9 @@ class PacketIndex {
   void set_shown(std::span<const int64_t> packets);
   // Up to the frame of the last of those packets, no others show any.
   void set_head(std::vector<int64_t> packets);
+  // So many frames come beside these, in no order that packets tell: behind a picture that lacks what it is
+  // made from, a decoder may show it twice, or those before it late.
+  void give_up_order(int64_t more_frames);
 
   struct Place {
     int64_t pts, dts, pos;  // AV_NOPTS_VALUE, AV_NOPTS_VALUE, -1 where absent

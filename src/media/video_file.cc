@@ -138,7 +138,9 @@ void VideoFile::index_packets(int64_t most) {
   // Containers that carry a time of showing for every frame, and whole frames in their packets, spare the
   // parser.
   const std::string_view format = info_.format;
-  const bool find_order = !format.starts_with("mov") && !format.starts_with("matroska");
+  const bool times = !index_.lacks_times() && (format.starts_with("mov") || format.starts_with("matroska"));
+  const bool find_order = !times;
+  index_ = PacketIndex();
   std::optional<PacketInspector> inspector(std::in_place, *demuxer_.stream().codecpar, find_order);
   Demuxer::Next next = add_packets(*inspector, std::min(most, kCompared - 1));
   if (next == Demuxer::Next::kPacket && add_uncut(*inspector, most)) {
@@ -153,6 +155,11 @@ void VideoFile::index_packets(int64_t most) {
   }
   require(index_.packets() <= limits_.max_frames, ErrorCode::kLimitExceeded,
           "[{}] more packets than max_frames, {}", name_, limits_.max_frames);
+  // Matroska files that were cut out of others lack the times of frames before their first key frame.
+  if (!find_order && index_.lacks_times()) {
+    demuxer_.rewind();
+    return index_packets(most);
+  }
   index_.finish(demuxer_.rules());
   lost_packets_ = std::max<int64_t>(0, demuxer_.listed_packets() - index_.packets());
   cut_off_ = lost_packets_ > 0 || next == Demuxer::Next::kBroken;
@@ -191,13 +198,18 @@ void VideoFile::check_head() {
     // Up to the first frame that is sure to come, or, without one, up to the first that comes.
     const int64_t sure = index_.first_entry_frame();
     std::vector<int64_t> came;
-    int64_t last = -1;
+    int64_t last = -1, late = 0;
     while (next_packet_ < kHeadPackets && last < sure && next_frame()) {
-      if (index_.frame_of(frame_->pts) <= last) continue;
+      if (index_.frame_of(frame_->pts) <= last) {
+        ++late;
+        continue;
+      }
       last = index_.frame_of(frame_->pts);
       came.push_back(frame_->pts);
     }
-    if (last >= sure && broken_.empty()) index_.set_head(came);
+    if (last < sure || !broken_.empty()) return;
+    index_.set_head(came);
+    if (late > 0) index_.give_up_order(late);
   });
 }
 

@@ -40,6 +40,18 @@ TEST(FrameTimes, AnUnknownRateComesFromTheBaseRateOrTheTimestamps) {
   EXPECT_FALSE(frame_times(std::vector<int64_t>{0}, 1, {0.001, {}, {}, 0}).fps.has_value());
 }
 
+TEST(FrameTimes, NumbersOfFramesAreNoTimes) {
+  // Raw Dirac (VC-2) of 10 frames a second: a clock of 1,200,000, and frame 1 "at" tick 1.
+  const std::vector<int64_t> numbers = {0, 1, 2, 3, 4};
+  const FrameTimes dirac = frame_times(numbers, 5, {1.0 / 1200000, 10.0, 10.0, 120000});
+  EXPECT_TRUE(dirac.times_s.empty());
+  EXPECT_NEAR(*dirac.fps, 10, 1e-9);
+  EXPECT_NEAR(dirac.duration_s, 0.5, 1e-9);
+  EXPECT_NEAR(*frame_times(numbers, 5, {1.0 / 1200000, {}, 10.0, 120000}).fps, 10, 1e-9);
+  // A clock that counts frames, whose durations say the same, stays what it is.
+  EXPECT_NEAR(*frame_times(numbers, 5, {0.1, 20.0, 20.0, 1}).fps, 10, 1e-9);
+}
+
 VideoInfo uneven() {
   VideoInfo info;
   info.total_frames = 10;

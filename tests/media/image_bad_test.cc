@@ -150,5 +150,22 @@ TEST(BadImage, ColoursThatAreNotReadAreNamed) {
   }
 }
 
+// Frame grabbers and cut streams leave it out. Pillow has all rows by then and does not look for it; of a
+// progressive picture it does.
+TEST(BadImage, ABaselineJpegNeedsNoEndMarker) {
+  const auto decode = [](const std::string& bytes) {
+    return decode_image(std::as_bytes(std::span(bytes)), small_limits(), "test.jpg").rgb;
+  };
+  for (const char* name : {"jpeg_420.jpg", "jpeg_444.jpg", "jpeg_grey.jpg", "jpeg_cmyk.jpg"}) {
+    const std::string whole = test::read_text(test::data_path("media/pictures") / name);
+    ASSERT_TRUE(whole.ends_with("\xff\xd9")) << name;
+    const std::string padded = whole.substr(0, whole.size() - 2) + std::string(100, '\0');
+    EXPECT_EQ(decode(padded), decode(whole)) << name;
+    EXPECT_THROW(decode(whole.substr(0, whole.size() - 40)), Error) << name;
+  }
+  const std::string progressive = test::read_text(test::data_path("media/pictures/jpeg_420p.jpg"));
+  EXPECT_THROW(decode(progressive.substr(0, progressive.size() - 2) + std::string(100, '\0')), Error);
+}
+
 }  // namespace
 }  // namespace vl3

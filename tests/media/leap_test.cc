@@ -1,6 +1,7 @@
 // Clips of many containers and codecs: what can be shown is counted, a few frames of many come by leaps, and
 // they are the ones that reading from the start gives.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -344,6 +345,34 @@ TEST(Damage, AClipCutOffIsAnErrorOrSampledFromWhatThereIs) {
   EXPECT_THROW(read_all(*reader), ClipEnded);
   EXPECT_LT(reader->info().total_frames, 400);
   EXPECT_EQ(static_cast<int64_t>(read_all(*reader).size()), reader->info().total_frames);
+}
+
+// A clip that was cut out of another without its first key frame, or in front of pictures that refer to it.
+TEST(Count, ClipsCutInsideOfAGroupHaveWhatTheDecoderGives) {
+  const std::vector<std::pair<const char*, const char*>> open_groups = {
+      {"x264-params", "open-gop=1:b-adapt=0:scenecut=0:log-level=none"}};
+  const std::vector<std::pair<ClipRecipe, int>> cuts = {
+      {{"mpeg4", "matroska", 60, 24, 2}, 1},
+      {{"mpeg4", "matroska", 60, 24, 0}, 1},
+      {{"libx264", "matroska", 60, 20, 3, open_groups}, 0},  // 0: in front of the second group
+      {{"mpeg2video", "matroska", 60, 20, 2}, 0}};
+  int made = 0;
+  for (const auto& [recipe, packets] : cuts) {
+    for (const char* container : {"matroska", "avi"}) {
+      SCOPED_TRACE(fmt::format("{} {} {}", recipe.encoder, recipe.b_frames, container));
+      const test::TemporaryFolder folder;
+      if (!make_clip(folder / "clip", recipe)) continue;
+      if (!put_into(folder / "clip", folder / "cut", container, {}, packets > 0 ? packets : recipe.group))
+        continue;
+      ++made;
+      const auto reader = VideoReader::open(folder / "cut");
+      EXPECT_EQ(reader->info().total_frames, test::frames_decoded(folder / "cut"));
+      const std::vector<uint64_t> hashes = read_all(*reader);
+      EXPECT_EQ(static_cast<int64_t>(hashes.size()), reader->info().total_frames);
+      share_decoded(*reader, hashes);
+    }
+  }
+  EXPECT_GT(made, 0);
 }
 
 }  // namespace

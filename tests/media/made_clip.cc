@@ -119,7 +119,7 @@ bool make_clip(const std::filesystem::path& path, const ClipRecipe& recipe) {
 }
 
 bool put_into(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
-              const std::vector<int>& joined) {
+              const std::vector<int>& joined, int left_out) {
   AVFormatContext* raw = nullptr;
   if (avformat_open_input(&raw, from.c_str(), nullptr, nullptr) < 0) return false;
   const Input input(raw);
@@ -130,10 +130,18 @@ bool put_into(const std::filesystem::path& from, const std::filesystem::path& to
   stream->codecpar->codec_tag = 0;
   stream->time_base = raw->streams[0]->time_base;
   stream->avg_frame_rate = raw->streams[0]->avg_frame_rate;
+  if (left_out > 0) output->avoid_negative_ts = AVFMT_AVOID_NEG_TS_DISABLED;
   if (avformat_write_header(output.get(), nullptr) < 0) return false;
   const Packet packet(av_packet_alloc()), behind(av_packet_alloc());
+  int64_t shift = 0;
   for (int number = 0; av_read_frame(raw, packet.get()) >= 0; ++number) {
-    if (packet->stream_index != 0) continue;
+    if (packet->stream_index != 0 || number < left_out) {
+      av_packet_unref(packet.get());
+      continue;
+    }
+    if (left_out > 0 && number == left_out) shift = packet->pts;
+    packet->pts -= shift;
+    packet->dts -= shift;
     if (std::find(joined.begin(), joined.end(), number) != joined.end()) {
       const int size = packet->size;
       if (av_read_frame(raw, behind.get()) < 0 || av_grow_packet(packet.get(), behind->size) < 0)
@@ -146,6 +154,28 @@ bool put_into(const std::filesystem::path& from, const std::filesystem::path& to
     if (av_interleaved_write_frame(output.get(), packet.get()) < 0) return false;
   }
   return av_write_trailer(output.get()) >= 0;
+}
+
+int64_t frames_decoded(const std::filesystem::path& path) {
+  AVFormatContext* raw = nullptr;
+  if (avformat_open_input(&raw, path.c_str(), nullptr, nullptr) < 0) return -1;
+  const Input input(raw);
+  if (avformat_find_stream_info(raw, nullptr) < 0 || raw->nb_streams != 1) return -1;
+  const AVCodec* known = avcodec_find_decoder(raw->streams[0]->codecpar->codec_id);
+  const Codec codec(avcodec_alloc_context3(known));
+  if (codec == nullptr || avcodec_parameters_to_context(codec.get(), raw->streams[0]->codecpar) < 0 ||
+      avcodec_open2(codec.get(), known, nullptr) < 0)
+    return -1;
+  const Packet packet(av_packet_alloc());
+  const Frame frame(av_frame_alloc());
+  int64_t count = 0;
+  for (bool more = true; more;) {
+    more = av_read_frame(raw, packet.get()) >= 0;
+    avcodec_send_packet(codec.get(), more ? packet.get() : nullptr);
+    av_packet_unref(packet.get());
+    while (avcodec_receive_frame(codec.get(), frame.get()) == 0) ++count;
+  }
+  return count;
 }
 
 }  // namespace vl3::test

@@ -22,8 +22,11 @@ struct ClipRecipe {
 // container.
 bool make_clip(const std::filesystem::path& path, const ClipRecipe& recipe);
 // The packets of the video stream in another container, those with the given numbers joined with the ones
-// behind them. False where it cannot hold them.
+// behind them, and without the first `left_out`, the next of which is then shown at 0. False where it cannot
+// hold them.
 bool put_into(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
-              const std::vector<int>& joined = {});
+              const std::vector<int>& joined = {}, int left_out = 0);
+// How many frames FFmpeg's decoder gives for a whole file; -1 where it has none for it.
+int64_t frames_decoded(const std::filesystem::path& path);
 
 }  // namespace vl3::test
