@@ -101,7 +101,7 @@ def setting_names() -> frozenset[str]:
 def said(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that say something: in the reference None is as good as nothing."""
     passed_over = {*_PASSED_OVER, *_WISHES}
-    return {name: _pairs(value) if name == "sequence_bias" else value for name, value in settings.items() if value is not None and name not in passed_over}
+    return {name: pairs_of(name, value) for name, value in settings.items() if value is not None and name not in passed_over}
 
 
 def check(settings: dict[str, Any]) -> None:
@@ -131,9 +131,11 @@ def settings_of(own: Any, config: Any, settings: dict[str, Any]) -> Any:
     return _core.Settings.of(said(merged), _core.Settings(), "generate")
 
 
-def _pairs(bias: Any) -> Any:
-    """The reference's {(ids…): number} as the pairs [ids, number] that it takes as well."""
-    return [[list(ids), number] for ids, number in bias.items()] if isinstance(bias, dict) else bias
+def pairs_of(name: str, value: Any) -> Any:
+    """Of a setting's value that is a dict of ids or of tuples of them (sequence_bias, logit_bias) the pairs that stand for it."""
+    if name not in ("sequence_bias", "logit_bias") or not isinstance(value, dict) or any(isinstance(key, str) for key in value):
+        return value
+    return [[list(key) if isinstance(key, tuple) else int(key), number] for key, number in value.items()]
 
 
 def mask_of(ids: Any, settings: Any) -> Any:

@@ -62,13 +62,11 @@ def _bytes_of(name: str, size: Optional[Size]) -> Optional[int]:
     """A number of bytes, or "4 GiB"."""
     if size is None or isinstance(size, int):
         return size
-    text = size.strip().lower()
-    text = text[:-1] if text.endswith("b") else text
-    digits = text.rstrip("kmgti").strip()
-    unit = text[len(text.rstrip("kmgti")) :]
     try:
-        return int(float(digits) * _UNITS[unit])
-    except (ValueError, KeyError):
+        text = size.strip().lower().removesuffix("b")
+        digits = text.rstrip("kmgti").strip()
+        return int(float(digits) * _UNITS[text[len(text.rstrip("kmgti")):]])
+    except (ValueError, KeyError, AttributeError):
         raise ValueError(f'[llm] "{name}" is {size!r}; it should be a number of bytes, or a text like "4 GiB"') from None
 
 
@@ -86,7 +84,7 @@ def _is_one(messages: Any) -> bool:
     """Whether this is one conversation, and not a list of them."""
     if isinstance(messages, str):
         return True
-    if not isinstance(messages, Sequence):
+    if isinstance(messages, (bytes, bytearray)) or not isinstance(messages, Sequence):
         raise TypeError(f"[messages] is a {type(messages).__name__}; it should be a list of messages, or a list of such lists")
     return len(messages) > 0 and isinstance(messages[0], Mapping)
 
@@ -474,6 +472,8 @@ def _compute_of(compute: str, dtype: Any) -> str:
 def _is_one_prompt(prompts: Any) -> bool:
     if isinstance(prompts, (str, Mapping)):
         return True
+    if isinstance(prompts, (bytes, bytearray)) or not hasattr(prompts, "__len__"):
+        raise TypeError(f"[llm] a {type(prompts).__name__} is no prompt: give a text, token ids, or a list of these")
     return len(prompts) > 0 and all(hasattr(token, "__index__") for token in prompts)
 
 

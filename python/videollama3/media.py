@@ -93,12 +93,16 @@ class Lender:
             return [{"role": "user", "content": messages}]
         if not isinstance(messages, Sequence):
             raise TypeError(f"[{where}] is a {type(messages).__name__}; it should be a list of messages")
+        if not messages:
+            raise ValueError(f"[{where}] there are no messages")
         return [self._message(message, f"{where}[{i}]") for i, message in enumerate(messages)]
 
     def _message(self, message: Any, where: str) -> Any:
         if not isinstance(message, Mapping):
             return message
-        made = {name: value for name, value in message.items() if value is not None}  # as OpenAI's clients write nothing
+        made = {name: value for name, value in message.items() if value is not None}  # None is how OpenAI's clients write nothing
+        if "content" in message:
+            made.setdefault("content", "")
         content = made.get("content")
         if _is_memory(content):
             content = [content]

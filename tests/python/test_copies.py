@@ -92,7 +92,9 @@ def test_arrays_of_several_pictures(processor: videollama3.VideoLlama3Processor)
 
 
 def test_messages_without_content(processor: videollama3.VideoLlama3Processor) -> None:
-    assert processor.apply_chat_template([{"role": "user", "content": None}]) == "<|im_start|>user\n<|im_end|>\n"
+    conversation = [{"role": "user", "content": None, "name": None}]
+    assert processor.apply_chat_template(conversation) == "<|im_start|>user\n<|im_end|>\n"
+    assert processor.decode(processor.apply_chat_template(conversation, tokenize=True)[0]) == "<|im_start|>user\n<|im_end|>\n"
 
 
 def test_times_of_frames_in_messages(processor: videollama3.VideoLlama3Processor) -> None:
@@ -128,6 +130,7 @@ def test_forms_of_settings(model: Model, tmp_path: Path) -> None:
     biased = model.generate(ids, sequence_bias={(first,): -50.0}, **settings)
     assert biased.tolist() == model.generate(ids, sequence_bias=[[[first], -50.0]], **settings).tolist()
     assert biased[0, 3] != first
+    assert biased.tolist() == model.generate(ids, logit_bias={first: -50.0}, **settings).tolist()
     assert model.generate(ids, guidance_scale=1.0, **settings)[0, 3] == first
     with pytest.raises(NotImplementedError, match="negative_prompt_ids"):
         model.generate(ids, negative_prompt_ids=ids, **settings)
