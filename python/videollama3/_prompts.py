@@ -31,6 +31,8 @@ class ReadPrompt:
 def is_one_prompt(prompts: Any) -> bool:
     if isinstance(prompts, (str, Mapping)):
         return True
+    if isinstance(prompts, (bytes, bytearray)) or not hasattr(prompts, "__len__"):
+        raise TypeError(f"[llm] a {type(prompts).__name__} is no prompt: give a text, token ids, or a list of these")
     return len(prompts) > 0 and all(hasattr(token, "__index__") for token in prompts)
 
 

@@ -40,11 +40,18 @@ class GenerationConfig:
         """generation_config.json of a folder or of a model's name, with the model's end tokens where there is a model."""
         hub = {key: settings.pop(key) for key in ("revision", "token", "cache_dir", "local_files_only") if key in settings}
         folder = _hub.folder_of(name, **hub)
-        return cls(**{**_core.Settings.of_folder(folder).to_dict(), **settings})
+        return cls(**{**of_folder(folder), **settings})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], **settings: Any) -> GenerationConfig:
         return cls(**{**values, **settings})
+
+    def validate(self, **others: Any) -> None:
+        """Raises as the class says."""
+        check(self.to_dict())
+
+    def to_json_string(self, **others: Any) -> str:
+        return json.dumps({name: value for name, value in self.to_dict().items() if value is not None}, indent=2, sort_keys=True) + "\n"
 
     def save_pretrained(self, save_directory: Any) -> None:
         """Writes generation_config.json into the folder."""
@@ -77,6 +84,15 @@ class GenerationConfig:
         return f"GenerationConfig({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
 
 
+def of_folder(folder: Any) -> dict[str, Any]:
+    """The settings of a checkpoint; an end token that is the only one is a number, as its file has it."""
+    made: dict[str, Any] = _core.Settings.of_folder(folder).to_dict()
+    ends = made.get("eos_token_id")
+    if isinstance(ends, list) and len(ends) == 1:
+        made["eos_token_id"] = ends[0]
+    return made
+
+
 def setting_names() -> frozenset[str]:
     """All that GenerationConfig may have."""
     return frozenset(_core.generation_settings())
@@ -85,7 +101,7 @@ def setting_names() -> frozenset[str]:
 def said(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that say something: in the reference None is as good as nothing."""
     passed_over = {*_PASSED_OVER, *_WISHES}
-    return {name: value for name, value in settings.items() if value is not None and name not in passed_over}
+    return {name: pairs_of(name, value) for name, value in settings.items() if value is not None and name not in passed_over}
 
 
 def check(settings: dict[str, Any]) -> None:
@@ -95,7 +111,8 @@ def check(settings: dict[str, Any]) -> None:
 
 def refuse_what_is_not_done(settings: dict[str, Any]) -> None:
     for name in sorted(_NOT_DONE & settings.keys()):
-        if settings[name]:
+        value = settings[name]
+        if value is not None and value is not False and not (name == "guidance_scale" and value == 1):
             raise NotImplementedError(f"[generate] {name} is not done here")
 
 
@@ -112,6 +129,23 @@ def settings_of(own: Any, config: Any, settings: dict[str, Any]) -> Any:
     if settings.get("max_new_tokens") is not None and "max_length" not in settings:
         merged.pop("max_length", None)
     return _core.Settings.of(said(merged), _core.Settings(), "generate")
+
+
+def pairs_of(name: str, value: Any) -> Any:
+    """Of a setting's value that is a dict of ids or of tuples of them (sequence_bias, logit_bias) the pairs that stand for it."""
+    if name not in ("sequence_bias", "logit_bias") or not isinstance(value, dict) or any(isinstance(key, str) for key in value):
+        return value
+    return [[list(key) if isinstance(key, tuple) else int(key), number] for key, number in value.items()]
+
+
+def mask_of(ids: Any, settings: Any) -> Any:
+    """Where no mask was given: which of the ids are none of padding, where the padding's id is known and ends no answer; else None."""
+    said = settings.to_dict()
+    pad, ends = said.get("pad_token_id"), said.get("eos_token_id") or []
+    rows = ids.tolist() if hasattr(ids, "tolist") else ids
+    if pad is None or pad in (ends if isinstance(ends, list) else [ends]) or not any(pad in row for row in rows):
+        return None
+    return _kinds.integers([[int(id != pad) for id in row] for row in rows], "attention_mask")
 
 
 def _dict_of(config: Any) -> dict[str, Any]:

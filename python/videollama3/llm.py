@@ -47,7 +47,7 @@ def _is_one(messages: Any) -> bool:
     """Whether this is one conversation, and not a list of them."""
     if isinstance(messages, str):
         return True
-    if not isinstance(messages, Sequence):
+    if isinstance(messages, (bytes, bytearray)) or not isinstance(messages, Sequence):
         raise TypeError(f"[messages] is a {type(messages).__name__}; it should be a list of messages, or a list of such lists")
     return len(messages) > 0 and isinstance(messages[0], Mapping)
 

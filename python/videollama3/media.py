@@ -59,8 +59,21 @@ def _pixels(value: Any) -> Any:
     """What the engine takes: an array as it is; of Pillow's pictures their bytes, which are stored otherwise there."""
     if not _is_picture(value):
         return value
-    picture = value if value.mode == "RGB" else value.convert("RGB")
+    picture = _on_white(value) if _is_clear(value) else value if value.mode == "RGB" else value.convert("RGB")
     return (picture.tobytes(), picture.height, picture.width)
+
+
+def _is_clear(picture: Any) -> bool:
+    """Whether a picture of Pillow's may be seen through."""
+    return "A" in picture.getbands() or getattr(picture, "info", {}).get("transparency") is not None
+
+
+def _on_white(picture: Any) -> Any:
+    """As the reference shows what can be seen through."""
+    from PIL import Image
+
+    clear = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", clear.size, (255, 255, 255, 255)), clear).convert("RGB")
 
 
 def count_frames(frames: Sequence[Any]) -> int:
@@ -80,12 +93,16 @@ class Lender:
             return [{"role": "user", "content": messages}]
         if not isinstance(messages, Sequence):
             raise TypeError(f"[{where}] is a {type(messages).__name__}; it should be a list of messages")
+        if not messages:
+            raise ValueError(f"[{where}] there are no messages")
         return [self._message(message, f"{where}[{i}]") for i, message in enumerate(messages)]
 
     def _message(self, message: Any, where: str) -> Any:
         if not isinstance(message, Mapping):
             return message
-        made = dict(message)
+        made = {name: value for name, value in message.items() if value is not None}  # None is how OpenAI's clients write nothing
+        if "content" in message:
+            made.setdefault("content", "")
         content = made.get("content")
         if _is_memory(content):
             content = [content]

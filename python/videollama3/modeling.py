@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _core, _hub, _kinds, generation
+from ._model_parts import Embedding, ShownAnswer
 from .config import VideoLlama3Config, VideoLlama3VisionConfig
 from .feature import _Device
 from .generation import GenerationConfig
@@ -35,6 +37,9 @@ class PreTrainedModel:
     second."""
 
     config: Any
+    main_input_name = "input_ids"
+    base_model_prefix = "model"
+    _adapter: Any = None
 
     def __init__(self, core: Any, runtime: Any, folder: Path, dtype: str, settings: dict[str, Any]) -> None:
         self._core = core
@@ -82,7 +87,9 @@ class PreTrainedModel:
                                 local_files_only=local_files_only)
         core = _core.Model.open(folder, adapter)
         settings: dict[str, Any] = {"threads": threads, "compute": compute or _DTYPES[wanted], "cache": cache, "cpu": cpu}
-        return cls(core, _core.Runtime(**settings), folder, wanted, settings)
+        made = cls(core, _core.Runtime(**settings), folder, wanted, settings)
+        made._adapter = adapter
+        return made
 
     @property
     def device(self) -> Any:
@@ -145,9 +152,12 @@ class PreTrainedModel:
         """Bytes of its weights, which are mapped."""
         return int(self._core.weight_bytes)
 
-    def num_parameters(self) -> int:
-        """Numbers in its weights; tied ones count once."""
-        return int(self._core.num_parameters)
+    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
+        """Numbers in its weights; tied ones count once. None is trainable here."""
+        if only_trainable:
+            return 0
+        table = self.get_input_embeddings()
+        return int(self._core.num_parameters) - (table.num_embeddings * table.embedding_dim if exclude_embeddings else 0)
 
     def save_pretrained(self, save_directory: Any, **others: Any) -> None:
         """The checkpoint's files in another folder, as they are: configuration, weights, tokenizer, templates. Throws
@@ -168,6 +178,23 @@ class PreTrainedModel:
     def get_input_embeddings(self) -> Embedding:
         return Embedding(self._core, self._runtime)
 
+    def __deepcopy__(self, memo: Any) -> Any:
+        """Another one over the same weights, which never change, with settings of its own."""
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        for name in ("config", "generation_config"):
+            if name in made.__dict__:
+                setattr(made, name, copy.deepcopy(getattr(self, name), memo))
+        return made
+
+    def __copy__(self) -> Any:
+        return self.__deepcopy__({})
+
+    def __reduce__(self) -> Any:
+        """Another process opens the folder again, with the same adapter and settings."""
+        own = {name: self.__dict__[name] for name in ("generation_config",) if name in self.__dict__}
+        return _reopened, (type(self), str(self._folder), self._adapter, self._dtype, self._settings, own)
+
     def _taken(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {name: _kinds.take(value, name) for name, value in inputs.items() if value is not None}
 
@@ -181,22 +208,10 @@ class PreTrainedModel:
         raise AttributeError(f"{type(self).__name__} has no {name!r}")
 
 
-class Embedding:
-    """The table of tokens, and ids through it."""
-
-    def __init__(self, core: Any, runtime: Any) -> None:
-        self._core = core
-        self._runtime = runtime
-
-    @property
-    def weight(self) -> Any:
-        """[vocabulary, H] in the stored type, in the file's mapping: nothing may write to it."""
-        return _kinds.give(self._core.embedding_table, _kinds.kind_among(()))
-
-    def __call__(self, input_ids: Any) -> Any:
-        """[..., H] f32."""
-        return _kinds.give(self._core.embed(self._runtime, _kinds.take(input_ids, "input_ids")),
-                           _kinds.kind_among((input_ids,)))
+def _reopened(kind: Any, folder: str, adapter: Any, dtype: str, settings: dict[str, Any], own: dict[str, Any]) -> Any:
+    made = kind(_core.Model.open(folder, adapter), _core.Runtime(**settings), Path(folder), dtype, settings)
+    made.__dict__.update(own, _adapter=adapter)
+    return made
 
 
 class _Callable(PreTrainedModel):
@@ -252,7 +267,9 @@ class _Callable(PreTrainedModel):
         """Of pictures: pooler_output, projected rows [V, H] of each."""
         return self._features(pixel_values, image_grid_thw, image_merge_sizes)
 
-    def get_video_features(self, pixel_values_videos: Any, video_grid_thw: Any, video_merge_sizes: Any) -> VisionOutput:
+    def get_video_features(self, pixel_values_videos: Any, video_grid_thw: Any, video_merge_sizes: Any,
+                           video_compression_mask: Any = None) -> VisionOutput:
+        """Of clips, likewise: of every token, also of those that the mask leaves out."""
         return self._features(pixel_values_videos, video_grid_thw, video_merge_sizes)
 
     def _features(self, pixels: Any, grid: Any, merge: Any) -> VisionOutput:
@@ -323,8 +340,7 @@ class VideoLlama3ForConditionalGeneration(_Callable):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.config = VideoLlama3Config(**{**self._core.config, "dtype": self.dtype})
-        self.generation_config = GenerationConfig(
-            **_core.Settings.of_folder(self._folder).to_dict())
+        self.generation_config = GenerationConfig(**generation.of_folder(self._folder))
         self._tokenizer: Any = None
 
     @property
@@ -377,6 +393,8 @@ class VideoLlama3ForConditionalGeneration(_Callable):
         NotImplementedError for one that cannot be honoured."""
         tensors = {name: kwargs.pop(name) for name in list(kwargs) if name in _INPUTS}
         if inputs is not None:
+            if tensors.get("input_ids") is not None:
+                raise ValueError("[generate] ids are given twice: as inputs and as input_ids")
             tensors["input_ids"] = inputs
         if tensors.pop("labels", None) is not None:
             raise ValueError("[generate] labels have no meaning here")
@@ -387,7 +405,9 @@ class VideoLlama3ForConditionalGeneration(_Callable):
         settings = generation.settings_of(self.generation_config, generation_config, kwargs)
         criteria = generation.listed(stopping_criteria)
         prompts = _rows_of(tensors.get("input_ids"))
-        stream = _Stream(streamer, prompts, settings, kind)
+        if prompts and tensors.get("attention_mask") is None:
+            tensors["attention_mask"] = generation.mask_of(prompts, settings)
+        stream = ShownAnswer(streamer, prompts, settings, kind)
         if wishes.logits and settings.num_beams > 1:
             raise NotImplementedError("[generate] output_logits is not done of beams")
         results, logits, scores = self._core.generate(
@@ -419,31 +439,6 @@ class VideoLlama3ForConditionalGeneration(_Callable):
 
     def can_generate(self) -> bool:
         return True
-
-
-class _Stream:
-    """A streamer, and whether this call is one that it can show."""
-
-    def __init__(self, streamer: Any, prompts: list[list[int]], settings: Any, kind: str | None) -> None:
-        self._streamer, self._kind = streamer, kind
-        if streamer is None:
-            return
-        if settings.num_beams > 1:
-            raise ValueError("[generate] a streamer shows one answer as it grows; beams have several")
-        if len(prompts) > 1 or settings.num_return_sequences > 1:
-            raise ValueError("[generate] a streamer shows one answer, and this call has several")
-        streamer.put(generation.tensor_of(prompts, kind))
-
-    def hook(self) -> Any:
-        return None if self._streamer is None else self._seen
-
-    def _seen(self, prompt: int, sequence: int, token: int) -> bool:
-        self._streamer.put(generation.tensor_of([token], self._kind))
-        return True
-
-    def end(self) -> None:
-        if self._streamer is not None:
-            self._streamer.end()
 
 
 def _rows_of(ids: Any) -> list[list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 from . import _core, _hub, _kinds
 from ._files import write_whole
 from ._prompts import places_of
+from ._sources import VideoMetadata, clip_sources, flat, is_clip, source, timed, timed_messages
 from .feature import BatchFeature
 from .generation import tensor_of
-from .media import Frames, Lender
-from .tokenizer import Shape, Tokenizer, check_ending
+from .media import Lender
+from .tokenizer import FURTHER, Shape, Tokenizer, check_ending, further, take_further
 
 _HUB = ("revision", "token", "cache_dir", "local_files_only")
 # What a call returns besides where it is asked for.
@@ -42,8 +44,37 @@ class _MediaProcessor:
             raise AttributeError(f"{type(self).__name__} has no option {name!r}")
         return settings[name]
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """An option that is set counts from then on, for the processor that it is part of as well; ValueError for one that there is
+        not, or a value out of its range."""
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            self._settings.update(type(self)._options_of(self._with({name: value})))
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return type(self)(_runtime=self._runtime, **self._settings)
+
+    def __copy__(self) -> Any:
+        return self.__deepcopy__({})
+
+    def __reduce__(self) -> Any:
+        return _of_options, (type(self), self._settings)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.to_json_string()}"
+
+    @classmethod
+    def from_dict(cls, options: dict[str, Any], **settings: Any) -> Any:
+        """Of what to_dict gives, with these options over it."""
+        described = {cls._type_key, "processor_class"}
+        return cls(**{**{name: value for name, value in options.items() if name not in described}, **settings})
+
     def to_dict(self) -> dict[str, Any]:
         return dict(self._settings)
+
+    def to_json_string(self) -> str:
+        return json.dumps(self._as_file(), indent=2, sort_keys=True) + "\n"
 
     def save_pretrained(self, save_directory: Any) -> list[str]:
         """Writes its options into the folder; the path."""
@@ -57,6 +88,10 @@ class _MediaProcessor:
 
     def _with(self, settings: dict[str, Any]) -> dict[str, Any]:
         return _said({**self._settings, **settings})
+
+
+def _of_options(kind: Any, options: dict[str, Any]) -> Any:
+    return kind(**options)
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
@@ -85,7 +120,7 @@ class VideoLlama3ImageProcessor(_MediaProcessor):
         """{"pixel_values" [P, 588] f32, "image_grid_thw" [n, 3], "image_merge_sizes" [n]}: patches of a picture or a
         list of them (paths, bytes, Pillow's, arrays [H, W, 3] or [3, H, W] uint8), in merge-block order."""
         pictures = images if isinstance(images, (list, tuple)) else [images]
-        sources = [_source(self._runtime, picture, f"picture {i + 1}") for i, picture in enumerate(_flat(pictures))]
+        sources = [source(self._runtime, picture, f"picture {i + 1}") for i, picture in enumerate(flat(pictures))]
         if not sources:
             raise ValueError("[image_processor] there are no pictures")
         tensors = _core.preprocess_images(self._runtime, self._with(settings), sources, self._pil)
@@ -123,10 +158,10 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
         "video_compression_mask" [V] bool, "video_metadata"} of a clip or a list of them: paths, bytes, arrays
         [T, H, W, 3] or [T, 3, H, W] uint8, lists of pictures. video_metadata: of clips in memory, for each {"fps"} and
         "frames_indices" of its frames, all where there are none: when they are shown. `fps` or `num_frames` of this call turn sampling on."""
-        clips = videos if isinstance(videos, (list, tuple)) and not _is_clip(videos) else [videos]
+        clips = videos if isinstance(videos, (list, tuple)) and not is_clip(videos) else [videos]
         settings.pop("return_metadata", None)  # it is always there
-        clips = _timed(clips, settings.pop("video_metadata", None))
-        sources = [_clip_sources(self._runtime, clip, f"clip {i + 1}") for i, clip in enumerate(clips)]
+        clips = timed(clips, settings.pop("video_metadata", None))
+        sources = [clip_sources(self._runtime, clip, f"clip {i + 1}") for i, clip in enumerate(clips)]
         if not sources:
             raise ValueError("[video_processor] there are no clips")
         given = self._with(settings)
@@ -147,75 +182,10 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
         return int(_core.number_of_video_patches(self._with(videos_kwargs or {}), num_frames, height, width))
 
 
-def _flat(pictures: Any) -> list[Any]:
-    flat: list[Any] = []
-    for picture in pictures:
-        flat.extend(_flat(picture) if isinstance(picture, (list, tuple)) else [picture])
-    return flat
-
-
-def _is_clip(frames: Any) -> bool:
-    """Whether a list is the frames of one clip: pictures, not clips."""
-    first = frames[0] if frames else None
-    return hasattr(first, "convert") or getattr(first, "ndim", 0) == 3
-
-
-def _source(runtime: Any, value: Any, name: str, video: bool = False) -> Any:
-    """A path, an address, or what Lender takes."""
-    if isinstance(value, str) and value.startswith(("http://", "https://")):
-        return runtime.media_address(value, video, [])
-    if isinstance(value, str) or hasattr(value, "__fspath__"):
-        return runtime.media_path(value)
-    lender = Lender(runtime, 0)
-    return lender.media[lender.one(value, name)]
-
-
-def _timed(clips: Any, metadata: Any) -> list[Any]:
-    """Clips in memory with the times that the reference's video_metadata gives their frames."""
-    if metadata is None:
-        return list(clips)
-    said = metadata if isinstance(metadata, (list, tuple)) else [metadata]
-    if len(said) != len(clips):
-        raise ValueError(f"[video_processor] there are {len(clips)} clips and video_metadata of {len(said)}")
-    made = []
-    for clip, about in zip(clips, said):
-        about = about if isinstance(about, dict) else vars(about)
-        if isinstance(clip, (str, bytes, Frames)) or hasattr(clip, "__fspath__"):
-            raise NotImplementedError("[video_processor] video_metadata is of clips in memory: a file has its own")
-        if not about.get("fps"):
-            raise ValueError('[video_processor] video_metadata needs "fps"')
-        indices = about.get("frames_indices")
-        made.append(Frames(clip, timestamps=[int(i) / about["fps"] for i in (range(len(clip)) if indices is None else indices)]))
-    return made
-
-
-def _clip_sources(runtime: Any, clip: Any, name: str) -> list[Any]:
-    if isinstance(clip, (list, tuple)) and all(isinstance(frame, str) or hasattr(frame, "__fspath__") for frame in clip):
-        return [runtime.media_path(frame) for frame in clip]
-    if isinstance(clip, (list, tuple, Frames)) or hasattr(clip, "shape"):
-        lender = Lender(runtime, 0)
-        return [lender.media[lender.frames({}, clip, name)]]
-    return [_source(runtime, clip, name, video=True)]
-
-
 def _given(tensors: dict[str, Any], return_tensors: Any) -> BatchFeature:
     """Tensors of the kind that is asked for, else of what the program has."""
     kind = _kinds.check_kind(return_tensors) or _kinds.kind_among(())
     return BatchFeature({name: _kinds.give(value, kind) for name, value in tensors.items()})
-
-
-class VideoMetadata(dict):  # type: ignore[type-arg]
-    """What was looked at of a clip, by key and by attribute: fps, duration, total_num_frames, frames_indices, timestamps, …"""
-
-    def __init__(self, report: dict[str, Any]) -> None:
-        duration = report["total_num_frames"] / report["fps"] if report["fps"] else None
-        super().__init__({**report, "duration": duration})
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"VideoMetadata has {sorted(self)}, not {name!r}") from None
 
 
 class VideoLlama3Processor:
@@ -245,6 +215,22 @@ class VideoLlama3Processor:
         made = cls(folder, settings.pop("padding_side", None), settings.pop("allow_addresses", ()))
         made._take_options(settings)
         return made
+
+    def __deepcopy__(self, memo: Any) -> VideoLlama3Processor:
+        """Another one with options of its own, over the same files."""
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        for name in ("tokenizer", "image_processor", "video_processor"):
+            setattr(made, name, copy.deepcopy(getattr(self, name), memo))
+        return made
+
+    def __copy__(self) -> VideoLlama3Processor:
+        return self.__deepcopy__({})
+
+    def __reduce__(self) -> Any:
+        """Another process opens the folder again."""
+        parts = (self.tokenizer, self.image_processor._settings, self.video_processor._settings)
+        return _reopened, (str(self._folder), self._allow_addresses, self.chat_template, parts)
 
     def _take_options(self, settings: dict[str, Any]) -> None:
         for name, value in settings.items():
@@ -318,10 +304,13 @@ class VideoLlama3Processor:
             raise ValueError("[apply_chat_template] the conversation has no messages")
         core = self._core if chat_template is None else self._core.with_chat_template(chat_template)
         batched = isinstance(conversation[0], (list, tuple))
-        lender = Lender(self._runtime, self.video_processor.max_frames)
-        messages = [lender.messages(each, f"conversation[{i}]" if batched else "messages")
-                    for i, each in enumerate(conversation if batched else [conversation])]
         options, variables = self._split({**kwargs, **(processor_kwargs or {})})
+        conversations = list(conversation) if batched else [conversation]
+        metadata = options.pop("video_metadata", None)
+        if metadata is not None:
+            conversations = timed_messages(conversations, metadata, options.get("fps") if options.get("do_sample_frames", True) else None)
+        lender = Lender(self._runtime, self.video_processor.max_frames)
+        messages = [lender.messages(each, f"conversation[{i}]" if batched else "messages") for i, each in enumerate(conversations)]
         variables.update({name: value for name, value in (("tools", tools), ("documents", documents)) if value})
         if not tokenize:
             prompts = [core.chat_template.render(each, add_generation_prompt, bool(continue_final_message), variables or None)
@@ -330,13 +319,14 @@ class VideoLlama3Processor:
         kind = _kinds.check_kind(return_tensors if "return_tensors" not in options else options.pop("return_tensors"))
         shape = self._shape(options, padding=batched and kind is not None)
         with_types, with_reports = (bool(options.pop(name, False)) for name in _FURTHER)
+        wanted = take_further(options)
         request = {**self._request(messages, options), "add_generation_prompt": add_generation_prompt,
                    "continue_final_message": bool(continue_final_message),
                    "special_tokens_in_messages": not sanitize_control_tokens}
         if variables:
             request["chat_template_kwargs"] = variables
         made = core.process(self._runtime, request, lender.media, self._allow_addresses)
-        rows = self._rows(made.ids, shape, kind, with_types)
+        rows = further(self._rows(made.ids, shape, kind, with_types), wanted, kind)
         if not return_dict:
             return rows["input_ids"]
         rows.update(_given(made.tensors, kind))
@@ -363,18 +353,22 @@ class VideoLlama3Processor:
 
     def _shape(self, options: dict[str, Any], padding: bool) -> Shape:
         """What options of a call say of its rows of ids, which are taken from them."""
-        return Shape(self.tokenizer.pad_token_id, options.pop("padding_side", None) or self.tokenizer.padding_side,
-                     options.pop("padding", padding), options.pop("truncation", False), options.pop("max_length", None),
-                     options.pop("pad_to_multiple_of", None))
+        said, most, truncation = options.pop("padding", None), options.pop("max_length", None), options.pop("truncation", None)
+        if not said and most is not None and truncation is None:
+            truncation = True  # as in the reference
+        return Shape(self.tokenizer, padding if said is None else said, truncation, most, options.pop("pad_to_multiple_of", None),
+                     options.pop("padding_side", None))
 
     def _split(self, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Options of processing, and what is left for the template."""
         known = {"padding", "padding_side", "return_tensors", "images_kwargs", "videos_kwargs", "text_kwargs", "common_kwargs",
                  "min_pixels", "max_pixels", "shortest_edge", "longest_edge", "start_time", "end_time", "rotate",
                  "pictures_rate", "times", "skip_broken_frames", "truncation", "max_length", "pad_to_multiple_of",
-                 "video_metadata", *_FURTHER,
+                 "video_metadata", "verbose", *FURTHER, *_FURTHER,
                  *self.image_processor.to_dict(), *self.video_processor.to_dict()}
-        passed_over = {"add_special_tokens", "device"}
+        if given.get("return_offsets_mapping"):
+            raise NotImplementedError("[processor] return_offsets_mapping is not done here")
+        passed_over = {"add_special_tokens", "device", "return_offsets_mapping"}
         options = {name: value for name, value in given.items() if name in known}
         options.update(options.pop("common_kwargs", None) or {})
         options.update(options.pop("text_kwargs", None) or {})
@@ -406,6 +400,7 @@ class VideoLlama3Processor:
         kind = _kinds.check_kind(options.pop("return_tensors", None))
         shape = self._shape(options, padding=False)
         with_types, with_reports = (bool(options.pop(name, False)) for name in _FURTHER)
+        wanted = take_further(options)
         made = BatchFeature()
         reports: list[Any] = []
         image_options, video_options = self._groups(options)
@@ -419,7 +414,7 @@ class VideoLlama3Processor:
         texts = [text] if isinstance(text, str) else list(text)
         merge = image_options.get("merge_size") or self.image_processor.merge_size
         rows = self._expand(texts, made, reports, int(merge))
-        features = self._rows(rows, shape, kind, with_types)
+        features = further(self._rows(rows, shape, kind, with_types), wanted, kind)
         features.update(made)
         return features
 
@@ -456,6 +451,14 @@ class VideoLlama3Processor:
     def post_process_image_text_to_text(self, generated_outputs: Any, skip_special_tokens: bool = True,
                                         **kwargs: Any) -> list[str]:
         return self.tokenizer.batch_decode(generated_outputs, skip_special_tokens, **kwargs)
+
+
+def _reopened(folder: str, allow_addresses: list[str], template: str, parts: tuple[Any, ...]) -> VideoLlama3Processor:
+    made = VideoLlama3Processor(folder, None, allow_addresses)
+    made.tokenizer, made.image_processor._settings, made.video_processor._settings = parts
+    if template != made.chat_template:
+        made.chat_template = template
+    return made
 
 
 AutoProcessor = VideoLlama3Processor

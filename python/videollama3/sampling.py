@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 from . import _core
+from .generation import pairs_of
 
 # Names of other programs for the engine's own.
 _OTHER_NAMES = {
@@ -66,7 +67,10 @@ def _mapping_of(sampling: Any) -> dict[str, Any]:
 def _schema(given: Any) -> Any:
     """A JSON schema: a dict, JSON text, or a class of pydantic's."""
     if isinstance(given, str):
-        return json.loads(given)
+        try:
+            return json.loads(given)
+        except ValueError as error:
+            raise ValueError(f"[llm] json_schema is a text that is no JSON: {error}") from None
     if hasattr(given, "model_json_schema"):
         return given.model_json_schema()
     return given
@@ -78,7 +82,9 @@ def _response_format(given: Any) -> Optional[dict[str, Any]]:
         return None
     if kind == "json_object":
         return {"json_object": True}
-    if kind == "json_schema" and isinstance(given.get("json_schema"), Mapping):
+    if kind == "json_schema":
+        if not isinstance(given.get("json_schema"), Mapping):
+            raise ValueError(f'[llm] response_format is {given!r}; beside its "type" it should have "json_schema": {{"schema": …}}')
         return {"json": _schema(given["json_schema"].get("schema"))}
     raise ValueError(f'[llm] response_format is {given!r}; its "type" should be "text", "json_object" or "json_schema"')
 
@@ -96,6 +102,8 @@ def _take_form(given: dict[str, Any]) -> Optional[dict[str, Any]]:
         elif name == "json_schema":
             forms.append({"json": _schema(value)})
         elif name == "choice":
+            if isinstance(value, (str, bytes)):
+                raise ValueError(f"[llm] choice is {value!r}; it should be a list of texts")
             forms.append({"choice": list(value)})
         else:
             forms.append({name: value})
@@ -120,7 +128,7 @@ def read_settings(sampling: Any, settings: Mapping[str, Any], others: Iterable[s
             continue
         if own in made:
             raise ValueError(f'[llm] "{name}" is "{own}", which is given as well')
-        made[own] = value
+        made[own] = pairs_of(own, value)
     if isinstance(made.get("stop_strings"), str):
         made["stop_strings"] = [made["stop_strings"]]
     if given.get("min_tokens") is not None:  # which stop strings heed as well, under this name

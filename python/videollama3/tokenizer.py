@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from . import _core, _hub, _kinds
 from ._files import write_whole
 from .feature import BatchFeature
+from .generation import tensor_of
 
 # What a folder has of a tokenizer and of a processor's chat template.
 _FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "added_tokens.json",
@@ -16,6 +18,8 @@ _FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt",
 _ROLES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 _UNKNOWN = "<|endoftext|>"  # of Qwen2's tokenizers where their files name none
 _NO_LIMIT = int(1e30)  # what the reference says where a checkpoint says nothing
+_HUB = ("revision", "token", "cache_dir", "local_files_only")
+_PASSED_OVER = ("use_fast", "trust_remote_code", "legacy", "force_download", "tokenizer_type")
 
 
 class Tokenizer:
@@ -31,16 +35,35 @@ class Tokenizer:
         path = self._folder / "tokenizer_config.json"
         self._said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         self.padding_side: str = padding_side or self._said.get("padding_side") or "right"
+        self.truncation_side: str = self._said.get("truncation_side") or "right"
         self.model_max_length = int(self._said.get("model_max_length") or _NO_LIMIT)
 
     @classmethod
     def from_pretrained(cls, name: Any, **settings: Any) -> Tokenizer:
-        """Of a folder or a model's name. Throws OSError (FileNotFoundError with the file), FormatError."""
-        padding_side = settings.pop("padding_side", None)
-        for passed_over in ("use_fast", "trust_remote_code"):
-            settings.pop(passed_over, None)
-        folder = _hub.folder_of(name, **settings)
-        return cls(_core.Tokenizer.open(folder), folder, padding_side)
+        """Of a folder or a model's name. padding_side, truncation_side, model_max_length and tokens with a role (pad_token, …) go
+        before what its files say. Throws OSError (FileNotFoundError with the file), FormatError, ValueError for an unknown option."""
+        folder = _hub.folder_of(name, **{key: settings.pop(key) for key in _HUB if key in settings})
+        made = cls(_core.Tokenizer.open(folder), folder, settings.pop("padding_side", None))
+        for key, value in settings.items():
+            if key in ("truncation_side", "model_max_length") or key.removesuffix("_token") in _ROLES:
+                setattr(made, key, value)
+            elif key not in _PASSED_OVER:
+                raise ValueError(f"[tokenizer] {key!r} is no option of from_pretrained")
+        return made
+
+    def __deepcopy__(self, memo: Any) -> Tokenizer:
+        """Another one over the same vocabulary, which never changes."""
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__, _said=copy.deepcopy(self._said, memo))
+        return made
+
+    def __copy__(self) -> Tokenizer:
+        return self.__deepcopy__({})
+
+    def __reduce__(self) -> Any:
+        """Another process opens the folder again."""
+        sides = {name: getattr(self, name) for name in ("padding_side", "truncation_side", "model_max_length")}
+        return _reopened, (str(self._folder), sides, self._said, None if self._template is None else self._template.source)
 
     def save_pretrained(self, save_directory: Any, **others: Any) -> tuple[str, ...]:
         """The tokenizer's files as they are, with the chat template in use; the paths."""
@@ -58,41 +81,70 @@ class Tokenizer:
                 write_whole(target / name, (self._folder / name).read_bytes())
         return tuple(str(target / name) for name in [*names, *written])
 
-    def __call__(self, text: Any, padding: Any = False, truncation: Any = False, max_length: int | None = None,
-                 padding_side: str | None = None, pad_to_multiple_of: int | None = None, return_tensors: Any = None,
-                 add_special_tokens: bool = True, sanitize_control_tokens: bool = False, **others: Any) -> BatchFeature:
-        """{"input_ids", "attention_mask"} of a text or a list of texts."""
-        _refuse(others, "the tokenizer")
+    def __call__(self, text: Any = None, text_pair: Any = None, text_target: Any = None, text_pair_target: Any = None,
+                 add_special_tokens: bool = True, padding: Any = False, truncation: Any = None, max_length: int | None = None,
+                 stride: int = 0, is_split_into_words: bool = False, pad_to_multiple_of: int | None = None,
+                 padding_side: str | None = None, return_tensors: Any = None, sanitize_control_tokens: bool = False,
+                 **others: Any) -> BatchFeature:
+        """{"input_ids", "attention_mask"} of a text, a list of texts or a list of pairs; text_pair is what follows each text.
+
+        return_attention_mask=False leaves the mask out; return_token_type_ids (of single texts, zeros), return_special_tokens_mask
+        (1 where padding is: nothing is added around a text) and return_length add theirs."""
+        if text is None:
+            text, text_pair = text_target, text_pair_target
         single = isinstance(text, str)
-        rows = [self.encode(each, sanitize_control_tokens=sanitize_control_tokens) for each in ([text] if single else text)]
+        texts = _texts_of(text, text_pair, is_split_into_words)
+        rows = [[id for each in pair for id in self._core.encode(each, not sanitize_control_tokens)] for pair in texts]
+        wanted = take_further(others)
+        _refuse(others, "the tokenizer")
+        shape = Shape(self, padding, truncation, max_length, pad_to_multiple_of, padding_side)
+        paired = max(map(len, texts), default=1) > 1
+        if paired and (wanted.get("return_token_type_ids") or shape.shortens(rows)):
+            raise NotImplementedError("[tokenizer] pairs are neither cut nor given token_type_ids here")
         kind = _kinds.check_kind(return_tensors)
-        shape = Shape(self.pad_token_id, padding_side or self.padding_side, padding, truncation, max_length,
-                      pad_to_multiple_of)
-        made = shape.features(rows, kind)
-        return BatchFeature({name: value[0] for name, value in made.items()}) if single and kind is None else made
+        made = further(shape.features(rows, kind), wanted, kind)
+        return BatchFeature({name: value if name == "length" else value[0] for name, value in made.items()}) \
+            if single and kind is None else made
 
     def pad(self, encoded_inputs: Any, padding: Any = True, max_length: int | None = None,
-            pad_to_multiple_of: int | None = None, padding_side: str | None = None, return_tensors: Any = None) -> BatchFeature:
-        """Rows of ids, {"input_ids": [[…], […]]} or a list of such dicts, in a rectangle."""
-        rows = [row["input_ids"] for row in encoded_inputs] if isinstance(encoded_inputs, (list, tuple)) \
-            else encoded_inputs["input_ids"]
-        shape = Shape(self.pad_token_id, padding_side or self.padding_side, padding, False, max_length, pad_to_multiple_of)
-        return shape.features([_kinds.ids_of(row) for row in rows], _kinds.check_kind(return_tensors))
-
-    def encode(self, text: str, add_special_tokens: bool = True, return_tensors: Any = None,
-               sanitize_control_tokens: bool = False) -> Any:
-        ids = self._core.encode(text, not sanitize_control_tokens)
+            pad_to_multiple_of: int | None = None, padding_side: str | None = None, return_attention_mask: bool | None = None,
+            return_tensors: Any = None, verbose: bool = True) -> BatchFeature:
+        """Rows of ids, {"input_ids": [[…], […]]} or a list of such dicts, in a rectangle; a row alone stays one. Masks that are
+        there are padded with them; what else is there (labels) is given back as it is."""
+        rows = encoded_inputs
+        if isinstance(rows, (list, tuple)):
+            rows = {name: [row[name] for row in rows] for name in rows[0]} if rows else {"input_ids": []}
+        given = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in rows.items()}
+        ids = given.pop("input_ids")
+        single = len(ids) > 0 and _is_number(ids[0])
         kind = _kinds.check_kind(return_tensors)
-        return ids if kind is None else _kinds.give(_core.padded([ids], 0, True)[0], kind)
+        shape = Shape(self, padding, False, max_length, pad_to_multiple_of, padding_side)
+        listed = {name: [_kinds.ids_of(row) for row in ([value] if single else value)] for name, value in given.items()}
+        made = shape.features([_kinds.ids_of(row) for row in ([ids] if single else ids)], kind, listed)
+        if return_attention_mask is False:
+            made.pop("attention_mask")
+        return BatchFeature({name: value[0] for name, value in made.items()}) if single and kind is None else made
+
+    def encode(self, text: Any, text_pair: Any = None, add_special_tokens: bool = True, padding: Any = False, truncation: Any = None,
+               max_length: int | None = None, stride: int = 0, padding_side: str | None = None, return_tensors: Any = None,
+               **others: Any) -> Any:
+        """The ids of a call."""
+        return self(text, text_pair, padding=padding, truncation=truncation, max_length=max_length, padding_side=padding_side,
+                    return_tensors=return_tensors, **others)["input_ids"]
 
     def decode(self, token_ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None,
                **others: Any) -> Any:
         """The text of one sequence of ids; of several, a list of texts. Spaces are never cleaned up: this model's
         tokenizer keeps them all."""
+        others.pop("spaces_between_special_tokens", None)  # of tokenizers that are not byte-level
         _refuse(others, "decode")
         ids = token_ids.tolist() if hasattr(token_ids, "tolist") else token_ids
-        if isinstance(ids, (list, tuple)) and ids and not isinstance(ids[0], int):
-            return [self._core.decode(_kinds.ids_of(row), skip_special_tokens) for row in ids]
+        if not _is_number(ids):
+            if isinstance(ids, (str, bytes)) or not hasattr(ids, "__iter__"):
+                raise TypeError(f"[tokenizer] decode takes ids, or lists of them, not {ids!r}")
+            ids = list(ids)
+            if ids and not _is_number(ids[0]):
+                return [self._core.decode(_kinds.ids_of(row), skip_special_tokens) for row in ids]
         return self._core.decode(_kinds.ids_of(ids), skip_special_tokens)
 
     def batch_decode(self, sequences: Any, skip_special_tokens: bool = False,
@@ -107,14 +159,25 @@ class Tokenizer:
         id = self._core.token_to_id(tokens)
         return self.unk_token_id if id is None else id
 
-    def convert_ids_to_tokens(self, ids: Any) -> Any:
-        return self._core.id_to_token(ids) if isinstance(ids, int) else [self._core.id_to_token(i) for i in _kinds.ids_of(ids)]
+    def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
+        """As the vocabulary spells them; None for an id that no token has."""
+        if isinstance(ids, int):
+            return self._token_of(ids)
+        left_out = self.all_special_ids if skip_special_tokens else ()
+        return [self._token_of(id) for id in _kinds.ids_of(ids) if id not in left_out]
+
+    def _token_of(self, id: int) -> str | None:
+        try:
+            return str(self._core.id_to_token(id))
+        except ValueError:  # a gap, or beyond the last
+            return None
 
     def convert_tokens_to_string(self, tokens: Any) -> str:
         return str(self._core.decode(self.convert_tokens_to_ids(tokens), False))
 
-    def tokenize(self, text: str) -> list[str]:
-        return [self._core.id_to_token(id) for id in self._core.encode(text, True)]
+    def tokenize(self, text: str, pair: str | None = None, add_special_tokens: bool = False, **others: Any) -> list[str]:
+        _refuse(others, "tokenize")
+        return [self._core.id_to_token(id) for each in (text, pair or "") for id in self._core.encode(each, True)]
 
     def stream_decoder(self, skip_special_tokens: bool = False) -> Any:
         """An object whose push(id) and finish() give text as it becomes certain."""
@@ -135,6 +198,9 @@ class Tokenizer:
     def chat_template(self, source: str) -> None:
         self._template = self._chat_template(source)
 
+    def get_chat_template(self, chat_template: str | None = None, tools: Any = None) -> str:
+        return self.chat_template if chat_template is None else chat_template
+
     def apply_chat_template(
         self,
         conversation: Any,
@@ -149,6 +215,7 @@ class Tokenizer:
         max_length: int | None = None,
         return_tensors: Any = None,
         return_dict: bool = True,
+        tokenizer_kwargs: dict[str, Any] | None = None,
         return_assistant_tokens_mask: bool = False,
         sanitize_control_tokens: bool = True,
         **variables: Any,
@@ -166,12 +233,27 @@ class Tokenizer:
             return prompts[0] if single else prompts
         rows = [template.encode(self._core, each, *how, not sanitize_control_tokens) for each in conversations]
         kind = _kinds.check_kind(return_tensors)
-        made = Shape(self.pad_token_id, self.padding_side, padding, truncation, max_length).features(rows, kind)
+        others = dict(tokenizer_kwargs or {})
+        wanted = take_further(others)
+        _refuse(others, "apply_chat_template")
+        made = further(Shape(self, padding, truncation, max_length).features(rows, kind), wanted, kind)
         if single and kind is None:
-            made = BatchFeature({name: value[0] for name, value in made.items()})
+            made = BatchFeature({name: value if name == "length" else value[0] for name, value in made.items()})
         return made if return_dict else made["input_ids"]
 
     # Its tokens.
+
+    model_input_names = ("input_ids", "attention_mask")
+    is_fast = True
+    clean_up_tokenization_spaces = False
+
+    @property
+    def name_or_path(self) -> str:
+        return str(self._folder)
+
+    @property
+    def vocab(self) -> dict[str, int]:
+        return self.get_vocab()
 
     @property
     def vocab_size(self) -> int:
@@ -211,7 +293,7 @@ class Tokenizer:
     def __getattr__(self, name: str) -> Any:
         """bos_token, eos_token, unk_token, pad_token, … and their ids; None where there is none."""
         role = name.removesuffix("_id")
-        if not role.endswith("_token") or role.removesuffix("_token") not in _ROLES:
+        if not _is_role(role):
             raise AttributeError(f"the tokenizer has no {name!r}")
         token = self._said.get(role)
         token = token.get("content") if isinstance(token, dict) else token
@@ -223,6 +305,17 @@ class Tokenizer:
         if not name.endswith("_id"):
             return token
         return None if token is None else self._core.token_to_id(token)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A token of a role, or its id, may be another one of the vocabulary; None: there is none."""
+        role = name.removesuffix("_id")
+        if not _is_role(role):
+            object.__setattr__(self, name, value)
+            return
+        token = value if value is None or isinstance(value, str) else self._token_of(int(value)) if name.endswith("_id") else str(value)
+        if value is not None and (token is None or self._core.token_to_id(token) is None):
+            raise ValueError(f"[tokenizer] {name} = {value!r} is no token of the vocabulary, which is not added to here")
+        self._said[role] = token
 
 
 AutoTokenizer = Tokenizer
@@ -240,6 +333,71 @@ def check_ending(add_generation_prompt: bool, continue_final_message: Any, retur
         raise NotImplementedError("[apply_chat_template] return_assistant_tokens_mask is not done here")
 
 
+def _is_role(name: str) -> bool:
+    return name.endswith("_token") and name.removesuffix("_token") in _ROLES
+
+
+def _is_number(value: Any) -> bool:
+    """An integer of Python, numpy or torch, not an array of one."""
+    return hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0
+
+
+def _reopened(folder: str, sides: dict[str, Any], said: dict[str, Any], template: str | None) -> Tokenizer:
+    made = Tokenizer.from_pretrained(folder)
+    made.__dict__.update(sides, _said=said)
+    if template is not None:
+        made.chat_template = template
+    return made
+
+
+def _texts_of(text: Any, pair: Any, split: bool) -> list[tuple[str, ...]]:
+    """What a call is of: for each row the texts that follow one another in it."""
+    if split:
+        raise NotImplementedError("[tokenizer] is_split_into_words is not done here: join the words as they were written")
+    texts = [text] if isinstance(text, str) else text
+    pairs = [pair] if isinstance(pair, str) else pair
+    wrong = "[tokenizer] takes a text, a list of texts, or a list of pairs of texts"
+    if not isinstance(texts, (list, tuple)) or not (pairs is None or isinstance(pairs, (list, tuple))):
+        raise ValueError(f"{wrong}, not {text if pairs is None else pair!r}")
+    if pairs is not None and len(pairs) != len(texts):
+        raise ValueError(f"[tokenizer] there are {len(texts)} texts and {len(pairs)} of text_pair")
+    rows = [(each, pairs[i]) if pairs is not None else tuple(each) if isinstance(each, (list, tuple)) and len(each) == 2 else (each,)
+            for i, each in enumerate(texts)]
+    for row in rows:
+        for each in row:
+            if not isinstance(each, str):
+                raise ValueError(f"{wrong}, not {each!r} in a list")
+    return rows
+
+
+# What a call gives beside ids and mask; of the mask, whether it is not to be there.
+FURTHER = ("return_attention_mask", "return_token_type_ids", "return_special_tokens_mask", "return_length")
+
+
+def take_further(settings: dict[str, Any]) -> dict[str, Any]:
+    """Takes these settings out of a call's."""
+    settings.pop("verbose", None)
+    return {name: settings.pop(name) for name in FURTHER if name in settings}
+
+
+def further(made: BatchFeature, wanted: dict[str, Any], kind: str | None) -> BatchFeature:
+    """What take_further() took, done."""
+    mask = made["attention_mask"]
+    rows = mask if kind is None else mask.tolist()
+    extra: dict[str, Any] = {}
+    if wanted.get("return_token_type_ids"):
+        extra["token_type_ids"] = [[0] * len(row) for row in rows]
+    if wanted.get("return_special_tokens_mask"):
+        extra["special_tokens_mask"] = [[1 - one for one in row] for row in rows]
+    if wanted.get("return_length"):
+        extra["length"] = [len(row) for row in rows]
+    for name, value in extra.items():
+        made[name] = value if kind is None else tensor_of(value, kind)
+    if wanted.get("return_attention_mask") is False:
+        made.pop("attention_mask")
+    return made
+
+
 def _refuse(others: dict[str, Any], what: str) -> None:
     for name, value in others.items():
         if value:
@@ -249,34 +407,62 @@ def _refuse(others: dict[str, Any], what: str) -> None:
 class Shape:
     """How rows of ids become what a call returns: cut, and padded to a rectangle."""
 
-    def __init__(self, pad_id: int | None, side: str, padding: Any, truncation: Any = False, max_length: int | None = None,
-                 multiple: int | None = None) -> None:
-        if side not in ("left", "right"):
-            raise ValueError(f'padding_side should be "left" or "right", not {side!r}')
-        padding = getattr(padding, "value", padding)
+    def __init__(self, tokenizer: Tokenizer, padding: Any = False, truncation: Any = None, max_length: int | None = None,
+                 multiple: int | None = None, padding_side: str | None = None) -> None:
+        """max_length without a word on padding and truncation cuts, as in the reference; without it the tokenizer's
+        model_max_length counts, where its files say one."""
+        padding, truncation = getattr(padding, "value", padding), getattr(truncation, "value", truncation)
         if padding not in (True, False, None, "longest", "max_length", "do_not_pad"):
             raise ValueError(f'padding should be True, False, "longest", "max_length" or "do_not_pad", not {padding!r}')
-        truncation = getattr(truncation, "value", truncation)
         if truncation not in (True, False, None, "longest_first", "do_not_truncate"):
             raise ValueError(f'truncation should be True, False, "longest_first" or "do_not_truncate", not {truncation!r}')
-        self._pads = bool(padding) and padding != "do_not_pad"
-        self._most = max_length if truncation and truncation != "do_not_truncate" else None
+        self._side, self._cut_side = padding_side or tokenizer.padding_side, tokenizer.truncation_side
+        for name, side in (("padding_side", self._side), ("truncation_side", self._cut_side)):
+            if side not in ("left", "right"):
+                raise ValueError(f'{name} should be "left" or "right", not {side!r}')
+        cuts = truncation not in (None, False, "do_not_truncate") or (truncation is None and not padding and max_length is not None)
+        if max_length is None and tokenizer.model_max_length < _NO_LIMIT:
+            max_length = tokenizer.model_max_length
+        self._pads = bool(padding) and padding != "do_not_pad" and (padding != "max_length" or max_length is not None)
+        self._most = max_length if cuts else None
         self.cuts = self._most is not None  # whether features() may leave out ids
         self._least = max_length if padding == "max_length" else None
-        self._pad_id, self._side, self._multiple = 0 if pad_id is None else pad_id, side, multiple or 1
+        self._pad_id, self._multiple = tokenizer.pad_token_id, multiple or 1
 
-    def features(self, rows: list[list[int]], kind: str | None) -> BatchFeature:
-        """input_ids and attention_mask: lists, or tensors [B, T]."""
-        rows = [row[:self._most] for row in rows]
+    def shortens(self, rows: list[list[int]]) -> bool:
+        """Whether any of these is cut."""
+        return self._most is not None and any(len(row) > self._most for row in rows)
+
+    def _cut(self, row: list[int]) -> list[int]:
+        if self._most is None or len(row) <= self._most:
+            return row
+        return row[:self._most] if self._cut_side == "right" else row[len(row) - self._most:]
+
+    def features(self, rows: list[list[int]], kind: str | None, given: dict[str, Any] | None = None) -> BatchFeature:
+        """input_ids and attention_mask: lists, or tensors [B, T]. given: what else there is of these rows, which is padded with
+        them where it is a mask."""
+        rows = [self._cut(row) for row in rows]
         if len({len(row) for row in rows}) > 1 and kind is not None and not self._pads:
             raise ValueError("rows of different lengths make no tensor: pass padding=True")
-        if not self._pads and kind is None:
-            return BatchFeature({"input_ids": rows, "attention_mask": [[1] * len(row) for row in rows]})
         columns = 0
         if self._pads:
             columns = max([self._least or 0, *map(len, rows)])
             columns += -columns % self._multiple
-        ids, mask = _core.padded(rows, self._pad_id, self._side == "left", columns)
-        if kind is None:
-            return BatchFeature({"input_ids": memoryview(ids).tolist(), "attention_mask": memoryview(mask).tolist()})
-        return BatchFeature({"input_ids": _kinds.give(ids, kind), "attention_mask": _kinds.give(mask, kind)})
+            if self._pad_id is None and any(len(row) < columns for row in rows):
+                raise ValueError("[tokenizer] has no pad_token to pad with: choose one, tokenizer.pad_token = tokenizer.eos_token")
+        made = {"input_ids": self._rectangle(rows, columns, 0 if self._pad_id is None else self._pad_id)}
+        made["attention_mask"] = self._rectangle([[1] * len(row) for row in rows], columns, 0)
+        for name, value in (given or {}).items():
+            filler = {"attention_mask": 0, "token_type_ids": 0, "special_tokens_mask": 1}.get(name)
+            made[name] = value if filler is None else self._rectangle(value, columns, filler)
+        return BatchFeature({name: value if kind is None else _tensor(value, kind) for name, value in made.items()})
+
+    def _rectangle(self, rows: list[list[int]], columns: int, filler: int) -> list[list[int]]:
+        if self._side == "left":
+            return [[filler] * (columns - len(row)) + row for row in rows]
+        return [row + [filler] * (columns - len(row)) for row in rows]
+
+
+def _tensor(rows: list[list[int]], kind: str) -> Any:
+    """Rows of one length as a tensor; of no rows, one without elements."""
+    return _kinds.give(_core.padded(rows, 0, True)[0], kind)

@@ -1,6 +1,6 @@
 // Sizes on the command line.
 
-#include "size_option.h"
+#include "cli/size_option.h"
 
 #include <gtest/gtest.h>
 

@@ -349,10 +349,11 @@ TEST_F(SchedulerTest, DeadlinesHoldInEveryState) {
       const RequestStatus status = scheduler.status(id);
       EXPECT_EQ(status.outcome, RequestOutcome::kDeadline) << to_string(state);
       EXPECT_NE(status.message.find("deadline"), std::string::npos) << status.message;
-      if (state < RequestState::kDecoding)
+      if (state < RequestState::kDecoding) {
         EXPECT_THROW(scheduler.take(id), Error);
-      else if (reached)
+      } else if (reached) {
         EXPECT_FALSE(scheduler.take(id).results[0].new_ids.empty());
+      }
     }
   }
   // Nobody else wakes who waits.

@@ -194,6 +194,24 @@ def test_names_that_are_none(llm: LLM) -> None:
         SamplingParams(zzz=1)
 
 
+def test_what_is_none_of_the_forms_is_named(endless: LLM) -> None:
+    with pytest.raises(ValueError, match="there are no messages"):
+        endless.chat([[]])
+    with pytest.raises(TypeError, match="a bytes"):
+        endless.chat(b"hi")
+    for wrong in (b"ab", None, 3):
+        with pytest.raises(TypeError, match="no prompt"):
+            endless.generate(wrong)
+    for settings, told in (({"choice": "ab"}, "list of texts"), ({"json_schema": "{"}, "json_schema.*no JSON"),
+                           ({"response_format": {"type": "json_schema"}}, 'should have "json_schema"')):
+        with pytest.raises(ValueError, match=told):
+            endless.chat("hello", **settings)
+    with pytest.raises(ValueError, match="max_memory.*1.5"):
+        LLM(endless.model, max_memory=1.5)
+    free = endless.generate([5, 6, 7], max_tokens=1).token_ids[0]
+    assert endless.generate([5, 6, 7], max_tokens=1, logit_bias={free: -100}).token_ids[0] != free
+
+
 def test_the_first_error_ends_a_batch(endless: LLM, media: Path) -> None:
     absent = [{"role": "user", "content": [{"type": "image", "image": str(media / "absent.png")}]}]
     before = endless.stats()["finished"]
