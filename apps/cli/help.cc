@@ -160,8 +160,12 @@ std::string meant_option(const CLI::App& command, const std::string& typed) {
       return synonym.ours;
   }
   std::vector<std::string> names;
-  for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  // A command of another's takes what that has, too.
+  for (const CLI::App* at = &command; at != nullptr; at = at->get_parent()) {
+    if (at != &command && at->get_parent() == nullptr) break;
+    for (const CLI::Option* option : at->get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
   }
   return near_name(typed, names);
 }

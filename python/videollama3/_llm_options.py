@@ -64,6 +64,8 @@ def bytes_of(name: str, size: Optional[Size]) -> Optional[int]:
         raise ValueError(wrong)
     if count > _MOST_BYTES:
         raise ValueError(f'[llm] "{name}" is {size!r}, more than 1 PiB, the most there may be')
+    if not isinstance(size, str) and count != int(count):
+        raise ValueError(wrong)
     return int(count)
 
 

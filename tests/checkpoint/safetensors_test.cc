@@ -105,7 +105,7 @@ std::vector<BadFile> bad_files() {
       {"not JSON",
        file("{nonsense}", 0),
        format,
-       {"] the header is not valid JSON at line 1, column 2 (byte 2 of ", "expected string literal"}},
+       {"] the header is not valid JSON at line 1, column 3 (byte 3 of ", "expected string literal"}},
       {"not an object", file("[1,2]", 0), format, {"begin with '{'"}},
       {"two values", file("{}{}", 0), format, {"not valid JSON at line 1, column 3"}},
       {"nested too deep", file(deep, 0), format, {"\"w\""}},
