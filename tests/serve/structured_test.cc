@@ -98,8 +98,7 @@ TEST_F(Structured, RefuseWhatIsNoForm) {
   const auto words_of = [&](const Json& more) {
     return chat("x", more)->json()["error"]["message"].get<std::string>();
   };
-  EXPECT_NE(words_of({{"guided_json", "{"}}).find("is not valid JSON at line 1"),
-            std::string::npos);
+  EXPECT_NE(words_of({{"guided_json", "{"}}).find("is not valid JSON at line 1"), std::string::npos);
 }
 
 // As a class of data has an address: a long bound beside a format.
