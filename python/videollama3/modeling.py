@@ -234,7 +234,7 @@ class _Callable(PreTrainedModel):
             raise ValueError(f"past_key_values should be what a call of this model returned, not {type(past_key_values)}")
         if past_key_values is not None:
             taken = self._behind(taken)
-        wants_cache = past_key_values is not None or (use_cache if use_cache is not None else self.config.text_config.use_cache is not False)
+        wants_cache = past_key_values is not None or (use_cache if use_cache is not None else labels is None)
         made, caches = self._core.forward(
             self._runtime, taken, self._head, bool(output_hidden_states), bool(output_attentions), int(logits_to_keep),
             past_key_values, bool(wants_cache))

@@ -139,11 +139,3 @@ def test_forms_of_settings(model: Model, tmp_path: Path) -> None:
     for said, read in (("7", 7), ("[7]", 7), ("[7, 8]", [7, 8])):
         (tmp_path / "generation_config.json").write_text(f'{{"eos_token_id": {said}}}', encoding="utf-8")
         assert videollama3.GenerationConfig.from_pretrained(tmp_path).eos_token_id == read
-
-
-def test_a_loss_comes_with_its_cache(model: Model) -> None:
-    ids = numpy.array([[5, 6, 7, 8]])
-    made = model(ids, labels=ids)
-    assert list(made) == ["loss", "logits", "past_key_values"] and made.past_key_values.get_seq_length() == 4
-    alone = model(ids, labels=ids, use_cache=False)
-    assert list(alone) == ["loss", "logits"] and alone.loss == made.loss
