@@ -35,12 +35,12 @@ macro(vl3_package prefix)
   set_property(GLOBAL APPEND PROPERTY VL3_PACKAGES "${package}")
 endmacro()
 
-# vl3_library(NAME [ASIDE] [FOLDER folder] [WITHOUT folder] [PUBLIC header...] [DEPENDS target...]): the library vl3_NAME of
-# every .cc under src/NAME, or src/FOLDER, but for those under src/WITHOUT, which are a library of their own. It may include
+# vl3_library(NAME [ASIDE] [OWN_FLAGS] [FOLDER folder] [WITHOUT folder] [PUBLIC header...] [DEPENDS target...]): the library
+# vl3_NAME of every .cc under src/NAME, or src/FOLDER, but for those under src/WITHOUT, which are a library of their own. It may include
 # headers of what it depends on and of nothing else, so the list in src/CMakeLists.txt is the layering. Its objects are part
-# of vl3 unless it stands ASIDE.
+# of vl3 unless it stands ASIDE. All share one precompiled header, that of base, but for one with OWN_FLAGS.
 function(vl3_library name)
-  cmake_parse_arguments(ARG "ASIDE" "FOLDER;WITHOUT" "PUBLIC;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "ASIDE;OWN_FLAGS" "FOLDER;WITHOUT" "PUBLIC;DEPENDS" ${ARGN})
   set(folder ${name})
   if(ARG_FOLDER)
     set(folder ${ARG_FOLDER})
@@ -51,6 +51,12 @@ function(vl3_library name)
   endif()
   add_library(vl3_${name} STATIC ${sources})
   target_link_libraries(vl3_${name} PUBLIC vl3_flags ${ARG_DEPENDS})
+  if(name STREQUAL base)
+    target_precompile_headers(vl3_base PRIVATE <algorithm> <filesystem> <fmt/format.h> <functional> <map> <memory> <mutex>
+                              <nlohmann/json.hpp> <optional> <span> <string> <vector>)
+  elseif(NOT ARG_OWN_FLAGS)
+    target_precompile_headers(vl3_${name} REUSE_FROM vl3_base)
+  endif()
   if(NOT ARG_ASIDE)
     set_property(GLOBAL APPEND PROPERTY VL3_FOLDERS vl3_${name})
     list(FILTER ARG_DEPENDS EXCLUDE REGEX "^vl3_|^nlohmann_json")

@@ -65,7 +65,7 @@ uint32_t hash_of(std::string_view text, bool verbatim) noexcept {
   return static_cast<uint32_t>((hash * kFactor) >> 32);
 }
 
-std::string quoted(std::string_view token) {
+std::string in_quotes(std::string_view token) {
   return fmt::format("\"{}\"{}", to_utf8(token.substr(0, 60)), token.size() > 60 ? "..." : "");
 }
 
@@ -145,15 +145,15 @@ Vocabulary::Entry& Vocabulary::place(std::string_view text, int64_t id, bool ver
 
 void Vocabulary::add(std::string_view spelling, int64_t id, std::string_view origin) {
   require(id >= 0 && id <= kMaxId, ErrorCode::kFormat, "[{}] id {} of the token {} is not in 0 ... {}",
-          origin, id, quoted(spelling), kMaxId);
+          origin, id, in_quotes(spelling), kMaxId);
   require(!has(id), ErrorCode::kFormat, "[{}] id {} belongs to two tokens, {} and {}", origin, id,
-          has(id) ? quoted(this->spelling(static_cast<int32_t>(id))) : "", quoted(spelling));
+          has(id) ? in_quotes(this->spelling(static_cast<int32_t>(id))) : "", in_quotes(spelling));
   std::string bytes;
   const bool verbatim = !spell_bytes(spelling, bytes);
   const std::string_view text = verbatim ? spelling : bytes;
   const int32_t other = find(text, verbatim);
   require(other < 0, ErrorCode::kFormat, "[{}] the token {} is there twice, with the ids {} and {}", origin,
-          quoted(spelling), other, id);
+          in_quotes(spelling), other, id);
   place(text, id, verbatim);
 }
 
@@ -161,7 +161,7 @@ void Vocabulary::add_added(std::string_view content, int64_t id, bool special, s
   const auto known = find_spelling(content);
   require(!known || *known == id, ErrorCode::kFormat,
           "[{}] the added token {} has the id {}, but that token is there with the id {}", origin,
-          quoted(content), id, known.value_or(-1));
+          in_quotes(content), id, known.value_or(-1));
   if (!known) add(content, id, origin);
   entries_[static_cast<size_t>(id)].flags |= static_cast<uint8_t>(special ? kAdded | kSpecial : kAdded);
 }
