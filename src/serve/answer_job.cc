@@ -1,8 +1,10 @@
 #include "serve/answer_job.h"
 
+#include <limits>
 #include <utility>
 
 #include "base/clock.h"
+#include "vl3/context_exceeded.h"
 
 namespace vl3::serve {
 namespace {
@@ -10,6 +12,8 @@ namespace {
 constexpr double kProgressEvery_s = 0.1;
 
 double seconds(std::chrono::milliseconds time) { return std::chrono::duration<double>(time).count(); }
+
+ApiError too_late() { return deadline_exceeded("before it had a token"); }
 
 }  // namespace
 
@@ -30,7 +34,7 @@ void AnswerJob::start(AnswerSetup setup) {
   exchange_->when_gone([weak = weak_from_this()] {
     if (const auto job = weak.lock()) job->cancel();
   });
-  streams_ = setup_.fields.stream;
+  set_up_ = true;
   if (!setup_.slow) return submit();
   service_.fetchers.post(setup_.options.client, [job = shared_from_this()] { job->submit(); });
 }
@@ -69,6 +73,11 @@ void AnswerJob::keep_form(RequestOptions& options) {
     options.hooks.allowed = allow_only(setup_.sampling.allowed_ids, std::move(options.hooks.allowed));
 }
 
+double AnswerJob::left_s() const {
+  const double all = setup_.options.deadline_s.value_or(std::numeric_limits<double>::infinity());
+  return all - (now_s() - times_.received_s);
+}
+
 void AnswerJob::submit() {
   try {
     Prompted prompted = setup_.prepare([this] { return cancelled_.load(); });
@@ -77,17 +86,43 @@ void AnswerJob::submit() {
       const std::lock_guard lock(mutex_);
       times_.submitted_s = now_s();
     }
-    RequestOptions options = options_with_hooks();
-    keep_form(options);
-    // The hooks point here: the job lives until its end was told.
-    const auto then = [job = shared_from_this()](EndedRequest ended) { job->end(std::move(ended)); };
-    id_ = std::visit(
-        [&](auto& request) { return service_.thread.submit(std::move(request), std::move(options), then); },
-        prompted);
-    if (cancelled_) service_.thread.cancel(id_);  // it was asked for in between
+    if (setup_.prompts_alone) return tell_prompts(std::get<ForwardInput>(std::move(prompted)).ids);
+    submit(std::move(prompted));
   } catch (...) {
     fail(std::current_exception());
   }
+}
+
+void AnswerJob::submit(Prompted prompted) {
+  RequestOptions options = options_with_hooks();
+  keep_form(options);
+  if (options.deadline_s) {
+    options.deadline_s = left_s();
+    if (*options.deadline_s <= 0) throw too_late();
+  }
+  // The hooks point here: the job lives until its end was told.
+  const auto then = [job = shared_from_this()](EndedRequest ended) { job->end(std::move(ended)); };
+  id_ = std::visit(
+      [&](auto& request) { return service_.thread.submit(std::move(request), std::move(options), then); },
+      prompted);
+  if (cancelled_) service_.thread.cancel(id_);  // it was asked for in between
+}
+
+void AnswerJob::tell_prompts(std::vector<std::vector<int64_t>> prompts) {
+  EndedRequest ended;
+  ended.status.outcome = RequestOutcome::kFinished;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const auto tokens = static_cast<int64_t>(prompts[i].size());
+    if (tokens > service_.context_tokens()) throw ContextExceeded(tokens, 0, service_.context_tokens());
+    ended.status.prompt_tokens += tokens;
+    for (int64_t n = 0; n < setup_.sampling.n; ++n) {
+      GenerationResult& result = ended.answers.results.emplace_back();
+      result.prompt = static_cast<int64_t>(i);
+      result.sequence = n;
+      result.ids = prompts[i];
+    }
+  }
+  end(std::move(ended));
 }
 
 void AnswerJob::begin() {
@@ -148,9 +183,14 @@ void AnswerJob::cut_off(const ApiError& error) {
 }
 
 void AnswerJob::glance() {
-  if (!streams_) return;
-  const std::lock_guard lock(mutex_);
-  if (over_ || cancelled_ || now_s() - last_said_s_ < seconds(service_.options.keep_alive)) return;
+  if (!set_up_ || cancelled_) return;
+  std::unique_lock lock(mutex_);
+  if (over_) return;
+  if (times_.submitted_s == 0 && left_s() <= 0) {  // later the scheduler sees to it
+    lock.unlock();
+    return cut_off(too_late());
+  }
+  if (!setup_.fields.stream || now_s() - last_said_s_ < seconds(service_.options.keep_alive)) return;
   begin();
   write(": ping\n\n");
 }
@@ -176,8 +216,7 @@ void AnswerJob::refuse(const ApiError& error) {
 
 void AnswerJob::end(EndedRequest ended) {
   try {
-    if (ended.status.outcome == RequestOutcome::kDeadline && ended.failure)
-      throw ApiError(504, "deadline_exceeded", "The time for this request ran out before it had a token.");
+    if (ended.status.outcome == RequestOutcome::kDeadline && ended.failure) throw too_late();
     if (ended.status.outcome == RequestOutcome::kCancelled)
       throw ApiError(503, "cancelled", "The request was cut off before it was answered.");
     if (ended.failure) std::rethrow_exception(ended.failure);
@@ -192,11 +231,11 @@ void AnswerJob::end(EndedRequest ended) {
 void AnswerJob::finish(EndedRequest ended) {
   const std::lock_guard lock(mutex_);
   times_.done_s = now_s();
+  if (times_.first_token_s == 0) times_.first_token_s = times_.done_s;  // there is none
   const RequestStatus status = ended.status;
   const Processor& processor = service_.engine.processor();
   const int64_t visual_ids[] = {processor.image_token_id(), processor.video_token_id()};
   AnswerOutcome outcome = outcome_of(status, std::move(ended.answers), setup_.sampling, times_, visual_ids);
-  if (setup_.adjust) setup_.adjust(outcome);
   measure(ended, outcome);
   place_.reset();
   service_.update_gauges();
@@ -233,7 +272,7 @@ void AnswerJob::measure(const EndedRequest& ended, const AnswerOutcome& outcome)
   auto& ends = metrics.request_success;
   const std::string reason = outcome.choices.empty() ? "stop" : outcome.choices[0].finish_reason;
   (reason == "stop" ? ends.stop : reason == "length" ? ends.length : ends.abort).add();
-  const double first = times_.first_token_s == 0 ? times_.done_s : times_.first_token_s;
+  const double first = times_.first_token_s;
   const double started = started_s_ == 0 ? first : started_s_;
   metrics.time_to_first_token_seconds.observe(first - times_.received_s);
   metrics.e2e_request_latency_seconds.observe(times_.done_s - times_.received_s);

@@ -26,8 +26,8 @@ struct AnswerSetup {
   std::function<Prompted(const std::function<bool()>& cancelled)> prepare;
   bool slow = false;          // it may wait: for others' servers, or for a compiler
   StructuredSpec structured;  // the form that the answer has to have
-  // May add to the outcome before it is shown: on the engine's thread. May be null.
-  std::function<void(AnswerOutcome&)> adjust;
+  // Nothing is generated: what was prepared, ids, is told as it is. It may fill the context.
+  bool prompts_alone = false;
 };
 
 class AnswerJob : public UnderWay, public std::enable_shared_from_this<AnswerJob> {
@@ -38,13 +38,16 @@ class AnswerJob : public UnderWay, public std::enable_shared_from_this<AnswerJob
 
   // Goes on by itself from here; holds itself until the end.
   void start(AnswerSetup setup);
-  void glance() override;  // of a stream
+  void glance() override;  // says something on a stream, and cuts off what is not submitted in time
   void cut_off(const ApiError& error) override;
   void fail(const std::exception_ptr& failure);
 
  private:
   void cancel();
   void submit();
+  void submit(Prompted prompted);
+  double left_s() const;  // of the time that the request has, which began when it was received
+  void tell_prompts(std::vector<std::vector<int64_t>> prompts);
   void token(const StreamEvent& event);
   void progress(std::string_view stage, int64_t done, int64_t total);
   void end(EndedRequest ended);
@@ -63,7 +66,7 @@ class AnswerJob : public UnderWay, public std::enable_shared_from_this<AnswerJob
   AnswerSetup setup_;
   Probe probe_;
   std::atomic<bool> cancelled_{false};
-  std::atomic<bool> streams_{false};  // it was asked for as a stream, and the rest of the setup is there
+  std::atomic<bool> set_up_{false};  // the setup is there
   std::atomic<RequestId> id_{0};
 
   std::mutex mutex_;  // of what follows

@@ -1,5 +1,6 @@
 #include "serve/api.h"
 
+#include <limits>
 #include <utility>
 
 #include "base/clock.h"
@@ -47,13 +48,19 @@ std::function<void(Call)> answering(Service& service, MakeSetup make, const std:
 
 // What a worker answers by itself.
 struct Computed : UnderWay {
-  explicit Computed(std::shared_ptr<http::Exchange> to) : exchange(std::move(to)) {}
+  Computed(std::shared_ptr<http::Exchange> to, std::optional<double> deadline_s)
+      : exchange(std::move(to)),
+        until_s(now_s() + deadline_s.value_or(std::numeric_limits<double>::infinity())) {}
+  void glance() override {
+    if (now_s() >= until_s && !gone) cut_off(deadline_exceeded("before it was answered"));
+  }
   void cut_off(const ApiError& error) override {
     exchange->send(error_reply(error));  // first: what comes of the work later is not sent any more
     gone = true;
   }
 
   const std::shared_ptr<http::Exchange> exchange;
+  const double until_s;
   std::atomic<bool> gone{false};
 };
 
@@ -61,7 +68,7 @@ struct Computed : UnderWay {
 std::function<void(Call)> computing(Service& service, MakeJson make, const std::string& prompt, bool slow) {
   return [&service, make = std::move(make), prompt, slow](Call call) {
     const auto place = std::make_shared<OpenPlace>(service);
-    const auto computed = std::make_shared<Computed>(call.exchange);
+    const auto computed = std::make_shared<Computed>(call.exchange, service.options.deadline_s);
     call.exchange->when_gone([weak = std::weak_ptr(computed)] {
       if (const auto answered = weak.lock()) answered->gone = true;
     });

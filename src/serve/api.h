@@ -31,7 +31,7 @@ class Api {
   void cut_off() { service_.cut_off(); }                   // answers 503 to all that are under way
   int64_t open() const noexcept { return service_.open; }  // requests that have no answer yet
   void update_gauges() { service_.update_gauges(); }       // of the metrics
-  const Service& service() const noexcept { return service_; }
+  Service& service() noexcept { return service_; }
 
  private:
   void keep_alive();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 namespace vl3::serve {
 namespace {
@@ -75,10 +76,7 @@ Json CompletionFormat::whole(const AnswerOutcome& outcome) const {
     const EchoedPrompt* prompt = echoed(choice.index);
     Json logprobs = nullptr;
     int64_t characters = 0;
-    const auto& tokens = choice.result.logprobs;
-    if (shape_->logprobs)
-      logprobs =
-          logprobs_of(shape_->without_answer ? std::vector<TokenLogprob>() : tokens, prompt, characters);
+    if (shape_->logprobs) logprobs = logprobs_of(choice.result.logprobs, prompt, characters);
     choices.push_back({{"index", choice.index},
                        {"text", (prompt == nullptr ? "" : prompt->text) + choice.text},
                        {"logprobs", std::move(logprobs)},
@@ -119,17 +117,19 @@ void CompletionFormat::append_choice(int64_t index, const std::string& text, Jso
 void CompletionFormat::begin(std::string&) {}
 
 // A choice begins with its prompt, where that is echoed.
-void CompletionFormat::token(int64_t index, const StreamEvent& event, std::string& out) {
+CompletionFormat::Sent& CompletionFormat::begin_choice(int64_t index, std::string& out) {
   Sent& sent = sent_[index];
-  if (!sent.begun) {
-    sent.begun = true;
-    if (const EchoedPrompt* prompt = echoed(index)) {
-      Json logprobs = nullptr;
-      if (shape_->logprobs) logprobs = logprobs_of({}, prompt, sent.characters);
-      append_choice(index, prompt->text, std::move(logprobs), nullptr, nullptr, out);
-    }
+  if (std::exchange(sent.begun, true)) return sent;
+  if (const EchoedPrompt* prompt = echoed(index)) {
+    Json logprobs = nullptr;
+    if (shape_->logprobs) logprobs = logprobs_of({}, prompt, sent.characters);
+    append_choice(index, prompt->text, std::move(logprobs), nullptr, nullptr, out);
   }
-  if (shape_->without_answer) return;
+  return sent;
+}
+
+void CompletionFormat::token(int64_t index, const StreamEvent& event, std::string& out) {
+  Sent& sent = begin_choice(index, out);
   Json logprobs = nullptr;
   if (shape_->logprobs && event.logprob != nullptr)
     logprobs = logprobs_of({*event.logprob}, nullptr, sent.characters);
@@ -146,7 +146,7 @@ void CompletionFormat::progress(std::string_view stage, int64_t done, int64_t to
 
 void CompletionFormat::finish(const AnswerOutcome& outcome, std::string& out) {
   for (const Choice& choice : outcome.choices) {
-    const size_t sent = std::min(sent_[choice.index].bytes, choice.text.size());
+    const size_t sent = std::min(begin_choice(choice.index, out).bytes, choice.text.size());
     append_choice(choice.index, choice.text.substr(sent), nullptr, choice.finish_reason, choice.stop_reason,
                   out);
   }

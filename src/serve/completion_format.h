@@ -21,7 +21,6 @@ struct EchoedPrompt {
 struct CompletionShape {
   int64_t n = 1;                      // choices of each prompt
   std::optional<int64_t> logprobs;    // alternatives; none: no log-probabilities
-  bool without_answer = false;        // the prompt is all that is wanted
   std::vector<EchoedPrompt> prompts;  // where they are echoed
 };
 
@@ -44,6 +43,7 @@ class CompletionFormat final : public AnswerFormat {
     bool begun = false;
   };
   const EchoedPrompt* echoed(int64_t index) const;
+  Sent& begin_choice(int64_t index, std::string& out);
   Json chunk() const;
   void append_choice(int64_t index, const std::string& text, Json logprobs, const Json& finish_reason,
                      const Json& stop_reason, std::string& out) const;

@@ -102,10 +102,8 @@ AnswerSetup completion_setup(Service& service, const Json& body, const std::stri
   const auto shape = std::make_shared<CompletionShape>();
   shape->n = sampling.n;
   shape->logprobs = fields.integer("logprobs", 0, kMostLogprobs);
-  shape->without_answer = sampling.max_tokens == 0;
-  if (shape->without_answer && !echoes)
-    refuse("max_tokens", "\"max_tokens\" is 0, and \"echo\" is not true.");
-  if (shape->without_answer) sampling.settings.max_new_tokens = 1;  // which is thrown away
+  setup.prompts_alone = sampling.max_tokens == 0;
+  if (setup.prompts_alone && !echoes) refuse("max_tokens", "\"max_tokens\" is 0, and \"echo\" is not true.");
   if (!sampling.max_tokens) sampling.settings.max_new_tokens = sampling.max_tokens = kUsualTokens;
   if (sampling.best_of > sampling.n) {
     if (setup.fields.stream) refuse("best_of", "\"best_of\" above \"n\" does not go with \"stream\".");
@@ -126,16 +124,6 @@ AnswerSetup completion_setup(Service& service, const Json& body, const std::stri
     input.ids = *prompts;
     return input;
   };
-  if (shape->without_answer) {
-    setup.adjust = [](AnswerOutcome& outcome) {
-      outcome.usage.completion_tokens = 0;
-      for (Choice& choice : outcome.choices) {
-        choice.text.clear();
-        choice.finish_reason = "length";
-        choice.stop_reason = nullptr;
-      }
-    };
-  }
   return setup;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/says_nothing.h"
 #include "media/source_bytes.h"
 #include "processor/asked_bounds.h"
 #include "processor/messages.h"
@@ -51,13 +52,27 @@ void lay_over(const MediaOptions& said, const FieldReader& from, MediaOptions& a
   if (said.max_tokens) all.max_tokens = said.max_tokens;
 }
 
+constexpr const char* kClipGroups[] = {"videos_kwargs", "videos"};
+constexpr const char* kPictureGroups[] = {"images_kwargs", "images"};
+
+// Objects of options of one kind, within those of both.
+bool is_group(const std::string& key) {
+  return std::ranges::count(kClipGroups, key) + std::ranges::count(kPictureGroups, key) > 0;
+}
+
+// An option that nobody reads would be dropped in silence.
 void read_all_options(const FieldReader& from, bool clips, bool pictures, Conversation& conversation) {
   MediaOptions of_clips, of_pictures;
-  for (const auto& entry : from.json().items()) {
-    const std::string& key = entry.key();
+  for (const auto& [key, value] : from.json().items()) {
     const bool of_pictures_alone = pictures && key == "detail";
-    if (clips && !of_pictures_alone) read_media_option(from, key, true, of_clips);
-    if (pictures) read_media_option(from, key, false, of_pictures);
+    bool known = clips && pictures && is_group(key);
+    if (clips && !of_pictures_alone) known = read_media_option(from, key, true, of_clips) || known;
+    if (pictures) known = read_media_option(from, key, false, of_pictures) || known;
+    if (!known && !says_nothing(value))
+      refuse(from.param_of(key),
+             fmt::format("\"{}\" is no option here; these are: {}.", from.param_of(key),
+                         media_option_names(clips, pictures)),
+             "unsupported");
   }
   lay_over(of_clips, from, conversation.all_clips, conversation.videos);
   lay_over(of_pictures, from, conversation.all_pictures, conversation.images);
@@ -67,16 +82,22 @@ void read_all_options(const FieldReader& from, bool clips, bool pictures, Conver
 
 void read_media_fields(const FieldReader& fields, Conversation& conversation) {
   if (const auto io = fields.object("media_io_kwargs")) {
+    for (const auto& [key, value] : io->json().items()) {
+      if (key != "video" && key != "image" && !says_nothing(value))
+        refuse(io->param_of(key),
+               fmt::format("\"{}\" is of no kind here: \"video\" and \"image\" are.", io->param_of(key)),
+               "unsupported");
+    }
     if (const auto video = io->object("video")) read_all_options(*video, true, false, conversation);
     if (const auto image = io->object("image")) read_all_options(*image, false, true, conversation);
   }
   const auto processor = fields.object("mm_processor_kwargs");
   if (!processor) return;
   read_all_options(*processor, true, true, conversation);
-  for (const char* group : {"videos_kwargs", "videos"}) {
+  for (const char* group : kClipGroups) {
     if (const auto videos = processor->object(group)) read_all_options(*videos, true, false, conversation);
   }
-  for (const char* group : {"images_kwargs", "images"}) {
+  for (const char* group : kPictureGroups) {
     if (const auto images = processor->object(group)) read_all_options(*images, false, true, conversation);
   }
 }

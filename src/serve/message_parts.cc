@@ -1,6 +1,7 @@
 #include "serve/message_parts.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
@@ -301,20 +302,30 @@ void refuse_timestamps(const std::string& param) {
   refuse(param, fmt::format("\"{}\" goes with a list of frames alone: a clip has its own times.", param));
 }
 
-void read_media_option(const FieldReader& from, const std::string& key, bool video, MediaOptions& options) {
+bool read_media_option(const FieldReader& from, const std::string& key, bool video, MediaOptions& options) {
   const auto known = std::find_if(std::begin(kOptions), std::end(kOptions), [&](const MediaOption& option) {
     return option.name == key && (video ? option.clips : option.pictures);
   });
-  if (known == std::end(kOptions) || !from.has(key)) return;
+  if (known == std::end(kOptions)) return false;
+  if (!from.has(key)) return true;
   if (key == "max_tokens") {
     options.max_tokens = from.integer(key, 1, std::numeric_limits<int32_t>::max());
-    return;
+    return true;
   }
-  if (key == "detail" && !read_detail(from, video)) return;
+  if (key == "detail" && !read_detail(from, video)) return true;
   const std::string name(known->processor_name);
   if (options.named.contains(name))
     refuse(from.param_of(key), fmt::format("\"{}\" is given twice.", from.param_of(key)));
   options.named[name] = *from.find(key);
+  return true;
+}
+
+std::string media_option_names(bool clips, bool pictures) {
+  std::vector<std::string_view> names;
+  for (const MediaOption& option : kOptions) {
+    if ((clips && option.clips) || (pictures && option.pictures)) names.push_back(option.name);
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 ReadMessages read_messages(const Json& messages, const std::string& param) {

@@ -20,8 +20,10 @@ struct MediaOptions {
 };
 
 // Takes `key` of `from`, if it is an option of clips (video) or of pictures: these are the same names for
-// parts and for whole requests. Throws ApiError 400 for one that is given twice.
-void read_media_option(const FieldReader& from, const std::string& key, bool video, MediaOptions& options);
+// parts and for whole requests. False: it is none. Throws ApiError 400 for one that is given twice.
+bool read_media_option(const FieldReader& from, const std::string& key, bool video, MediaOptions& options);
+// The names that are options of clips, of pictures, or of either: "fps, max_frames, …".
+std::string media_option_names(bool clips, bool pictures);
 
 // A picture or clip of a request.
 struct MediaSlot {

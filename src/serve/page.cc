@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <utility>
 
 #include "base/sha256.h"
+#include "http/content_coding.h"
 
 namespace vl3::serve {
 namespace {
@@ -46,7 +48,13 @@ bool names(std::string_view list, std::string_view etag) {
 struct Served {
   std::string_view bytes;
   std::string type, etag;
+  std::string packed = {};  // by gzip; empty where that is not smaller
 };
+
+std::string packed(std::string_view bytes) {
+  std::string smaller = http::gzip(bytes);
+  return smaller.size() < bytes.size() ? smaller : std::string();
+}
 
 void add(Routes& routes, std::string path, const Served& file) {
   Route route;
@@ -54,19 +62,24 @@ void add(Routes& routes, std::string path, const Served& file) {
   route.path = std::move(path);
   route.needs_key = false;
   route.listed = false;
-  route.handler = [file](const Call& call) {
+  route.handler = [file = std::make_shared<const Served>(file)](const Call& call) {
+    const bool as_gzip = !file->packed.empty() && http::accepts_gzip(call.request.fields);
+    const std::string etag = fmt::format("\"{}{}\"", file->etag, as_gzip ? "-gzip" : "");
     http::Reply reply;
-    reply.fields = {{"content-type", file.type},
+    reply.fields = {{"content-type", file->type},
                     {"content-security-policy", kPolicy},
                     {"permissions-policy", kPermissions},
                     {"cross-origin-opener-policy", "same-origin"},
-                    {"etag", file.etag},
+                    {"etag", etag},
                     {"cache-control", "no-cache"}};  // kept, but asked for: the next program has another page
+    if (!file->packed.empty()) reply.fields.add("vary", "accept-encoding");
     const std::string* known = call.request.fields.find("if-none-match");
-    if (known != nullptr && names(*known, file.etag))
+    if (known != nullptr && names(*known, etag)) {
       reply.status = 304;
-    else
-      reply.body = file.bytes;
+    } else {
+      if (as_gzip) reply.fields.add("content-encoding", "gzip");
+      reply.body = as_gzip ? std::string_view(file->packed) : file->bytes;
+    }
     call.exchange->send(std::move(reply));
   };
   routes.add(std::move(route));
@@ -79,7 +92,7 @@ void add_page(Routes& routes, const std::vector<PageFile>& files) {
   for (const PageFile& file : files) {
     Sha256 hash;
     hash.add(std::as_bytes(std::span(file.bytes.data(), file.bytes.size())));
-    const Served served{file.bytes, type_of(file.path), fmt::format("\"{}\"", hash.hex().substr(0, 32))};
+    const Served served{file.bytes, type_of(file.path), hash.hex().substr(0, 32), packed(file.bytes)};
     add(routes, "/" + file.path, served);
     if (file.path != "index.html") continue;
     add(routes, "/", served);
@@ -88,7 +101,7 @@ void add_page(Routes& routes, const std::vector<PageFile>& files) {
   if (!index) {
     constexpr std::string_view kNone =
         "This videollama3 was built without its page. The API is there: /v1/chat/completions.\n";
-    add(routes, "/", {kNone, "text/plain; charset=utf-8", "\"none\""});
+    add(routes, "/", {kNone, "text/plain; charset=utf-8", "none"});
   }
 }
 

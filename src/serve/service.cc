@@ -84,6 +84,10 @@ void Service::cut_off() {
   for (const auto& request : under_way()) request->cut_off(error);
 }
 
+ApiError deadline_exceeded(std::string_view when) {
+  return {504, "deadline_exceeded", fmt::format("The time for this request ran out {}.", when)};
+}
+
 OpenPlace::OpenPlace(Service& service) : service_(service) {
   if (service.draining) {
     ApiError error(503, "shutting_down", "The server is shutting down and takes no more requests.");

@@ -84,6 +84,9 @@ struct Service {
   WorkerPool parsers, fetchers;
 };
 
+// 504. when: "before it had a token".
+ApiError deadline_exceeded(std::string_view when);
+
 // A place among the open requests. Throws ApiError 503 while draining and 429 where there is none.
 class OpenPlace {
  public:

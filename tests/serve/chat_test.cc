@@ -243,6 +243,19 @@ TEST_F(Chat, RefusesFieldsOutOfTheirRange) {
   }
   expect_error(*chat("hello", {{"logprobs", true}, {"top_logprobs", 21}}), 400, "top_logprobs");
   expect_error(*chat("hello", {{"mm_processor_kwargs", {{"fps", -1}}}}), 400, "mm_processor_kwargs.fps");
+  expect_error(*chat("hello", {{"mm_processor_kwargs", {{"fsp", 1}}}}), 400, "mm_processor_kwargs.fsp",
+               "unsupported");
+  expect_error(*chat("hello", {{"mm_processor_kwargs", {{"videos_kwargs", {{"detail", "low"}, {"x", 0}}}}}}),
+               400);
+  expect_error(*chat("hello", {{"mm_processor_kwargs", {{"images_kwargs", {{"fps", 1}}}}}}), 400,
+               "mm_processor_kwargs.images_kwargs.fps", "unsupported");
+  expect_error(*chat("hello", {{"media_io_kwargs", {{"image", {{"image_mode", "RGB"}}}}}}), 400,
+               "media_io_kwargs.image.image_mode", "unsupported");
+  expect_error(*chat("hello", {{"media_io_kwargs", {{"audio", {{"sr", 8000}}}}}}), 400,
+               "media_io_kwargs.audio", "unsupported");
+  EXPECT_EQ(chat("hello", {{"mm_processor_kwargs", {{"fsp", nullptr}, {"images_kwargs", Json::object()}}}})
+                ->status(),
+            200);
   expect_error(*chat("hello", {{"mm_processor_kwargs", {{"min_frames", 10}, {"max_frames", 2}}}}), 400,
                "mm_processor_kwargs.min_frames");
   expect_error(*chat({picture_part({{"min_pixels", 5000}, {"max_pixels", 4000}}), words("what?")}), 400,

@@ -74,6 +74,32 @@ TEST_F(Completions, EchoThePromptWithItsLogprobs) {
   EXPECT_EQ(told["text_offset"][1], told["tokens"][0].get<std::string>().size());
 }
 
+TEST_F(Completions, PromptsThatFillTheContextAreEchoedAlone) {
+  const int64_t most = engine().model().config().text.max_position_embeddings;
+  std::vector<int64_t> ids(static_cast<size_t>(most), 65);
+  Json wanted = {{"echo", true}, {"max_tokens", 0}, {"n", 2}, {"timings_per_token", true}};
+  const Json told = complete(ids, wanted)->json();
+  EXPECT_EQ(told["usage"]["prompt_tokens"], most);
+  EXPECT_EQ(told["usage"]["completion_tokens"], 0);
+  ASSERT_EQ(told["choices"].size(), 2U);
+  for (const Json& choice : told["choices"]) {
+    EXPECT_EQ(choice["text"], engine().processor().tokenizer().decode(ids));
+    EXPECT_EQ(choice["finish_reason"], "length");
+  }
+  EXPECT_GE(told["timings"]["time_to_first_token_ms"], 0);
+  wanted["stream"] = true;
+  const auto streamed = complete(ids, wanted);
+  std::map<int64_t, std::string> texts;
+  for (const Json& event : streamed->events()) {
+    for (const Json& choice : event["choices"])
+      texts[choice["index"].get<int64_t>()] += choice["text"].get<std::string>();
+  }
+  EXPECT_EQ(texts[0], told["choices"][0]["text"]);
+  EXPECT_EQ(texts[1], texts[0]);
+  ids.push_back(65);
+  expect_error(*complete(ids, {{"echo", true}, {"max_tokens", 0}}), 400, "prompt", "context_length_exceeded");
+}
+
 TEST_F(Completions, StreamAndPickTheBest) {
   for (const bool echo : {false, true}) {
     const auto exchange = complete(

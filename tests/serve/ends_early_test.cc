@@ -17,14 +17,14 @@ using EndsEarly = ApiTest;
 // Stops the engine's thread between two of its steps: no answer goes on or ends before it is let go.
 class HeldEngine {
  public:
-  explicit HeldEngine(const serve::Api& api) : api_(api) {}
+  explicit HeldEngine(serve::Api& api) : api_(api) {}
   ~HeldEngine() { let_go(); }
   HeldEngine(const HeldEngine&) = delete;
   HeldEngine& operator=(const HeldEngine&) = delete;
 
   // Also by that thread, which then stops behind the step that it is in.
   void hold() {
-    auto& thread = const_cast<EngineThread&>(api_.service().thread);  // which the API shows to be read alone
+    EngineThread& thread = api_.service().thread;
     thread.post([until = until_](Context&) {
       until.wait();
       return false;
@@ -35,7 +35,7 @@ class HeldEngine {
   }
 
  private:
-  const serve::Api& api_;
+  serve::Api& api_;
   std::promise<void> let_go_;
   const std::shared_future<void> until_ = let_go_.get_future().share();
   bool is_let_go_ = false;

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "http/content_coding.h"
 #include "serve/page.h"
 
 namespace vl3::serve {
@@ -30,12 +31,15 @@ std::string code_of(const http::Reply& reply) {
 
 class FrontTest : public testing::Test {
  protected:
+  static constexpr const char* kStyle =
+      "p { color: red; }\np { color: red; }\np { color: red; }\np { color: red; }\np { color: red; }\n";
+
   FrontTest() {
     EXPECT_EQ(pipe(pipe_.data()), 0);
     log_ = std::make_unique<Log>(pipe_[1], false);
     front_ = std::make_unique<Front>(keys_, hosts_, *log_);
     add_own_routes(routes_, *front_, metrics_, {.version = "1.2.3"});
-    add_page(routes_, {{"index.html", "<html>"}, {"app.js", "x()"}});
+    add_page(routes_, {{"index.html", "<html>"}, {"app.js", "x()"}, {"app.css", kStyle}});
     routes_.add({.method = "POST",
                  .path = "/v1/things",
                  .handler =
@@ -241,6 +245,25 @@ TEST_F(FrontTest, ThePageIsKeptByItsTagAndHasAStrictPolicy) {
   EXPECT_NE(etag, *page.fields.find("etag"));
   EXPECT_EQ(ask("GET", "/app.js", {{"if-none-match", "W/" + etag + ", \"x\""}}).status, 304);
   EXPECT_EQ(ask("GET", "/app.js", {{"if-none-match", "\"x\""}}).status, 200);
+}
+
+TEST_F(FrontTest, ThePageComesCompressedToWhoTakesThat) {
+  const http::Reply plain = ask("GET", "/app.css");
+  EXPECT_EQ(plain.body, kStyle);
+  EXPECT_EQ(plain.fields.find("content-encoding"), nullptr);
+  EXPECT_EQ(*plain.fields.find("vary"), "accept-encoding");
+  const http::Reply packed = ask("GET", "/app.css", {{"accept-encoding", "gzip, br"}});
+  EXPECT_EQ(packed.body, http::gzip(kStyle));
+  EXPECT_EQ(*packed.fields.find("content-encoding"), "gzip");
+  EXPECT_EQ(*packed.fields.find("vary"), "accept-encoding");
+  const std::string etag = *packed.fields.find("etag");
+  EXPECT_NE(etag, *plain.fields.find("etag"));
+  EXPECT_EQ(ask("GET", "/app.css", {{"accept-encoding", "gzip"}, {"if-none-match", etag}}).status, 304);
+  EXPECT_EQ(ask("GET", "/app.css", {{"if-none-match", etag}}).body, kStyle);
+  // What would not be smaller comes as it is.
+  const http::Reply script = ask("GET", "/app.js", {{"accept-encoding", "gzip"}});
+  EXPECT_EQ(script.body, "x()");
+  EXPECT_EQ(script.fields.find("content-encoding"), nullptr);
 }
 
 TEST_F(FrontTest, TheDocumentOfTheApiListsTheRoutes) {
