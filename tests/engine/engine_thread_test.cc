@@ -70,12 +70,19 @@ TEST_F(EngineThreads, TakesTurnsWithOtherWork) {
   EXPECT_EQ(running.get().answers.results[0].new_ids.size(), 300u);
 }
 
-// A context of 512 tokens, say: what the model was made for bounds every answer.
+// What the model was made for bounds every answer.
 TEST_F(EngineThreads, AnswersEndWithTheContext) {
-  const int64_t context_tokens = engine().model().config().text.max_position_embeddings;
+  constexpr int64_t context_tokens = 512;
+  const test::TemporaryFolder folder;
+  std::filesystem::copy(test::data_path("../../models/tiny"), folder / "model",
+                        std::filesystem::copy_options::recursive);
+  Json config = Json::parse(test::read_text(folder / "model/config.json"));
+  config["text_config"]["max_position_embeddings"] = context_tokens;
+  test::write_text(folder / "model/config.json", config.dump());
+  const Engine small = Engine::open(folder / "model");
   std::string text;
   while (static_cast<int64_t>(text.size()) < 8 * context_tokens) text += "word ";
-  EngineThread thread(context_, engine());
+  EngineThread thread(context_, small);
   RequestOptions cut = options();
   cut.cut_to_context = true;
   try {

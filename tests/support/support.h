@@ -8,6 +8,13 @@
 
 namespace vl3::test {
 
+// Sanitizers make what computes many times as long: there is less of it under them.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 // A file or folder of the project's own test data, tests/data/….
 std::filesystem::path data_path(const std::string& name);
 
