@@ -111,16 +111,14 @@ void AnswerJob::submit(Prompted prompted) {
 void AnswerJob::tell_prompts(std::vector<std::vector<int64_t>> prompts) {
   EndedRequest ended;
   ended.status.outcome = RequestOutcome::kFinished;
+  setup_.sampling.all_the_same = true;
   for (size_t i = 0; i < prompts.size(); ++i) {
     const auto tokens = static_cast<int64_t>(prompts[i].size());
     if (tokens > service_.context_tokens()) throw ContextExceeded(tokens, 0, service_.context_tokens());
     ended.status.prompt_tokens += tokens;
-    for (int64_t n = 0; n < setup_.sampling.n; ++n) {
-      GenerationResult& result = ended.answers.results.emplace_back();
-      result.prompt = static_cast<int64_t>(i);
-      result.sequence = n;
-      result.ids = prompts[i];
-    }
+    GenerationResult& result = ended.answers.results.emplace_back();
+    result.prompt = static_cast<int64_t>(i);
+    result.ids = std::move(prompts[i]);
   }
   end(std::move(ended));
 }

@@ -132,6 +132,7 @@ AnswerOutcome outcome_of(const RequestStatus& status, Answers answers, const Sam
   for (std::vector<GenerationResult>& results : prompts) {
     if (results.empty()) continue;
     usage.prompt_tokens += static_cast<int64_t>(results[0].ids.size() - results[0].new_ids.size());
+    for (GenerationResult& result : results) result.ids = {};  // which choices do not tell, and may be long
     if (static_cast<int64_t>(results.size()) > sampling.n) {
       std::stable_sort(results.begin(), results.end(),
                        [](const auto& a, const auto& b) { return mean_logprob(a) > mean_logprob(b); });
