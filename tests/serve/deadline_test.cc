@@ -1,6 +1,7 @@
 // Requests whose time runs out before the model has begun with them.
 
 #include <future>
+#include <latch>
 
 #include "serve/api_support.h"
 
@@ -14,8 +15,13 @@ class Deadlines : public ApiTest {
 
   // Nothing that may wait for others gets a thread until let_go().
   void hold_fetchers() {
+    const auto begun = std::make_shared<std::latch>(options_.fetching_threads);
     for (int i = 0; i < options_.fetching_threads; ++i)
-      api().service().fetchers.post("somebody", [held = held_] { held.wait(); });
+      api().service().fetchers.post("somebody", [begun, held = held_] {
+        begun->count_down();
+        held.wait();
+      });
+    begun->wait();  // else a client whose turn it is would go before the second of them
   }
   void let_go() {
     if (!std::exchange(free_, true)) release_.set_value();
