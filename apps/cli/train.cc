@@ -149,16 +149,16 @@ void add_train(CLI::App& app) {
   command->callback([options] {
     TrainConfig config = TrainConfig::from_json(read_json_argument(options->config), options->config);
     config.model = named_model(config.model.string());
+    TrainingProgress progress;
+    TrainHooks hooks;
+    hooks.note = [&](std::string_view message) { progress.note(message); };
     if (options->dry_run) {
-      const Json plan = plan_training(config);
+      const Json plan = plan_training(config, hooks);
       return options->json ? print_json(plan) : print_plan(plan);
     }
     const auto context = options->compute.make_context();
     const InterruptScope interrupts(*context);
-    TrainingProgress progress;
-    TrainHooks hooks;
     hooks.step = [&](const TrainStep& step) { progress.show(step); };
-    hooks.note = [&](std::string_view message) { progress.note(message); };
     const TrainReport report = train(*context, config, hooks);
     if (!report.finished && report.steps == 0)
       fail(ErrorCode::kCancelled, "[train] stopped before the first step; nothing was saved");

@@ -131,8 +131,8 @@ struct TrainReport {
 // What would happen, without training: {"settings", "parts", "steps", "steps_per_epoch", "warmup_steps",
 // "schedule", "first_step", "memory_bytes", with lora "adapter"}. Reads and checks all rows, and makes the
 // data of the first step, whose passes the memory is for: activations are an estimate (src/train/memory.h),
-// the rest is exact.
-VL3_API Json plan_training(const TrainConfig& config);
+// the rest is exact. hooks.note is told of rows that are left out.
+VL3_API Json plan_training(const TrainConfig& config, const TrainHooks& hooks = {});
 
 // Trains config.model into the model folder config.output, or with lora into an adapter's. Checkpoints lie
 // under output/checkpoints, each such a folder with what it takes to go on; the latest one that is whole is

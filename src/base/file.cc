@@ -27,7 +27,8 @@ namespace fs = std::filesystem;
 
 // An open regular file, closed on every way out.
 struct Descriptor {
-  explicit Descriptor(const fs::path& path) : fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  explicit Descriptor(const fs::path& path)
+      : fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {  // a pipe would wait
     if (fd < 0) fail_errno(path, "open");
     if (::fstat(fd, &status) != 0) {
       ::close(fd);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -87,6 +88,24 @@ void settle_head(Config& config, const std::vector<SafetensorsFile>& files, Sour
   }
 }
 
+// AutoGPTQ writes biases of zeros beside every packed weight; the reference passes them over where the layer
+// has none.
+void drop_biases_of_zeros(const std::vector<ExpectedTensor>& expected,
+                          const std::vector<SafetensorsFile>& files, Sources& sources) {
+  constexpr std::string_view kBias = ".bias";
+  std::set<std::string_view> wanted;
+  for (const ExpectedTensor& tensor : expected) wanted.insert(tensor.name);
+  std::erase_if(sources, [&](const auto& entry) {
+    const auto& [name, source] = entry;
+    if (!name.ends_with(kBias) || wanted.contains(name)) return false;
+    const auto weight = sources.find(name.substr(0, name.size() - kBias.size()) + ".weight");
+    if (weight == sources.end() || weight->second.packed == nullptr) return false;
+    const Tensor bias = files[source.file].get(source.info.name);
+    return std::all_of(bias.raw(), bias.raw() + bias.bytes(),
+                       [](std::byte byte) { return byte == std::byte{0}; });
+  });
+}
+
 void check_tensors(const std::vector<ExpectedTensor>& expected, const Sources& sources, Problems& problems) {
   std::map<std::string_view, const Shape*> wanted;
   for (const ExpectedTensor& tensor : expected) {
@@ -150,6 +169,7 @@ Checkpoint Checkpoint::open(const fs::path& path) {
     gather_packed(*format, contents->files, contents->sources, problems);
   settle_head(contents->config, contents->files, contents->sources);
   contents->tensors = expected_tensors(contents->config);
+  drop_biases_of_zeros(contents->tensors, contents->files, contents->sources);
   check_tensors(contents->tensors, contents->sources, problems);
   require(problems.empty(), ErrorCode::kFormat, "[{}] the weights do not fit config.json: {}", path.string(),
           problems.text());

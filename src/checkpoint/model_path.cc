@@ -153,7 +153,11 @@ std::string what_lies_there(const fs::path& folder) {
     for (const auto& [ending, what, hint] : kForeign) {
       if (name.ends_with(ending)) return fmt::format("; it holds {} ({}), {}", what, name, hint);
     }
-    if (path.extension() == ".safetensors") others.push_back(name);
+    std::error_code ignored;
+    if (fs::is_symlink(path, ignored) && !there(path) && name.starts_with("model"))
+      return fmt::format("; {} is a link to {}, which is not there or leads back to itself", name,
+                         fs::read_symlink(path, ignored).string());
+    if (path.extension() == ".safetensors" && name != "model.safetensors") others.push_back(name);
   }
   if (others.empty()) return {};
   return fmt::format("; there is {}: if that is the model, give that file, or name it model.safetensors",

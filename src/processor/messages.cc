@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include "base/data_url.h"
 #include "base/json.h"
 #include "base/near_names.h"
 #include "base/sha256.h"
 #include "base/web_address.h"
+#include "jinja/names.h"
 #include "processor/asked_bounds.h"
 #include "processor/part_words.h"
 
@@ -111,14 +111,14 @@ std::vector<MediaSource> parts_of(const std::string& text, const MediaLimits& li
 
 }  // namespace
 
-bool template_reads(const ChatTemplate& chat_template, std::string_view name) {
-  const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
-  const std::string& source = chat_template.source();
-  for (size_t at = source.find(name); at != std::string::npos; at = source.find(name, at + 1)) {
-    const size_t end = at + name.size();
-    if ((at == 0 || !is_word(source[at - 1])) && (end == source.size() || !is_word(source[end]))) return true;
-  }
-  return false;
+bool template_reads(const ChatTemplate& chat_template, const std::string& variable) {
+  return jinja::names_in(chat_template.source(), chat_template.name(), "messages")
+      .variables.contains(variable);
+}
+
+bool template_reads_key(const ChatTemplate& chat_template, const std::string& key) {
+  const jinja::Names names = jinja::names_in(chat_template.source(), chat_template.name(), "messages");
+  return names.any_key || names.keys.contains(key);
 }
 
 MessageReader::Conversation MessageReader::read(const Json& messages) {
@@ -144,7 +144,7 @@ Json MessageReader::read_message(const Json& message, const std::string& where,
     if (key == "type" && value == "message") continue;  // as items of OpenAI's responses have it
     require(!is_of_parts(key), ErrorCode::kInvalidArgument,
             "[{}] has the key \"{}\" beside its content; that belongs in a part of \"content\"", where, key);
-    require(template_reads(template_, key), ErrorCode::kInvalidArgument,
+    require(template_reads_key(template_, key), ErrorCode::kInvalidArgument,
             "[{}] has the key \"{}\", which the chat template does not read", where, key);
     result[key] = value;
     more = true;

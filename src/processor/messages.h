@@ -65,7 +65,8 @@ class MessageReader {
   std::set<std::string> shown_;  // names of request.media
 };
 
-// Whether a template's text has this name as a word: a variable or key that it does not name, it cannot read.
-bool template_reads(const ChatTemplate& chat_template, std::string_view name);
+// Whether a template may read a variable of this name, or such a key of a message.
+bool template_reads(const ChatTemplate& chat_template, const std::string& variable);
+bool template_reads_key(const ChatTemplate& chat_template, const std::string& key);
 
 }  // namespace vl3

@@ -163,6 +163,15 @@ bool tells_sampling(const JsonView& view) {
   return false;
 }
 
+// An option in both of two objects that mean the same.
+void refuse_twice(const JsonView& view, const char* one, const char* other, const std::string& origin) {
+  if (!view.has(one) || !view.has(other)) return;
+  const JsonView first = view.child(one);
+  for (const auto& [name, value] : view.child(other).json().items())
+    require(says_nothing(value) || !first.has(name), ErrorCode::kInvalidArgument,
+            "[{}] \"{}\" is given twice: in \"{}\" and in \"{}\"", origin, name, one, other);
+}
+
 }  // namespace
 
 ProcessorRequest Processor::request_for(Json messages) const {
@@ -187,6 +196,9 @@ ProcessorRequest Processor::parse_request(const Json& json, const std::string& o
     request.conversations.push_back(conversations);
   else
     for (const Json& messages : conversations) request.conversations.push_back(messages);
+  for (const auto& [one, other] : {std::pair{"images", "images_kwargs"}, std::pair{"videos", "videos_kwargs"},
+                                   std::pair{"text", "text_kwargs"}})
+    refuse_twice(view, one, other, origin);
   for (const char* key : {"images", "images_kwargs"}) {
     if (!view.has(key)) continue;
     refuse_unknown(request.images.merge(json[key], origin + ": " + key), origin + ": " + key);

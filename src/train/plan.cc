@@ -127,7 +127,7 @@ void add_first_step(const Plan& plan, const StepBatch& batch, Json& json) {
 
 }  // namespace
 
-Json plan_training(const TrainConfig& config) {
+Json plan_training(const TrainConfig& config, const TrainHooks& hooks) {
   const Plan plan = open(config);
   Json json = {{"settings", config.to_json()}};
   for (size_t i = 0; i < 3; ++i) {
@@ -139,7 +139,7 @@ Json plan_training(const TrainConfig& config) {
     json["adapter"] = {
         {"layers", plan.adapted_layers}, {"rank", plan.rank}, {"parameters", each[0] + each[1] + each[2]}};
   }
-  const auto batches = config.data[0].tensors.empty() ? row_batches(config, {}) : tensor_batches(config);
+  const auto batches = config.data[0].tensors.empty() ? row_batches(config, hooks) : tensor_batches(config);
   add_schedule(config, batches->steps_per_epoch(), json);
   add_first_step(plan, batches->at(0), json);
   return json;

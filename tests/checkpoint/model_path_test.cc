@@ -1,4 +1,6 @@
 // What people give as a model, and what they are told where it is none.
+#include <sys/stat.h>
+
 #include <filesystem>
 
 #include "base/model_folder.h"
@@ -92,6 +94,30 @@ TEST(ModelPath, SaysWhatElseAFolderIs) {
     if (row.code == ErrorCode::kUnsupported && std::string_view(row.file) != "adapter_config.json")
       expect_error([&] { Checkpoint::open(folder.path()); }, row.code, row.words);
   }
+}
+
+TEST(ModelPath, SaysWhereALinkLeadsNowhere) {
+  const TemporaryFolder folder;
+  small_config().save(folder.path());
+  for (const char* target : {"../blobs/absent", "model.safetensors"}) {
+    std::filesystem::create_symlink(target, folder / "model.safetensors");
+    expect_error([&] { Checkpoint::open(folder.path()); }, ErrorCode::kUnsupported,
+                 {"model.safetensors is a link to ", target, "not there"});
+    std::filesystem::remove(folder / "model.safetensors");
+  }
+  // The model's own weights without a config.json are not what else there is.
+  const TemporaryFolder other;
+  write_text(other / "model.safetensors", "x");
+  expect_error([&] { Checkpoint::open(other.path()); }, ErrorCode::kNotFound,
+               {"no config.json", "no checkpoint"});
+}
+
+TEST(ModelPath, APipeIsNoFile) {
+  const TemporaryFolder folder;
+  small_config().save(folder.path());
+  ASSERT_EQ(mkfifo((folder / "model.safetensors").c_str(), 0600), 0);
+  expect_error([&] { Checkpoint::open(folder.path()); }, ErrorCode::kIo,
+               {"model.safetensors", "not a regular file"});
 }
 
 TEST(ModelPath, SaysWhatElseAFileIs) {

@@ -1,6 +1,7 @@
 // Checkpoints that AWQ, GPTQ and bitsandbytes packed: what comes out is what their own programs get.
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/file.h"
 #include "checkpoint/checkpoint_files.h"
@@ -51,14 +52,15 @@ Case the_case(const std::string& name) {
   return {};
 }
 
-void write(const fs::path& folder, const Case& one) {
+void write(const fs::path& folder, const Case& one, const std::set<std::string>& without = {}) {
   const Config config = packed_config();
   Json json = config.to_json(config.layout);
   json["quantization_config"] = one.quantization;
   write_text(folder / "config.json", json.dump());
   NamedTensors tensors = one.parts;
   for (auto& named : small_weights(config)) {
-    if (named.first != std::string(kBase) + ".weight") tensors.push_back(std::move(named));
+    if (named.first != std::string(kBase) + ".weight" && !without.contains(named.first))
+      tensors.push_back(std::move(named));
   }
   write_safetensors(folder / "model.safetensors", tensors);
 }
@@ -81,6 +83,27 @@ TEST(PackedWeights, EqualWhatTheirProgramsGet) {
     EXPECT_FALSE(checkpoint.contains(std::string(kBase) + ".qweight"));
     EXPECT_TRUE(inspect(folder.path())["problems"].empty()) << inspect(folder.path())["problems"].dump();
   }
+}
+
+// As AutoGPTQ writes them.
+TEST(PackedWeights, BiasesOfZerosThatNoLayerHasArePassedOver) {
+  Case one = the_case("gptq");
+  const std::string name = "model.language_model.layers.0.self_attn.o_proj";  // [32, 16]
+  const int64_t groups = 16 / one.quantization["group_size"].get<int64_t>();
+  Tensor g_idx = Tensor::zeros({16}, DType::kI32), bias = Tensor::zeros({32}, DType::kF16);
+  for (int64_t i = 0; i < 16; ++i) g_idx.mutable_data<int32_t>()[i] = static_cast<int32_t>(i * groups / 16);
+  one.parts.emplace_back(name + ".qweight", Tensor::zeros({2, 32}, DType::kI32));
+  one.parts.emplace_back(name + ".qzeros", Tensor::zeros({groups, 4}, DType::kI32));
+  one.parts.emplace_back(name + ".scales", Tensor::zeros({groups, 32}, DType::kF16));
+  one.parts.emplace_back(name + ".g_idx", g_idx);
+  one.parts.emplace_back(name + ".bias", bias);
+  const TemporaryFolder folder;
+  write(folder.path(), one, {name + ".weight"});
+  EXPECT_FALSE(Checkpoint::open(folder.path()).contains(name + ".bias"));
+  EXPECT_TRUE(inspect(folder.path())["problems"].empty()) << inspect(folder.path())["problems"].dump();
+  reinterpret_cast<uint16_t*>(bias.mutable_raw())[31] = 0x3c00;  // 1
+  write(folder.path(), one, {name + ".weight"});
+  expect_error([&] { Checkpoint::open(folder.path()); }, ErrorCode::kFormat, {"unexpected", "o_proj.bias"});
 }
 
 // Sign, zero, the ends of the range and every half of f16 and bf16.

@@ -124,6 +124,12 @@ TEST(RowForms, MetadataMayStandBesideTheTurns) {
                 .messages.size(),
             2U);
   EXPECT_EQ(parsed(fmt::format(R"({{"width":5,"height":7,"image":"a.png",{}}})", turns)).messages.size(), 2U);
+  EXPECT_EQ(
+      parsed(
+          R"({"width":5,"messages":[{"role":"user","content":[{"type":"image","image":"a.png"}],"train":false},
+                               {"role":"assistant","content":"a","train":true}]})")
+          .messages.size(),
+      2U);
   EXPECT_NE(refusal(fmt::format(R"({{"image_id":5,{}}})", turns)).find("\"image_id\""), std::string::npos);
 }
 
@@ -168,6 +174,16 @@ TEST(RowForms, WhatIsNotReadIsNamed) {
       {R"({"instruction":"q"})", "\"output\""},
       {R"({"query":"q","response":"a","history":[["x"]]})", "history"},
       {R"({"instruction":"q","output":5})", "\"output\""},
+      {R"({"instruction":"q","output":""})", "an empty \"output\""},
+      {R"({"images":[7],)" + marked + "}", "\"images\" has 7"},
+      {R"({"videos":[[4]],)" + turns + "}", "\"videos\" has a frame 4"},
+      {R"({"messages":[{"role":"user","content":"q","train":true},{"role":"assistant","content":"a"}]})",
+       "a turn of the user has \"train\": true"},
+      {R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a","weight":0}]})",
+       "a turn of the assistant has \"weight\": 0"},
+      {R"({"conversations":[{"from":"human","value":"q"},{"from":"gpt","value":"a","loss":0.5}]})",
+       "\"loss\": 0.5"},
+      {R"({"width":5,)" + turns + "}", "\"width\""},
   };
   for (const auto& [row, told] : cases) {
     const std::string said = refusal(row);
@@ -187,9 +203,9 @@ TEST(RowForms, MarksOfOtherProgramsAreRefusedInWhatUsersSay) {
   const auto row = [](const std::string& question) {
     return Json{{"query", question}, {"response", "<img>a.png</img> <audio>"}}.dump();
   };
-  for (const char* mark :
-       {"<img>", "<|image_1|>", "<image_2>", "<image 3>", "<Image>", "<ImageHere>", "<image_placeholder>",
-        "<|vision_start|>", "<|video_pad|>", "<IMG_CONTEXT>", "<video1>", "<audio>"})
+  for (const char* mark : {"<img>", "<|image_1|>", "<image_2>", "<image 3>", "<Image>", "<ImageHere>",
+                           "<image_placeholder>", "<image-placeholder>", "<image >", "</image>",
+                           "<|vision_start|>", "<|video_pad|>", "<IMG_CONTEXT>", "<video1>", "<audio>"})
     EXPECT_NE(refusal(row(std::string("What < is ") + mark + "?")).find(fmt::format("\"{}\"", mark)),
               std::string::npos)
         << mark;

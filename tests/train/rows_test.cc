@@ -1,5 +1,7 @@
 // Rows of text files: both formats, what is mended, what is quarantined, what is learned, and how often.
 
+#include <sys/stat.h>
+
 #include <set>
 
 #include "train/data/batches.h"
@@ -179,6 +181,51 @@ TEST(Rows, NoneLeftIsAnError) {
   const std::string absent =
       test::message_of([&] { row_batches(test::config_of(settings(folder, {"absent.jsonl"})), {}); });
   EXPECT_NE(absent.find("absent.jsonl"), std::string::npos) << absent;
+}
+
+TEST(Rows, AStepOfNoGoodRowHasThoseOfTheNext) {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "rows.jsonl", line("what?", "red") + line("what?", std::string(3000, 'q')));
+  Json json = settings(folder, {"rows.jsonl"});
+  json["max_length"] = 1000;
+  const auto batches = row_batches(test::config_of(json), {});
+  ASSERT_EQ(batches->steps_per_epoch(), 2);
+  for (int64_t step = 0; step < 6; ++step) {
+    EXPECT_EQ(batches->at(step).samples, 1) << step;
+    EXPECT_EQ(row_batches(test::config_of(json), {})->at(step).tokens, batches->at(0).tokens) << step;
+  }
+  test::write_text(folder / "long.jsonl", line("what?", std::string(3000, 'q')));
+  json["data"][0]["rows"] = (folder / "long.jsonl").string();
+  const auto none = row_batches(test::config_of(json), {});
+  EXPECT_NE(test::message_of([&] { none->at(7); }).find("no row of an epoch from step 8"), std::string::npos);
+}
+
+TEST(Rows, TextIsLeftOutWhereNothingThatTrainsSeesIt) {
+  const test::TemporaryFolder folder;
+  const Json seen = {{"image", "shapes.png"}, {"conversations", {turn("human", "?"), turn("gpt", "x")}}};
+  test::write_text(folder / "rows.jsonl", line("what?", "red") + seen.dump() + "\n");
+  Json json = settings(folder, {"rows.jsonl"});
+  json["rates"] = {{"projector", 1e-3}};
+  EXPECT_EQ(row_batches(test::config_of(json), {})->steps_per_epoch(), 1);
+  EXPECT_NE(test::read_text(folder / "out" / "quarantine.jsonl").find("no picture or clip"),
+            std::string::npos);
+}
+
+TEST(Rows, SourcesHaveRowsAndAreFiles) {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "rows.jsonl", line("what?", "red"));
+  for (const char* nothing : {"", " \n\n", "\xef\xbb\xbf", "[]"}) {
+    test::write_text(folder / "empty.jsonl", nothing);
+    const std::string told = test::message_of([&] {
+      row_batches(test::config_of(settings(folder, {"rows.jsonl", "empty.jsonl"})), {});
+    });
+    EXPECT_NE(told.find("empty.jsonl] has no rows"), std::string::npos) << nothing << ": " << told;
+  }
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  const std::string told = test::message_of([&] {
+    row_batches(test::config_of(settings(folder, {"rows.jsonl", "pipe"})), {});
+  });
+  EXPECT_NE(told.find("pipe] is no regular file"), std::string::npos) << told;
 }
 
 // Every epoch has all rows once, in an order of its own that the seed decides.

@@ -42,15 +42,17 @@ class Quarantine {
     }
     file.commit();
     if (hooks_.note) {
-      hooks_.note(fmt::format("{} rows are left out and listed in {}; the first: {}", rows_.size(),
-                              file_.string(), rows_.begin()->second));
+      const auto& [origin, why] = *rows_.begin();
+      const bool named = why.find(origin) != std::string::npos;
+      hooks_.note(fmt::format("{} rows are left out and listed in {}; one: {}{}", rows_.size(),
+                              file_.string(), named ? "" : fmt::format("[{}] ", origin), why));
     }
     written_ = rows_.size();
   }
 
  private:
   std::filesystem::path file_;
-  const TrainHooks& hooks_;
+  const TrainHooks hooks_;
   std::mutex mutex_;
   std::map<std::string, std::string> rows_;
   std::set<std::string> told_;
@@ -66,8 +68,9 @@ class RowBatches : public Batches {
         quarantine_(config.output / "quarantine.jsonl", hooks) {
     for (const TrainSource& source : config.data) add(source);
     quarantine_.write();
-    require(!entries_.empty(), ErrorCode::kFormat, "[train] no row of {} can be used: {}",
-            config.data[0].rows.string(), (config.output / "quarantine.jsonl").string());
+    require(!entries_.empty(), ErrorCode::kFormat, "[train] no row of {}{} can be used: {}",
+            config.data[0].rows.string(), config.data.size() > 1 ? " and the others" : "",
+            (config.output / "quarantine.jsonl").string());
   }
 
   int64_t steps_per_epoch() const override {
@@ -75,7 +78,19 @@ class RowBatches : public Batches {
     return (rows + config_.batch - 1) / config_.batch;
   }
 
+  // A step of which no row can be used has those of the next that has some, at whichever step a run begins.
   StepBatch at(int64_t step) override {
+    for (int64_t later = 0; later <= steps_per_epoch(); ++later) {
+      StepBatch batch = usable_of(step + later);
+      if (batch.samples > 0) return batch;
+    }
+    fail(ErrorCode::kFormat, "[train] no row of an epoch from step {} on can be used: {}", step + 1,
+         (config_.output / "quarantine.jsonl").string());
+  }
+
+ private:
+  // The rows of a step, without those that turn out to be bad.
+  StepBatch usable_of(int64_t step) {
     std::vector<Sample> samples(static_cast<size_t>(config_.batch));
     std::vector<char> good(samples.size());
     threads_.parallel_for(config_.batch, 1, [&](int64_t i, int64_t, int) {
@@ -118,18 +133,21 @@ class RowBatches : public Batches {
       batch.targets += sample.targets;
     }
     finish();
-    require(batch.samples > 0, ErrorCode::kFormat, "[train] no sample of step {} can be used", step + 1);
     return batch;
   }
 
- private:
   void add(const TrainSource& source) {
     const std::filesystem::path media = source.media.empty() ? source.rows.parent_path() : source.media;
     std::vector<TrainRow> parsed;
+    int64_t bad = 0;
     read_rows(
         source.rows,
         [&](const Json& row, const std::string& origin) { parsed.push_back(parse_row(row, origin, media)); },
-        [&](const std::string& origin, const std::string& why) { quarantine_.add(origin, why); });
+        [&](const std::string& origin, const std::string& why) {
+          quarantine_.add(origin, why);
+          ++bad;
+        });
+    require(bad > 0 || !parsed.empty(), ErrorCode::kFormat, "[{}] has no rows", source.rows.string());
     for (const TrainRow& row : parsed) maker_.check_model(row);
     std::vector<char> good(parsed.size());
     threads_.parallel_for(static_cast<int64_t>(parsed.size()), 16, [&](int64_t begin, int64_t end, int) {

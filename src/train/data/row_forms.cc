@@ -23,21 +23,28 @@ std::string role_of(const Json& name, const std::string& origin) {
        origin, name.is_null() ? "nobody" : shown(name));
 }
 
-// Keys that say how much a turn is learned: what they say by default is what is done.
-bool is_default_weight(const std::string& key, const Json& value) {
-  return (key == "loss" || key == "weight" || key == "train") && (value == true || value == 1);
+// Keys that say how much a turn is learned, where that is what is done: answers are, others are not.
+bool is_done_weight(const std::string& key, const Json& value, const std::string& role,
+                    const std::string& origin) {
+  if (key != "loss" && key != "weight" && key != "train") return false;
+  const bool answer = role == "assistant";
+  require(answer ? value == true || value == 1 : value == false || value == 0, ErrorCode::kFormat,
+          "[{}] a turn of the {} has \"{}\": {}; {}", origin, role, key, shown(value),
+          answer ? "answers are learned, all of them alike" : "answers alone are learned");
+  return true;
 }
 
 // {"from", "value"}
 Json from_value(const Json& turn, const std::string& origin) {
   require(turn.contains("value") && turn["value"].is_string(), ErrorCode::kFormat,
           "[{}] a turn should have \"from\" and \"value\", not {}", origin, shown(turn));
-  for (const auto& [key, value] : turn.items()) {
-    require(key == "from" || key == "value" || says_nothing(value) || is_default_weight(key, value),
-            ErrorCode::kFormat, "[{}] a turn has the key \"{}\", which is not known: {}", origin, key,
-            shown(value));
-  }
   const std::string role = role_of(turn.value("from", Json()), origin);
+  for (const auto& [key, value] : turn.items()) {
+    require(
+        key == "from" || key == "value" || says_nothing(value) || is_done_weight(key, value, role, origin),
+        ErrorCode::kFormat, "[{}] a turn has the key \"{}\", which is not known: {}", origin, key,
+        shown(value));
+  }
   if (role != "user") return {{"role", role}, {"content", turn["value"]}};
   return {{"role", role}, {"content", Json::array({{{"type", "text"}, {"text", turn["value"]}}})}};
 }
@@ -46,9 +53,11 @@ Json from_value(const Json& turn, const std::string& origin) {
 Json role_content(const Json& turn, const std::string& origin) {
   require(turn.contains("role") && turn.contains("content"), ErrorCode::kFormat,
           "[{}] a turn should have \"role\" and \"content\", not {}", origin, shown(turn));
-  Json message = {{"role", role_of(turn["role"], origin)}, {"content", turn["content"]}};
+  const std::string role = role_of(turn["role"], origin);
+  Json message = {{"role", role}, {"content", turn["content"]}};
   for (const auto& [key, value] : turn.items()) {
-    if (key != "role" && key != "content" && !says_nothing(value) && !is_default_weight(key, value))
+    if (key != "role" && key != "content" && !says_nothing(value) &&
+        !is_done_weight(key, value, role, origin))
       message[key] = value;
   }
   return message;
@@ -146,8 +155,9 @@ Json turns_of(RowKeys& row) {
   const bool alpaca = name == "instruction";
   std::string question = text_at(row.take(form), form, origin);
   const Json* answer = row.take(alpaca ? "output" : "response");
-  require(answer != nullptr, ErrorCode::kFormat, "[{}] has \"{}\" and no \"{}\"", origin, form,
-          alpaca ? "output" : "response");
+  const char* answers = alpaca ? "output" : "response";
+  require(answer != nullptr, ErrorCode::kFormat, "[{}] has \"{}\" and {} \"{}\"", origin, form,
+          row.view().json().contains(answers) ? "an empty" : "no", answers);
   if (alpaca) {
     const std::string input = text_at(row.take("input"), "input", origin);
     if (!input.empty()) question += (question.empty() ? "" : "\n") + input;

@@ -13,17 +13,17 @@ namespace fs = std::filesystem;
 constexpr size_t kMarkLength = 7;  // of "<image>" and "<video>" alike
 
 // A path, or what other programs have in its place: {"path": …, "bytes": null}, {"url": …}.
-Json item_of(const Json& item, const char* kind, const fs::path& media, const std::string& origin) {
+Json item_of(const Json& item, const std::string& name, const fs::path& media, const std::string& origin) {
   const Json* value = &item;
   for (const char* key : {"path", "url"}) {
     if (!value->is_object() || !value->contains(key) || says_nothing((*value)[key])) continue;
     for (const auto& [other, rest] : value->items())
       require(other == key || says_nothing(rest), ErrorCode::kFormat,
-              "[{}] \"{}\" has the key \"{}\" beside a path", origin, kind, other);
+              "[{}] \"{}\" has the key \"{}\" beside a path", origin, name, other);
     value = &(*value)[key];
   }
   require(value->is_string() && !says_nothing(*value), ErrorCode::kFormat, "[{}] \"{}\" has {}, not a path",
-          origin, kind, shown(item));
+          origin, name, shown(item));
   return resolved(value->get<std::string>(), media);
 }
 
@@ -50,7 +50,10 @@ bool is_foreign_mark(std::string word) {
                                          "image_placeholder",
                                          "video_placeholder"};
   if (word == "image" || word == "video") return false;
-  std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](unsigned char c) { return c == '-' ? '_' : static_cast<char>(std::tolower(c)); });
+  while (!word.empty() && word.back() == ' ') word.pop_back();
+  if (word.starts_with('/')) word.erase(0, 1);
   if (word.size() > 2 && word.front() == '|' && word.back() == '|') word = word.substr(1, word.size() - 2);
   const size_t letters = word.find_last_not_of("0123456789") + 1;
   if (letters < word.size()) {  // image_1, image 1, image1
@@ -275,17 +278,18 @@ RowMedia listed_media(RowKeys& row, const char* kind, const fs::path& media) {
   list.may_lack = one != nullptr;
   const Json* value = one != nullptr ? one : many;
   if (value == nullptr) return list;
+  const std::string name = one != nullptr ? kind : plural;
   for (const Json& item : value->is_array() ? *value : Json::array({*value})) {
     Json path;
     if (item.is_array() && std::string_view(kind) == "video") {
       path = Json::array();
       for (const Json& frame : item) {
         require(frame.is_string(), ErrorCode::kFormat, "[{}] \"{}\" has a frame {}, not a path", row.origin(),
-                kind, shown(frame));
+                name, shown(frame));
         path.push_back(resolved(frame.get<std::string>(), media));
       }
     } else {
-      path = item_of(item, kind, media, row.origin());
+      path = item_of(item, name, media, row.origin());
     }
     list.parts.push_back({{"type", kind}, {kind, std::move(path)}});
   }
@@ -309,6 +313,15 @@ void place_media(Json& messages, RowMedia images, RowMedia videos, const Json& c
     *first = std::move(content);
   }
   places.require_all_placed();
+}
+
+bool holds_media(const Json& messages) {
+  for (const Json& message : messages) {
+    for (const Json& part : message["content"].is_array() ? message["content"] : Json::array()) {
+      if (text_in(part) == nullptr) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace vl3

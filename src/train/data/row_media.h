@@ -36,4 +36,7 @@ void require_no_foreign_marks(const std::string& text, const std::string& origin
 void place_media(Json& messages, RowMedia images, RowMedia videos, const Json& clip_options,
                  const std::filesystem::path& media, const std::string& origin);
 
+// Whether messages have a part that shows something.
+bool holds_media(const Json& messages);
+
 }  // namespace vl3

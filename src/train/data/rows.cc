@@ -139,10 +139,9 @@ TrainRow parse_row(const Json& json, const std::string& origin, const fs::path& 
   for (const Json& message : result.messages) answered = answered || message["role"] == "assistant";
   require(answered, ErrorCode::kFormat, "[{}] has no answer to learn", origin);
   RowMedia images = listed_media(row, "image", media), videos = listed_media(row, "video", media);
-  const bool has_media = !images.parts.empty() || !videos.parts.empty();
   place_media(result.messages, std::move(images), std::move(videos), clip_options_of(row), media, origin);
   if (Json tools = tools_of(row); !tools.is_null()) result.template_arguments = {{"tools", std::move(tools)}};
-  require_all_read(row, has_media);
+  require_all_read(row, holds_media(result.messages));
   return result;
 }
 
@@ -155,6 +154,9 @@ void read_rows(const fs::path& file, const std::function<void(const Json&, const
       bad(origin, error.what());
     }
   };
+  std::error_code ignored;
+  require(!fs::exists(file, ignored) || fs::is_regular_file(file, ignored), ErrorCode::kInvalidArgument,
+          "[{}] is no regular file: rows are read more than once, so that a pipe will not do", file.string());
   std::ifstream lines(file, std::ios::binary);
   require(lines.good(), ErrorCode::kNotFound, "[{}] cannot be read", file.string());
   std::string head(4, '\0');

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "train/data/row_media.h"
 
 namespace vl3 {
 namespace {
@@ -43,6 +44,7 @@ SampleMaker::SampleMaker(Processor processor, const TrainConfig& config)
       media_(config.media),
       max_length_(config.max_length),
       vocabulary_(Config::from_pretrained(config.model).text.vocab_size),
+      learns_text_(config.rates.llm.has_value()),
       decide_(config.stream == "decide") {}
 
 ProcessorRequest SampleMaker::request_for(const TrainRow& row) const {
@@ -105,6 +107,9 @@ void SampleMaker::check(const TrainRow& row) const {
     stream_events(request, row);
     return;
   }
+  require(learns_text_ || holds_media(row.messages), ErrorCode::kFormat,
+          "[{}] has no picture or clip, and \"rates\" has no \"llm\": nothing that trains sees it",
+          row.origin);
   processor_.plan(request);
   processor_.render(row.messages, false);
 }
