@@ -145,14 +145,26 @@ void read_options_beside(const Json& json, const std::string& origin, const std:
 // The conversations of a request, under whichever name.
 const Json& conversations_of(const JsonView& view) {
   const Json* found = nullptr;
+  const char* name = "conversations";
   for (const char* key : {"conversations", "messages", "conversation"}) {
     if (!view.has(key)) continue;
     require(found == nullptr, ErrorCode::kInvalidArgument,
             "[{}] has its messages twice: \"{}\" is beside another name for them", view.origin(), key);
     found = view.find(key);
+    name = key;
   }
-  require(found != nullptr && found->is_array() && !found->empty(), ErrorCode::kInvalidArgument,
-          "[{}] \"conversations\" should be a list of at least one conversation", view.origin());
+  const bool other = found == nullptr && !view.json().empty();
+  require(found != nullptr, ErrorCode::kInvalidArgument,
+          "[{}] has no \"messages\" and no \"conversations\"{}", view.origin(),
+          other ? fmt::format(", but \"{}\": what is asked stands there, as a list of messages",
+                              view.json().begin().key())
+                : "");
+  require(found->is_array() && !found->empty(), ErrorCode::kInvalidArgument,
+          "[{}] \"{}\" should be a list of at least one conversation or message, not {}", view.origin(), name,
+          shown(*found));
+  for (const Json& messages : *found)
+    require(!messages.is_array() || !messages.empty(), ErrorCode::kInvalidArgument,
+            "[{}] \"{}\" has a conversation without messages", view.origin(), name);
   return *found;
 }
 
