@@ -149,7 +149,7 @@ TEST(Report, WhatCannotBeReadIsToldBeforeTheWorkBegins) {
       {missing.dump(), "nothing_here.png"},
       {good + "\n{\"conversations\": [", "line 2"},
       {good + "\nplain text\n", "line 2"},
-      {"{\"conversation\": []}", "conversations"},
+      {"{\"conversation\": []}", "\"conversation\" should be a list"},
       {Json::array({Json{{"imges", 1}}}).dump(), "request 1"},
   };
   for (const auto& [in, word] : cases) {
