@@ -44,7 +44,7 @@ SampleMaker::SampleMaker(Processor processor, const TrainConfig& config)
       media_(config.media),
       max_length_(config.max_length),
       vocabulary_(Config::from_pretrained(config.model).text.vocab_size),
-      learns_text_(config.rates.llm.has_value()),
+      sees_media_alone_(!config.rates.llm && (config.rates.vision_encoder || config.rates.projector)),
       decide_(config.stream == "decide") {}
 
 ProcessorRequest SampleMaker::request_for(const TrainRow& row) const {
@@ -107,7 +107,7 @@ void SampleMaker::check(const TrainRow& row) const {
     stream_events(request, row);
     return;
   }
-  require(learns_text_ || holds_media(row.messages), ErrorCode::kFormat,
+  require(!sees_media_alone_ || holds_media(row.messages), ErrorCode::kFormat,
           "[{}] has no picture or clip, and \"rates\" has no \"llm\": nothing that trains sees it",
           row.origin);
   processor_.plan(request);

@@ -38,9 +38,8 @@ class SampleMaker {
   Processor processor_;
   TrainMedia media_;
   int64_t max_length_, vocabulary_;
-  bool learns_text_;  // the language model trains, so that rows without pictures and clips are good for
-                      // something
-  bool decide_;       // of streams
+  bool sees_media_alone_;  // what trains: a row without pictures and clips is good for nothing then
+  bool decide_;            // of streams
 };
 
 // Samples side by side: sequences are padded on the right in the tensors, and nothing of that is computed.
