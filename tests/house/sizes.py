@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """What is committed stays small: sizes.py PROJECT
 
 No file above 12 MiB, all of them together below 40, and nothing packed or built by somebody else. Passes where
