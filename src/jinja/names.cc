@@ -92,8 +92,8 @@ class Reader {
       if (tokens_[i].kind == Kind::kName && !attribute) pending_.push_back(tokens_[i].text);
     }
     bound_until_ = i;
-    for (; i < tokens_.size() && tokens_[i].kind != Kind::kTagEnd; ++i)
-      of_items_ = of_items_ || (tokens_[i].kind == Kind::kName && lists_.contains(tokens_[i].text));
+    // for m in messages[1:], set rest = messages[1:], set first = messages[0]; not those of messages[0].tools
+    of_items_ = at(i + 1).kind == Kind::kName && lists_.contains(at(i + 1).text) && !names_key(i + 1);
     of_lists_ = of_items_ && !loop;
   }
 
@@ -140,13 +140,24 @@ class Reader {
     return !named && !asked;
   }
 
-  // The list, or an item of it, that is shown, written as JSON or given to a macro.
-  bool is_whole_list(size_t i) const {
+  // The first token behind a name and its subscripts.
+  size_t behind(size_t i) const {
     size_t end = i + 1;
     for (int depth = 0; end < tokens_.size() && (depth > 0 || is_operator(end, "[")); ++end)
       depth += is_operator(end, "[") ? 1 : is_operator(end, "]") ? -1 : 0;
-    const bool subscript = end > i + 1 && at(end - 2).kind == Kind::kString;  // messages[0]['role']
-    if (subscript) return false;
+    return end;
+  }
+
+  // messages[0]['role'], messages[0].role
+  bool names_key(size_t i) const {
+    const size_t end = behind(i);
+    return is_operator(end, ".") || (end > i + 1 && at(end - 2).kind == Kind::kString);
+  }
+
+  // The list, or an item of it, that is shown, written as JSON or given to a macro.
+  bool is_whole_list(size_t i) const {
+    if (names_key(i)) return false;
+    const size_t end = behind(i);
     const bool shown = at(end).kind == Kind::kOutputEnd,
                json = is_operator(end, "|") && at(end + 1).text == "tojson";
     const bool given = i > 0 && (is_operator(i - 1, "(") || is_operator(i - 1, ",")) &&

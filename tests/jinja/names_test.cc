@@ -59,7 +59,10 @@ TEST(Names, AMessageThatIsShownWholeHasEveryKeyRead) {
         "endfor %}",
         "{% for m in messages %}{% if 'x' in m %}x{% endif %}{% endfor %}",
         "{% if messages[0].role == 'system' %}x{% endif %}",
-        "{% set first = messages[0]['content'] %}{{ messages | length }}", "{{ tools | tojson }}"})
+        "{% set first = messages[0]['content'] %}{{ messages | length }}", "{{ tools | tojson }}",
+        "{% set offset = 1 if messages[0].role == 'system' else 0 %}{{ messages[offset].role }}{{ offset }}",
+        "{% for tool in messages[0].tools %}{{ tool | tojson }}{% endfor %}",
+        "{% for c in messages[0]['calls'] %}{{ c | tojson }}{% endfor %}"})
     EXPECT_FALSE(names(named).any_key) << named;
 }
 
