@@ -12,19 +12,12 @@
 namespace vl3::http {
 namespace {
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t";
-  const size_t first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
-}
-
 // The part of a list before the separator, which leaves the list with it.
 std::string_view next(std::string_view& list, char separator) {
   const size_t end = std::min(list.find(separator), list.size());
   const std::string_view part = list.substr(0, end);
   list.remove_prefix(std::min(end + 1, list.size()));
-  return trimmed(part);
+  return trimmed(part, " \t");
 }
 
 // Whether "q=0.5" is above 0: at most three digits follow the point, so that any but 0 says so.

@@ -4,17 +4,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/one_of.h"
 #include "jinja/lexer.h"
 
 namespace vl3::jinja {
 namespace {
 
 using Kind = Token::Kind;
-
-template <size_t n>
-bool is_one_of(std::string_view word, const std::string_view (&words)[n]) {
-  return std::find(std::begin(words), std::end(words), word) != std::end(words);
-}
 
 constexpr std::string_view kWords[] = {"if",
                                        "elif",

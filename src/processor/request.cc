@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/near_names.h"
+#include "base/one_of.h"
 #include "processor/asked_bounds.h"
 #include "processor/messages.h"
 #include "vl3/processor.h"
@@ -19,11 +20,6 @@ void refuse_unknown(const std::vector<std::string>& keys, const std::string& ori
               : did_you_mean(keys[0], {"fps", "num_frames", "min_frames", "max_frames", "start_time",
                                        "end_time", "do_sample_frames", "use_token_compression", "size",
                                        "min_pixels", "max_pixels", "shortest_edge", "longest_edge"}));
-}
-
-template <size_t n>
-bool is_one_of(std::string_view key, const std::string_view (&known)[n]) {
-  return std::find(std::begin(known), std::end(known), key) != std::end(known);
 }
 
 // Settings of the reference's tokenizer call; the last ones change nothing here.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/one_of.h"
 #include "base/says_nothing.h"
 #include "serve/field_reader.h"
 
@@ -62,11 +63,6 @@ constexpr MediaOption kOptions[] = {{"max_tokens", true, true},
                                     {"skip_broken_frames", true, false},
                                     {"use_token_compression", true, false}};
 constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant", "tool", "function"};
-
-template <size_t n>
-bool is_one_of(std::string_view key, const std::string_view (&known)[n]) {
-  return std::find(std::begin(known), std::end(known), key) != std::end(known);
-}
 
 bool is_source_key(bool video, std::string_view key) {
   return is_one_of(key, kPlainKeys) || (video ? is_one_of(key, kVideoKeys) : is_one_of(key, kImageKeys));

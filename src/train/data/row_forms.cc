@@ -1,18 +1,14 @@
 #include "train/data/row_forms.h"
 
-#include <algorithm>
 #include <vector>
+
+#include "base/one_of.h"
 
 namespace vl3 {
 namespace {
 
 constexpr std::string_view kUsers[] = {"human", "user"};
 constexpr std::string_view kAssistants[] = {"gpt", "assistant", "chatgpt", "model", "bot"};
-
-template <size_t n>
-bool is_one_of(const std::string& name, const std::string_view (&names)[n]) {
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
 
 std::string role_of(const Json& name, const std::string& origin) {
   const std::string from = name.is_string() ? name.get<std::string>() : "";
@@ -154,16 +150,15 @@ Json turns_of(RowKeys& row) {
   }
   const bool alpaca = name == "instruction";
   std::string question = text_at(row.take(form), form, origin);
-  const Json* answer = row.take(alpaca ? "output" : "response");
   const char* answers = alpaca ? "output" : "response";
+  const Json* answer = row.take(answers);
   require(answer != nullptr, ErrorCode::kFormat, "[{}] has \"{}\" and {} \"{}\"", origin, form,
           row.view().json().contains(answers) ? "an empty" : "no", answers);
   if (alpaca) {
     const std::string input = text_at(row.take("input"), "input", origin);
     if (!input.empty()) question += (question.empty() ? "" : "\n") + input;
   }
-  return from_columns(row.take("history"), question, text_at(answer, alpaca ? "output" : "response", origin),
-                      origin);
+  return from_columns(row.take("history"), question, text_at(answer, answers, origin), origin);
 }
 
 }  // namespace
