@@ -10,6 +10,7 @@
 
 #include "address_options.h"
 #include "base/check.h"
+#include "base/one_of.h"
 #include "vl3/image.h"
 #include "vl3/video.h"
 
@@ -17,10 +18,11 @@ namespace vl3::cli {
 namespace {
 
 constexpr std::string_view kEndings[] = {
-    "png", "apng", "jpg", "jpeg", "jfif", "webp", "gif", "bmp", "dib",  "tif", "tiff", "avif", "heic", "heif",
-    "jxl", "jp2",  "j2k", "ppm",  "pgm",  "pbm",  "pnm", "ico", "tga",  "qoi", "pcx",  "sgi",  "dds",  "mp4",
-    "m4v", "mov",  "mkv", "webm", "avi",  "ts",   "mts", "mpg", "m2ts", "flv", "mpeg", "ogv",  "ogg",  "3gp",
-    "wmv", "asf",  "y4m", "mxf",  "dv",   "h264", "ivf", "nut", "hevc", "vob", "obu",  "h265", "wtv",  "rm"};
+    "png",  "apng", "jpg",  "jpeg", "jfif", "webp", "gif", "bmp",  "dib",   "tif", "tiff", "avif",
+    "heic", "heif", "jxl",  "jp2",  "j2k",  "ppm",  "pgm", "pbm",  "pnm",   "ico", "tga",  "qoi",
+    "pcx",  "sgi",  "dds",  "mp4",  "m4v",  "mov",  "mkv", "webm", "avi",   "ts",  "mts",  "mpg",
+    "m2ts", "flv",  "mpeg", "ogv",  "ogg",  "3gp",  "wmv", "asf",  "y4m",   "mxf", "dv",   "h264",
+    "ivf",  "nut",  "hevc", "vob",  "obu",  "h265", "wtv", "rm",   "mjpeg", "mjpg"};
 
 constexpr size_t kHead = 4096;  // of a file, enough to know its format
 
@@ -67,7 +69,7 @@ bool has_media_ending(std::string_view name) {
   if (dot == std::string_view::npos || dot == 0) return false;
   std::string ending(name.substr(dot + 1));
   for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return std::find(std::begin(kEndings), std::end(kEndings), ending) != std::end(kEndings);
+  return is_one_of(ending, kEndings);
 }
 
 bool looks_like_file(std::string_view word) {

@@ -7,8 +7,9 @@
 
 namespace vl3 {
 
-template <size_t n>
-bool is_one_of(std::string_view word, const std::string_view (&known)[n]) {
+// known: an array or a container of strings.
+template <class Words>
+bool is_one_of(std::string_view word, const Words& known) {
   return std::find(std::begin(known), std::end(known), word) != std::end(known);
 }
 

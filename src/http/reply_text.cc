@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/one_of.h"
 #include "http/refusal.h"
 
 namespace vl3::http {
@@ -29,8 +30,7 @@ std::string head_text(int status, const Fields& fields, const ReplyFrame& frame)
   add_field(text, "Date", frame.date);
   add_field(text, "X-Request-Id", frame.request_id);
   for (const auto& [name, value] : fields) {
-    if (std::find(std::begin(kOfServer), std::end(kOfServer), name) == std::end(kOfServer))
-      add_field(text, name, value);
+    if (!is_one_of(name, kOfServer)) add_field(text, name, value);
   }
   if (frame.every_reply != nullptr) {
     for (const auto& [name, value] : *frame.every_reply) {

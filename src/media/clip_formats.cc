@@ -8,6 +8,7 @@ extern "C" {
 #include <string_view>
 
 #include "base/check.h"
+#include "media/jpeg_row.h"
 #include "media/quiet.h"
 
 namespace vl3 {
@@ -191,7 +192,9 @@ ClipStream open_clip_stream(FileSource& source, const std::string& name) {
   AVDictionary* options = allowed();
   // Of a GIF a delay of 1/100 s is one, as FFmpeg 8 has it; only 0 is none.
   av_dict_set(&options, "min_delay", "1", 0);
-  const int opened = avformat_open_input(&raw, nullptr, nullptr, &options);  // frees raw where it fails
+  // FFmpeg tells it from one picture only where it is short.
+  const AVInputFormat* format = is_row_of_jpegs(source.source()) ? av_find_input_format("mjpeg") : nullptr;
+  const int opened = avformat_open_input(&raw, nullptr, format, &options);  // frees raw where it fails
   av_dict_free(&options);
   if (opened < 0) refuse(source, name, opened);
   ClipStream clip;

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/check.h"
+#include "base/one_of.h"
 #include "media/source_bytes.h"
 
 namespace vl3 {
@@ -147,7 +148,7 @@ bool is_picture(const std::filesystem::path& path) {
   constexpr std::string_view kEnds[] = {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif",
                                         ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
                                         ".jxl", ".jp2", ".ppm",  ".pgm",  ".tga",  ".qoi"};
-  return std::find(std::begin(kEnds), std::end(kEnds), end) != std::end(kEnds);
+  return is_one_of(end, kEnds);
 }
 
 // "a, b, c and 4 more"

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/model_folder.h"
+#include "base/one_of.h"
 #include "processor/config_files.h"
 #include "processor/process_pictures.h"
 
@@ -103,7 +104,7 @@ std::vector<std::string> PixelOptions::merge(const Json& json, std::string_view 
   }
   std::vector<std::string> others;
   for (const auto& [key, value] : json.items()) {
-    if (std::find(std::begin(kKnown), std::end(kKnown), key) == std::end(kKnown)) others.push_back(key);
+    if (!is_one_of(key, kKnown)) others.push_back(key);
   }
   return others;
 }

@@ -6,6 +6,7 @@
 #include "base/data_url.h"
 #include "base/json.h"
 #include "base/near_names.h"
+#include "base/one_of.h"
 #include "base/sha256.h"
 #include "base/web_address.h"
 #include "jinja/names.h"
@@ -170,9 +171,7 @@ Json MessageReader::read_part(const Json& part, const std::string& where, std::v
   Json rest = Json::object();
   for (const auto& [key, value] : part.items()) {
     if (key == "type") continue;
-    const bool names =
-        std::find(source_keys(video).begin(), source_keys(video).end(), key) != source_keys(video).end();
-    if (!names) {
+    if (!is_source_key(key, video)) {
       rest[key] = value;
       continue;
     }
@@ -205,7 +204,7 @@ MediaItem MessageReader::picture(const Source& source, Json rest, const std::str
       read_detail(value, where, item.options);
       continue;
     }
-    if (std::find(std::begin(kAreaKeys), std::end(kAreaKeys), key) != std::end(kAreaKeys)) {
+    if (is_one_of(key, kAreaKeys)) {
       areas[key] = value;
       continue;
     }
@@ -264,7 +263,7 @@ void MessageReader::add_source(const Json& value, const std::string& where, Json
   const auto& keys = source_keys(item.video);
   std::string_view found;
   for (const auto& [key, inner] : value.items()) {
-    if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
+    if (!is_one_of(key, keys)) {
       if (says_nothing(inner)) continue;
       require(rest != nullptr, ErrorCode::kInvalidArgument,
               "{} has the key \"{}\" beside the path of a frame", where, key);

@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "media/jpeg_row.h"
 #include "media/source_bytes.h"
 #include "media/webp_clip.h"
 #include "vl3/media_decoder.h"
@@ -40,9 +41,19 @@ bool is_still_picture(const MediaSource& source) {
   constexpr size_t kSniffed = 64;
   const std::string head = part_of(source, 0, kSniffed);
   ImageFormat format{};
-  if (!sniff_image(std::as_bytes(std::span(head)), &format) || format == ImageFormat::kGif) return false;
-  if (format == ImageFormat::kPng) return !is_animated_png(source);
-  return format != ImageFormat::kWebp || !is_animated_webp(source);
+  if (!sniff_image(std::as_bytes(std::span(head)), &format)) return false;
+  switch (format) {
+    case ImageFormat::kGif:
+      return false;
+    case ImageFormat::kPng:
+      return !is_animated_png(source);
+    case ImageFormat::kWebp:
+      return !is_animated_webp(source);
+    case ImageFormat::kJpeg:
+      return !is_row_of_jpegs(source);
+    default:
+      return true;
+  }
 }
 
 std::string words_of(const ClipTurn& turn) {

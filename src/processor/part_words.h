@@ -1,9 +1,10 @@
 #pragma once
 // The words by which parts of messages say what they are and which medium they show.
 
-#include <algorithm>
 #include <array>
 #include <string_view>
+
+#include "base/one_of.h"
 
 namespace vl3 {
 
@@ -28,9 +29,6 @@ inline const auto& source_keys(bool video) { return video ? kVideoKeys : kImageK
 
 inline bool is_base64_key(std::string_view key) { return key == "data" || key == "base64"; }
 
-inline bool is_source_key(std::string_view key, bool video) {
-  const auto& keys = source_keys(video);
-  return std::find(keys.begin(), keys.end(), key) != keys.end();
-}
+inline bool is_source_key(std::string_view key, bool video) { return is_one_of(key, source_keys(video)); }
 
 }  // namespace vl3

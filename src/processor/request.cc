@@ -1,6 +1,5 @@
 // What people ask of the processor, as JSON.
 
-#include <algorithm>
 
 #include "base/json.h"
 #include "base/near_names.h"
@@ -118,7 +117,7 @@ void read_options_beside(const Json& json, const std::string& origin, const std:
   Json beside = Json::object();
   for (const auto& [key, value] : json.items()) {
     const bool known = is_one_of(key, kKnown) || is_one_of(key, kTextOptions) || is_one_of(key, kOfHttp) ||
-                       std::find(others.begin(), others.end(), key) != others.end();
+                       is_one_of(key, others);
     if (known) continue;
     for (const char* group : {"images", "images_kwargs", "videos", "videos_kwargs"}) {
       require(!json.contains(group) || !json[group].is_object() || !json[group].contains(key),
@@ -131,9 +130,8 @@ void read_options_beside(const Json& json, const std::string& origin, const std:
   const std::vector<std::string> not_images = request.images.merge(beside, origin);
   const std::vector<std::string> not_videos = request.videos.merge(beside, origin);
   for (const std::string& key : not_images) {
-    require(std::find(not_videos.begin(), not_videos.end(), key) == not_videos.end(),
-            ErrorCode::kInvalidArgument, "[{}] \"{}\" is not a part of a request, nor an option{}", origin,
-            key, hint(key));
+    require(!is_one_of(key, not_videos), ErrorCode::kInvalidArgument,
+            "[{}] \"{}\" is not a part of a request, nor an option{}", origin, key, hint(key));
   }
   check_bounds(beside, fmt::format("[{}]", origin));
 }

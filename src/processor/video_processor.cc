@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/model_folder.h"
+#include "base/one_of.h"
 #include "processor/clip_patches.h"
 #include "processor/config_files.h"
 #include "processor/pixel_difference.h"
@@ -67,9 +68,7 @@ std::vector<std::string> VideoOptions::merge(const Json& json, std::string_view 
                                          "do_sample_frames",
                                          "use_token_compression",
                                          "return_metadata"};
-  std::erase_if(others, [&](const std::string& key) {
-    return std::find(std::begin(kKnown), std::end(kKnown), key) != std::end(kKnown);
-  });
+  std::erase_if(others, [&](const std::string& key) { return is_one_of(key, kKnown); });
   return others;
 }
 

@@ -57,6 +57,41 @@ TEST(OpenClip, AnimatedPicturesAreClipsAndStillOnesOneFrame) {
   EXPECT_THROW(frames(folder / "cut.png"), Error);
 }
 
+TEST(OpenClip, RowsOfJpegsAreClips) {
+  const test::TemporaryFolder folder;
+  const auto frames = [&](const std::string& bytes) {
+    test::write_text(folder / "row", bytes);
+    const fs::path path = folder / "row";
+    const int64_t in_file = open_clip({path}, {}, options_of(Json::object()))->info().total_frames;
+    const int64_t in_memory =
+        open_clip({MediaSource::bytes(bytes, "row")}, {}, options_of(Json::object()))->info().total_frames;
+    EXPECT_EQ(in_file, in_memory);
+    return in_file;
+  };
+  const std::string one = test::read_text(test::data_path("media/pictures/jpeg_420.jpg")),
+                    progressive = test::read_text(test::data_path("media/pictures/jpeg_420p.jpg"));
+  EXPECT_EQ(frames(one), 1);
+  EXPECT_EQ(frames(one + one + one), 3);
+  EXPECT_EQ(frames(progressive + progressive), 2);
+  EXPECT_EQ(frames(one + std::string("\0\0\0\x18"
+                                     "ftypmp42",
+                                     12)),
+            1);  // a phone's moving picture
+  // Filled up in front of a marker; cut off in the middle; two versions of one picture.
+  EXPECT_EQ(frames("\xff\xd8\xff" + one.substr(2) + one), 2);
+  EXPECT_THROW(frames(one.substr(0, one.size() / 2) + one), Error);
+  EXPECT_EQ(frames(one.substr(0, 2) + std::string("\xff\xe2\0\x08MPF\0\0\0", 10) + one.substr(2) + one), 1);
+  const auto reader =
+      open_clip({MediaSource::bytes(one + progressive + one, "row")}, {}, options_of(Json::object()));
+  EXPECT_EQ(reader->info().fps, 25.0);
+  std::vector<std::vector<uint8_t>> seen;
+  reader->read(std::vector<int64_t>{0, 1, 2}, [&](size_t, const Image& frame) {
+    seen.emplace_back(frame.pixels().begin(), frame.pixels().end());
+  });
+  ASSERT_EQ(seen.size(), 3u);
+  EXPECT_EQ(seen[0], seen[2]);
+}
+
 TEST(OpenClip, PicturesHaveTheRateThatIsGiven) {
   const auto reader = open_clip({picture(), picture(), picture()}, {}, options_of({{"pictures_rate", 4}}));
   const SampledFrames frames = sample_frames(reader->info(), FrameSampling{});

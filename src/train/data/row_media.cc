@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/data_url.h"
+#include "base/one_of.h"
 
 namespace vl3 {
 namespace {
@@ -60,7 +61,7 @@ bool is_foreign_mark(std::string word) {
     word.resize(letters);
     if (!word.empty() && std::string_view("_- ").find(word.back()) != std::string_view::npos) word.pop_back();
   }
-  return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
+  return is_one_of(word, kWords);
 }
 
 // The text of a part that is one; null for others.
