@@ -1,6 +1,5 @@
 // What people ask of the processor, as JSON.
 
-
 #include "base/json.h"
 #include "base/near_names.h"
 #include "base/one_of.h"
@@ -65,6 +64,10 @@ std::string hint(const std::string& key) {
   const std::string_view ours = our_name_of(key), name = ours.empty() ? std::string_view(key) : ours;
   if (is_one_of(name, kOfGeneration))
     return fmt::format(": it is a setting of generation; write \"generate\": {{\"{}\": …}}", name);
+  constexpr std::string_view kOfForm[] = {"response_format", "structured_outputs", "guided_json",
+                                          "guided_regex",    "guided_choice",      "json_schema"};
+  if (is_one_of(key, kOfForm))
+    return R"(: it is a form of the answer; write "structured": {"json": …} (or "regex", "choice", "json_object"))";
   return did_you_mean(key, {"conversations",
                             "messages",
                             "images",

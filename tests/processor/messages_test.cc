@@ -297,6 +297,7 @@ TEST_F(Messages, KeysOfRequestsAndMessagesAreNamedWithWhatWasMeant) {
       {{{"messages", {{{"role", "user"}, {"content", {{"type", "text"}}}}}}}, "content"},
       {{{"messages", {{{"role", 5}, {"content", "Hi"}}}}}, "role"},
       {{{"messages", {{{"role", "user"}, {"content", {5}}}}}}, "5"},
+      {{{"messages", hi}, {"response_format", {{"type", "json_object"}}}}, "write \"structured\""},
       {{{"messages", hi}, {"max_token", 5}}, "did you mean \"max_tokens\""},
       {{{"messages", hi}, {"temperatur", 1}}, "did you mean \"temperature\""},
       {{{"messages", {{{"role", "user"}, {"content", "Hi"}, {"image", picture()}}}}}, "\"image\" beside"},
