@@ -45,8 +45,10 @@ class VL3_API PastKeyValues {
 
   size_t size() const noexcept;           // sequences
   int64_t length(size_t sequence) const;  // tokens held
-  PastKeyValues fork() const;             // the same tokens; memory is shared until one side grows
-  void truncate(int64_t length);          // longer sequences forget what comes after; throws below 0
+  // Of the batches so far, padding counted: where the sequence's next token stands, as in the reference.
+  int64_t columns(size_t sequence) const;
+  PastKeyValues fork() const;      // the same tokens; memory is shared until one side grows
+  void truncate(int64_t columns);  // longer sequences forget what comes after; throws below 0
 
  private:
   friend struct ModelParts;
@@ -63,7 +65,7 @@ struct ForwardInput {
   Tensor inputs_embeds;  // [B, T, H] f32, with visual rows already in place
   Tensor
       attention_mask;   // [B, T], 1 for real tokens; absent: all are. With a cache: for the new columns only
-  Tensor position_ids;  // [B, T]; absent: the column, counted on from the cache's length
+  Tensor position_ids;  // [B, T]; absent: the column, counted on from the cache's columns
 
   Tensor pixel_values;       // [P, C·p·p]
   Tensor image_grid_thw;     // [pictures, 3]

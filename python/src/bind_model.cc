@@ -151,7 +151,7 @@ void bind_caches(nb::module_& module) {
       .def("get_seq_length",
            [](const PastKeyValues& self) {
              int64_t longest = 0;
-             for (size_t i = 0; i < self.size(); ++i) longest = std::max(longest, self.length(i));
+             for (size_t i = 0; i < self.size(); ++i) longest = std::max(longest, self.columns(i));
              return longest;
            })
       .def("fork", [](const PastKeyValues& self) { return std::make_shared<PastKeyValues>(self.fork()); })

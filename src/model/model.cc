@@ -143,6 +143,7 @@ Hidden run_model(Context& context, const Model& model, const ModelWeights& weigh
   Hidden hidden{std::move(batch.packed), {}, {}};
   hidden.rows = run_language_model(context, weights.text, model.config().text, batch.embeds,
                                    hidden.packed.sequences, &probe);
+  note_columns(input, hidden.packed);
   hidden.output.image_hidden_states = batch.image_features;
   hidden.output.video_hidden_states = batch.video_features;
   hidden.output.last_hidden_state = unpack(context, hidden.packed, hidden.rows);

@@ -56,21 +56,32 @@ int64_t PastKeyValues::length(size_t sequence) const {
   return caches_->rows[sequence].length();
 }
 
+int64_t PastKeyValues::columns(size_t sequence) const {
+  require(sequence < size(), ErrorCode::kInvalidArgument, "[past] sequence {} of {}", sequence, size());
+  return caches_->columns[sequence].count;
+}
+
 PastKeyValues PastKeyValues::fork() const {
   PastKeyValues copy;
+  copy.caches_->columns = caches_->columns;
   for (const KvCache& cache : caches_->rows) copy.caches_->rows.push_back(cache.fork());
   return copy;
 }
 
-void PastKeyValues::truncate(int64_t length) {
-  require(length >= 0, ErrorCode::kInvalidArgument, "[past] a length of {}", length);
-  for (KvCache& cache : caches_->rows) cache.truncate(std::min(length, cache.length()));
+void PastKeyValues::truncate(int64_t columns) {
+  require(columns >= 0, ErrorCode::kInvalidArgument, "[past] {} columns", columns);
+  for (size_t i = 0; i < size(); ++i) {
+    auto& [held, count] = caches_->columns[i];
+    held.erase(std::lower_bound(held.begin(), held.end(), columns), held.end());
+    count = std::min(count, columns);
+    caches_->rows[i].truncate(static_cast<int64_t>(held.size()));
+  }
 }
 
 PastKeyValues ForConditionalGeneration::new_past(const Context& context, int64_t sequences) const {
   require(sequences >= 0, ErrorCode::kInvalidArgument, "[past] {} sequences", sequences);
   PastKeyValues past;
-  for (int64_t i = 0; i < sequences; ++i) caches_of(past).push_back(new_cache(*this, context));
+  for (int64_t i = 0; i < sequences; ++i) caches_of(past).add(new_cache(*this, context));
   return past;
 }
 

@@ -12,6 +12,17 @@ namespace vl3 {
 
 struct PastKeyValues::Caches {
   std::vector<KvCache> rows;  // one a sequence
+  // Likewise: in which columns of its batches the tokens held stood, and how many columns these had.
+  struct Columns {
+    std::vector<int64_t> held;
+    int64_t count = 0;
+  };
+  std::vector<Columns> columns;
+
+  void add(KvCache empty) {
+    rows.push_back(std::move(empty));
+    columns.emplace_back();
+  }
 };
 
 struct ModelParts {
@@ -20,7 +31,7 @@ struct ModelParts {
   }
   static const ModelWeights& weights(const ForConditionalGeneration& model) { return *model.model_.weights_; }
   static KeyValueFactors& factors(const ForConditionalGeneration& model) { return *model.factors_; }
-  static std::vector<KvCache>& caches(PastKeyValues& past) { return past.caches_->rows; }
+  static PastKeyValues::Caches& caches(PastKeyValues& past) { return *past.caches_; }
 };
 
 inline ForConditionalGeneration model_of(Config config, std::shared_ptr<const ModelWeights> weights) {
@@ -29,7 +40,7 @@ inline ForConditionalGeneration model_of(Config config, std::shared_ptr<const Mo
 inline const ModelWeights& weights_of(const ForConditionalGeneration& model) {
   return ModelParts::weights(model);
 }
-inline std::vector<KvCache>& caches_of(PastKeyValues& past) { return ModelParts::caches(past); }
+inline auto& caches_of(PastKeyValues& past) { return ModelParts::caches(past); }
 
 // A cache with a pool of its own: of the type that the context asks for
 // (ForConditionalGeneration::cache_type), or of another.

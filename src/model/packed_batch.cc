@@ -34,8 +34,9 @@ class Cells {
   const Tensor& tensor_;
 };
 
-int64_t past_length(const ForwardInput& input, int64_t sequence) {
-  return input.past == nullptr ? 0 : input.past->length(static_cast<size_t>(sequence));
+// Of the batches before this one.
+int64_t past_columns(const ForwardInput& input, int64_t sequence) {
+  return input.past == nullptr ? 0 : input.past->columns(static_cast<size_t>(sequence));
 }
 
 }  // namespace
@@ -60,7 +61,7 @@ PackedBatch pack_ragged(const ForwardInput& input) {
   sequences.cu_seqlens_q = sequences.cu_seqlens_k = {0};
   for (int64_t b = 0; b < packed.batch; ++b) {
     const auto& ids = input.ids[static_cast<size_t>(b)];
-    const int64_t past = past_length(input, b);
+    const int64_t past = past_columns(input, b);
     for (int64_t t = 0; t < static_cast<int64_t>(ids.size()); ++t) {
       packed.cells.push_back(b * packed.columns + t);
       sequences.positions.push_back(past + t);
@@ -68,7 +69,8 @@ PackedBatch pack_ragged(const ForwardInput& input) {
     packed.ids.insert(packed.ids.end(), ids.begin(), ids.end());
     sequences.cu_seqlens_q.push_back(packed.rows());
     sequences.cu_seqlens_k.push_back(packed.rows());
-    if (input.past != nullptr) sequences.caches.push_back(&caches_of(*input.past)[static_cast<size_t>(b)]);
+    if (input.past != nullptr)
+      sequences.caches.push_back(&caches_of(*input.past).rows[static_cast<size_t>(b)]);
   }
   return packed;
 }
@@ -104,7 +106,7 @@ PackedBatch pack(const ForwardInput& input) {
     packed.cells.push_back(cell);
     if (has_ids) packed.ids.push_back(ids[cell]);
     if (labels.given()) packed.targets.push_back(target(b, t));
-    sequences.positions.push_back(positions.given() ? positions[cell] : past_length(input, b) + t);
+    sequences.positions.push_back(positions.given() ? positions[cell] : past_columns(input, b) + t);
   };
   std::vector<std::pair<int64_t, int64_t>> before_first;  // cells of padding that the loss looks at
   for (int64_t b = 0; b < packed.batch; ++b) {
@@ -121,7 +123,8 @@ PackedBatch pack(const ForwardInput& input) {
     }
     sequences.cu_seqlens_q.push_back(packed.rows());
     sequences.cu_seqlens_k.push_back(packed.rows());
-    if (input.past != nullptr) sequences.caches.push_back(&caches_of(*input.past)[static_cast<size_t>(b)]);
+    if (input.past != nullptr)
+      sequences.caches.push_back(&caches_of(*input.past).rows[static_cast<size_t>(b)]);
   }
   for (const auto& [b, t] : before_first) {
     add(b, t);
@@ -129,6 +132,18 @@ PackedBatch pack(const ForwardInput& input) {
     sequences.cu_seqlens_k.push_back(sequences.cu_seqlens_k.back());
   }
   return packed;
+}
+
+void note_columns(const ForwardInput& input, const PackedBatch& batch) {
+  if (input.past == nullptr) return;
+  auto& columns = caches_of(*input.past).columns;
+  const std::vector<int64_t>& begins = batch.sequences.cu_seqlens_q;
+  for (size_t b = 0; b < columns.size(); ++b) {
+    auto& [held, count] = columns[b];
+    for (int64_t row = begins[b]; row < begins[b + 1]; ++row)
+      held.push_back(count + batch.cells[static_cast<size_t>(row)] % batch.columns);
+    count += input.ids.empty() ? batch.columns : static_cast<int64_t>(input.ids[b].size());
+  }
 }
 
 Tensor unpack(Context& context, const PackedBatch& batch, const Tensor& rows) {

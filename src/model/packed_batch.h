@@ -32,6 +32,9 @@ struct PackedBatch {
 // a sequence without keys.
 PackedBatch pack(const ForwardInput& input);
 
+// The pass has appended its rows to the caches of its input: they stand in the columns behind those before.
+void note_columns(const ForwardInput& input, const PackedBatch& batch);
+
 // rows [R, D] back into [B, T, D], zero where nothing was computed.
 Tensor unpack(Context& context, const PackedBatch& batch, const Tensor& rows);
 

@@ -80,7 +80,7 @@ ForConditionalGeneration with_outliers(float c) {
 // Logits of ids [T, vocabulary]: the first forty at once, the rest token by token.
 Tensor logits(const ForConditionalGeneration& model, CacheType type, const std::vector<int64_t>& ids) {
   PastKeyValues past;
-  caches_of(past).push_back(new_cache(model, context(), type));
+  caches_of(past).add(new_cache(model, context(), type));
   const int64_t length = static_cast<int64_t>(ids.size());
   Tensor all = Tensor::empty({length, model.config().text.vocab_size}, DType::kF32);
   for (int64_t begin = 0, end = 40; begin < length; begin = end++) {

@@ -73,6 +73,46 @@ TEST(PastKeyValues, AForkAndItsSourceGrowApart) {
   expect_same(logits(context, {{68}, {71}}, &again), before);
 }
 
+// Ids and mask of a padded batch, behind what past holds.
+ForwardOutput padded(Context& context, const Ids& ids, const Ids& mask, PastKeyValues* past) {
+  ForwardInput input;
+  const auto columns = static_cast<int64_t>(ids[0].size());
+  std::vector<int64_t> cells, real;
+  for (const auto& row : ids) cells.insert(cells.end(), row.begin(), row.end());
+  for (const auto& row : mask) real.insert(real.end(), row.begin(), row.end());
+  const Shape shape{static_cast<int64_t>(ids.size()), columns};
+  input.input_ids = Tensor::from<int64_t>(shape, cells);
+  input.attention_mask = Tensor::from<int64_t>(shape, real);
+  input.past = past;
+  return demo().forward(context, input);
+}
+
+TEST(PastKeyValues, PaddingCountsInTheColumnsOfLaterCalls) {
+  Context context(exact());
+  const Tensor whole = padded(context, {{0, 0, 65, 66, 67, 68}, {70, 71, 72, 73, 0, 75}},
+                              {{0, 0, 1, 1, 1, 1}, {1, 1, 1, 1, 0, 1}}, nullptr)
+                           .logits;
+  PastKeyValues past = demo().new_past(context, 2);
+  padded(context, {{0, 0, 65, 66}, {70, 71, 72, 73}}, {{0, 0, 1, 1}, {1, 1, 1, 1}}, &past);
+  EXPECT_EQ(past.length(0), 2);
+  EXPECT_EQ(past.columns(0), 4);
+  padded(context, {{90, 90}, {90, 90}}, {{1, 1}, {0, 1}}, &past);  // to be forgotten
+  past.truncate(4);
+  EXPECT_EQ(past.length(0), 2);
+  EXPECT_EQ(past.length(1), 4);
+  const Tensor rest = padded(context, {{67, 68}, {0, 75}}, {{1, 1}, {0, 1}}, &past).logits;
+  EXPECT_EQ(past.columns(1), 6);
+  EXPECT_EQ(past.length(1), 5);
+  const int64_t vocabulary = rest.dim(2);
+  const auto at = [&](const Tensor& logits, int64_t row, int64_t column) {
+    return logits.reshape({2 * logits.dim(1), vocabulary})
+        .rows(row * logits.dim(1) + column, row * logits.dim(1) + column + 1);
+  };
+  expect_same(at(rest, 0, 0), at(whole, 0, 4));
+  expect_same(at(rest, 0, 1), at(whole, 0, 5));
+  expect_same(at(rest, 1, 1), at(whole, 1, 5));
+}
+
 TEST(PastKeyValues, WhatDoesNotFitIsRefused) {
   Context context(exact());
   PastKeyValues past = demo().new_past(context, 2), none;

@@ -60,7 +60,7 @@ TEST(RaggedIds, StandAlone) {
     EXPECT_THROW(pack(input), Error);
   }
   PastKeyValues past;
-  caches_of(past).resize(2);
+  for (int i = 0; i < 2; ++i) caches_of(past).add({});
   ForwardInput input = ragged();
   input.past = &past;
   EXPECT_THROW(pack(input), Error);
