@@ -14,11 +14,11 @@
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <thread>
 
 #include "bind_lending.h"
 #include "bindings.h"
 #include "desk.h"
+#include "gil.h"
 #include "job_values.h"
 #include "off_gil.h"
 #include "runtime.h"
@@ -39,13 +39,13 @@ using TextList = nb::typed<nb::list, nb::str>;
 class Llm {
  public:
   explicit Llm(DeskOptions options) {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     desk_ = Desk::open(std::move(options));
   }
   // Threads end without the lock: one of them may wait for it, to log.
   ~Llm() {
     {
-      const nb::gil_scoped_release release;
+      const WithoutGil release;
       desk_.reset();
     }
     loans_->settle();
@@ -65,8 +65,7 @@ class Llm {
       const double slice = std::clamp(left, 0.0, std::chrono::duration<double>(kSignalPeriod).count());
       bool came = box.wait(std::chrono::milliseconds(0));
       if (!came) {
-        const Waiting waiting(*this);
-        const nb::gil_scoped_release release;
+        const WithoutGil release;
         came = box.wait(std::chrono::milliseconds(static_cast<int64_t>(slice * 1000) + 1));
       }
       if (PyErr_CheckSignals() != 0) throw nb::python_error();
@@ -75,33 +74,19 @@ class Llm {
     loans_->settle();
   }
 
-  // Ends everything, and lets the threads that wait() out of here before the interpreter goes. Each finds
-  // that its jobs have ended and needs nothing but the lock; with the lock held and nobody in there, none
-  // goes in again. A fork's child has none of these threads.
+  // Ends everything: whoever waits finds that its jobs have ended. A fork's child has none of these threads.
   void close() {
     if (desk_->forked()) return;
     {
-      const nb::gil_scoped_release release;
+      const WithoutGil release;
       desk_->close();
-    }
-    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (waiting_ > 0 && std::chrono::steady_clock::now() < patience) {
-      const nb::gil_scoped_release release;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     loans_->settle();
   }
 
  private:
-  struct Waiting {  // without the interpreter's lock; made and let go with it
-    explicit Waiting(Llm& llm) : count(llm.waiting_) { ++count; }
-    ~Waiting() { --count; }
-    std::atomic<int>& count;
-  };
-
   std::shared_ptr<Desk> desk_;
   std::shared_ptr<Loans> loans_ = std::make_shared<Loans>();
-  std::atomic<int> waiting_{0};
 };
 
 // A request under way as Python holds it: let go before its end, it is cancelled.

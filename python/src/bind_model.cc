@@ -14,6 +14,7 @@
 #include "bindings.h"
 #include "forward.h"
 #include "generate.h"
+#include "gil.h"
 #include "model/model_parts.h"
 #include "model/parameters.h"
 #include "ops/embedding.h"
@@ -196,7 +197,7 @@ void bind_model(nb::module_& module) {
             return ForConditionalGeneration::from_pretrained(folder,
                                                              adapter.value_or(std::filesystem::path()));
           },
-          "folder"_a, "adapter"_a = nb::none(), nb::call_guard<nb::gil_scoped_release>())
+          "folder"_a, "adapter"_a = nb::none(), nb::call_guard<WithoutGil>())
       .def_prop_ro("config", &config_of)
       .def_prop_ro(
           "weights_dtype",

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "bindings.h"
+#include "gil.h"
 #include "processor/prompt.h"
 #include "runtime.h"
 #include "tensors.h"
@@ -31,19 +32,19 @@ namespace {
 
 void bind_tokenizer(nb::module_& module) {
   nb::class_<Tokenizer>(module, "Tokenizer", "Text to ids and back, as the checkpoint has it.")
-      .def_static("open", &Tokenizer::from_pretrained, "folder"_a, nb::call_guard<nb::gil_scoped_release>())
+      .def_static("open", &Tokenizer::from_pretrained, "folder"_a, nb::call_guard<WithoutGil>())
       .def(
           "encode",
           [](const Tokenizer& self, const nb::str& given, bool parse_special) {
             const std::string text = text_from_python(given, "text");
-            const nb::gil_scoped_release release;
+            const WithoutGil release;
             return self.encode(text, parse_special);
           },
           "text"_a, "parse_special"_a = true)
       .def(
           "decode",
           [](const Tokenizer& self, const std::vector<int64_t>& ids, bool skip_special) {
-            const nb::gil_scoped_release release;
+            const WithoutGil release;
             return self.decode(ids, skip_special);
           },
           "ids"_a, "skip_special"_a = false)
@@ -69,7 +70,7 @@ std::vector<ChatTemplate::Piece> pieces_of(const ChatTemplate& self, nb::handle 
                                            nb::handle variables) {
   const Json given = json_from_python(messages, "messages");
   const Json extra = json_from_python(variables, "template");
-  const nb::gil_scoped_release release;
+  const WithoutGil release;
   return continue_final_message ? self.render_continued(given, extra)
                                 : self.render_pieces(given, add_generation_prompt, extra);
 }
@@ -105,7 +106,7 @@ void bind_template(nb::module_& module) {
             std::vector<TextSpan> spans;
             for (const ChatTemplate::Piece& piece : pieces)
               spans.push_back({piece.text, parse_special || !piece.from_message});
-            const nb::gil_scoped_release release;
+            const WithoutGil release;
             return tokenizer.encode(spans);
           },
           "tokenizer"_a, "messages"_a, "add_generation_prompt"_a, "continue_final_message"_a,
@@ -304,7 +305,7 @@ std::vector<int64_t> expand(const Processor& self, const std::string& text,
   }
   PromptOptions options;
   options.messages_too = true;
-  const nb::gil_scoped_release release;
+  const WithoutGil release;
   return expand_prompt(self.tokenizer(), {{text, false}}, placeholders, options).ids;
 }
 
@@ -337,7 +338,7 @@ void bind_processor(nb::module_& module) {
                    [](const Processed& self) { return tensors_of(self.output.images, self.output.videos); })
       .def_prop_ro("clips", [](const Processed& self) { return list_of(to_json(self.output.videos.clips)); });
   nb::class_<Processor>(module, "Processor", "Conversations with pictures and clips to ids and patches.")
-      .def_static("open", &Processor::from_pretrained, "folder"_a, nb::call_guard<nb::gil_scoped_release>())
+      .def_static("open", &Processor::from_pretrained, "folder"_a, nb::call_guard<WithoutGil>())
       .def_prop_ro("tokenizer", [](const Processor& self) { return self.tokenizer(); })
       .def_prop_ro("image_token_id", &Processor::image_token_id)
       .def_prop_ro("video_token_id", &Processor::video_token_id)

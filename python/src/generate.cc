@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "gil.h"
 #include "tensors.h"
 #include "vl3/error.h"
 
@@ -22,7 +23,7 @@ using Callable = std::shared_ptr<const nb::object>;
 Callable callable(nb::handle function) {
   return {new nb::object(nb::borrow(function)), [](const nb::object* held) {
             if (!nb::is_alive()) return;
-            const nb::gil_scoped_acquire acquire;
+            const WithGil acquire;
             delete held;
           }};
 }
@@ -32,7 +33,7 @@ std::vector<int64_t> listed(std::span<const int64_t> ids) { return {ids.begin(),
 void bend(const nb::object& function, const ConstraintQuery& query, std::span<float> scores) {
   // The callable may keep what it gets: the row itself lives no longer than this call.
   const Tensor given = Tensor::from<float>({1, static_cast<int64_t>(scores.size())}, scores);
-  const nb::gil_scoped_acquire acquire;
+  const WithGil acquire;
   const nb::object answer = function(query.prompt, listed(query.ids), to_python(given));
   const Tensor bent = from_python(answer, "logits_processor", DType::kF32);
   if (bent.shape() != given.shape()) {
@@ -44,7 +45,7 @@ void bend(const nb::object& function, const ConstraintQuery& query, std::span<fl
 }
 
 bool allow(const nb::object& function, const ConstraintQuery& query, TokenMask mask) {
-  const nb::gil_scoped_acquire acquire;
+  const WithGil acquire;
   const nb::object answer = function(query.prompt, listed(query.ids));
   if (answer.is_none()) return false;
   for (const int64_t id : nb::cast<std::vector<int64_t>>(answer)) {
@@ -62,7 +63,7 @@ bool allow(const nb::object& function, const ConstraintQuery& query, TokenMask m
 GenerationHooks hooks_of(GenerationHooks hooks, const Callables& callables) {
   if (!callables.on_token.is_none()) {
     hooks.on_token = [function = callable(callables.on_token)](const StreamEvent& event) {
-      const nb::gil_scoped_acquire acquire;
+      const WithGil acquire;
       return nb::cast<bool>((*function)(event.prompt, event.sequence, event.token));
     };
   }
@@ -79,7 +80,7 @@ GenerationHooks hooks_of(GenerationHooks hooks, const Callables& callables) {
   }
   if (!callables.ends.is_none()) {
     hooks.ends = [function = callable(callables.ends)](const ConstraintQuery& query) {
-      const nb::gil_scoped_acquire acquire;
+      const WithGil acquire;
       return nb::cast<bool>((*function)(query.prompt, listed(query.new_ids)));
     };
   }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "gil.h"
 
 namespace nb = nanobind;
 
@@ -124,7 +125,7 @@ void add_array(Loans& loans, nb::handle object, const std::string& name, std::ve
     }
     return;
   }
-  const nb::gil_scoped_release release;  // the caller's reference keeps the array
+  const WithoutGil release;  // the caller's reference keeps the array
   for (int64_t t = 0; t < layout.frames; ++t) {
     Image& frame = frames.emplace_back();
     frame.height = layout.height;

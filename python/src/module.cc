@@ -11,6 +11,7 @@ extern "C" {
 
 #include "bindings.h"
 #include "errors.h"
+#include "gil.h"
 #include "tensors.h"
 #include "vl3/version.h"
 
@@ -21,6 +22,10 @@ NB_MODULE(_core, module) {
   // Codecs write to stderr whatever a program says: a wheel's FFmpeg is this module's alone, and an installed
   // one that others share keeps what they set.
   if (av_log_get_level() == AV_LOG_INFO) av_log_set_level(AV_LOG_QUIET);
+  // Threads that are cut off in the end keep what they hold, whoever wrote it.
+  nanobind::set_leak_warnings(false);
+  module.def("end_calls", &python::end_calls, "Python ends: nothing of other threads is to be under way.");
+  nanobind::module_::import_("atexit").attr("register")(module.attr("end_calls"));
   python::bind_errors();
   module.def(
       "address_of",

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <thread>
 
+#include "gil.h"
+
 #ifdef __linux__
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -30,7 +32,7 @@ bool may_handle_signals() {
 
 void run_off_gil(const std::function<void()>& work, const std::function<void()>& cancel) {
   if (!may_handle_signals()) {
-    const nb::gil_scoped_release release;
+    const WithoutGil release(&cancel);
     return work();
   }
   std::mutex mutex;
@@ -38,7 +40,7 @@ void run_off_gil(const std::function<void()>& work, const std::function<void()>&
   bool ended = false;
   std::exception_ptr failure, interrupt;
   {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     std::thread worker([&] {
       std::exception_ptr thrown;
       try {
@@ -56,7 +58,7 @@ void run_off_gil(const std::function<void()>& work, const std::function<void()>&
       if (interrupt) continue;  // asked already
       lock.unlock();
       {
-        const nb::gil_scoped_acquire acquire;
+        const WithGil acquire;
         if (PyErr_CheckSignals() != 0) interrupt = std::make_exception_ptr(nb::python_error());
       }
       if (interrupt) cancel();

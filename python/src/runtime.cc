@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "gil.h"
 
 namespace nb = nanobind;
 
@@ -17,6 +18,22 @@ struct Runtime::Turn {
   Context context;
   std::timed_mutex mutex;
   const pid_t process = getpid();
+
+  // For calls that a callback makes: whoever has this turn waits for them.
+  std::shared_ptr<Turn> within(const ContextOptions& options) {
+    const std::lock_guard lock(within_mutex);
+    if (within_ == nullptr) within_ = std::make_shared<Turn>(options);
+    return within_;
+  }
+  void cancel() {
+    context.cancel();
+    const std::lock_guard lock(within_mutex);
+    if (within_ != nullptr) within_->cancel();
+  }
+
+ private:
+  std::mutex within_mutex;
+  std::shared_ptr<Turn> within_;
 };
 
 namespace {
@@ -67,7 +84,8 @@ std::shared_ptr<Runtime::Turn> Runtime::turn() {
 }
 
 void Runtime::run(const std::function<void(Context&)>& work) {
-  const std::shared_ptr<Turn> mine = turn();
+  std::shared_ptr<Turn> mine = turn();
+  const bool in_callback = WithGil::in_callback();
   loans_->settle();  // of calls before
   // Cancelled before it is this call's turn, the call ends; later its context does.
   std::mutex state;
@@ -75,18 +93,21 @@ void Runtime::run(const std::function<void(Context&)>& work) {
   const auto cancel = [&] {
     const std::lock_guard lock(state);
     stop = true;
-    if (running) mine->context.cancel();
+    if (running) mine->cancel();
   };
   run_off_gil(
       [&] {
         std::unique_lock turn(mine->mutex, std::defer_lock);
-        while (!turn.try_lock_for(kSignalPeriod)) {
+        while (!turn.try_lock_for(in_callback ? std::chrono::milliseconds(0) : kSignalPeriod)) {
           const std::lock_guard lock(state);
-          if (stop) return;
+          require(!stop, ErrorCode::kCancelled, "[model] cancelled");
+          if (!in_callback) continue;
+          mine = mine->within(options_);
+          turn = std::unique_lock(mine->mutex, std::defer_lock);
         }
         {
           const std::lock_guard lock(state);
-          if (stop) return;
+          require(!stop, ErrorCode::kCancelled, "[model] cancelled");
           mine->context.clear_cancel();
           running = true;
         }
@@ -106,7 +127,7 @@ void Runtime::run(const std::function<void(Context&)>& work) {
 LogSink python_log() {
   return [](LogLevel level, std::string_view message) {
     if (!nb::is_alive() || Py_IsInitialized() == 0) return;
-    const nb::gil_scoped_acquire acquire;
+    const WithGil acquire;
     const int number = level == LogLevel::kDebug ? 10 : level == LogLevel::kInfo ? 20 : 30;
     const nb::object logger = nb::module_::import_("logging").attr("getLogger")("videollama3");
     logger.attr("log")(number, "%s", nb::str(message.data(), message.size()));

@@ -31,8 +31,9 @@ class Runtime {
   // What its calls read where Python has it; given back when a call has ended.
   Loans& loans() const noexcept { return *loans_; }
 
-  // work with the interpreter's lock released, as run_off_gil; Ctrl-C cancels the context. Throws
-  // RuntimeError where the process was forked while a call was under way.
+  // work with the interpreter's lock released, as run_off_gil; Ctrl-C cancels the context. A call from a
+  // callback of another one does not wait for its turn: it has a context of its own. Throws RuntimeError
+  // where the process was forked while a call was under way.
   void run(const std::function<void(Context&)>& work);
   template <class Work>
   auto call(Work&& work) {

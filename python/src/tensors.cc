@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "gil.h"
 #include "vl3/error.h"
 
 namespace nb = nanobind;
@@ -77,7 +78,7 @@ Tensor shared(AnyArray array, const Shape& shape, DType dtype) {
   auto* kept = new AnyArray(std::move(array));
   const auto release = [kept] {
     if (!nb::is_alive()) return;
-    const nb::gil_scoped_acquire acquire;
+    const WithGil acquire;
     delete kept;
   };
   return {Storage::wrap(data, bytes, true, release), 0, shape, dtype};

@@ -426,6 +426,7 @@ _opened: weakref.WeakSet[LLM] = weakref.WeakSet()
 
 
 def _close_all() -> None:
+    _core.end_calls()
     for llm in list(_opened):
         llm.close()
 

@@ -147,7 +147,43 @@ def test_a_handler_of_the_programs_own_is_called() -> None:
 )
 def test_python_ends_with_requests_under_way(script: str) -> None:
     after = run(script)
-    assert after.returncode == 0 and "Fatal" not in after.stderr, (after.returncode, after.stderr)
+    assert (after.returncode, after.stderr) == (0, ""), (after.returncode, after.stderr)
+
+
+# What a daemon thread repeats until Python ends.
+ENDLESS = {
+    "nothing of ours": "time.sleep(0.01)",
+    "tokenizer": "tokenizer('hello world ' * 1000)",
+    "forward": "model(input_ids=[[5] * 500])",
+    "turns": "threads = [threading.Thread(target=lambda: model(input_ids=[[5] * 500])) for _ in range(3)]; "
+             "[thread.start() for thread in threads]; [thread.join() for thread in threads]",
+    "streamer": "model.generate([[1, 2, 3]], max_new_tokens=5000, eos_token_id=511, streamer=TextStreamer(tokenizer))",
+    "a call in a callback": "model.generate([[1, 2]], max_new_tokens=5000, eos_token_id=511, logits_processor=[scores])",
+}
+
+
+@pytest.mark.parametrize("kind", list(ENDLESS))
+def test_python_ends_with_calls_under_way(kind: str) -> None:
+    after = run(
+        f"""
+        import contextlib
+        from videollama3 import AutoTokenizer, TextStreamer, VideoLlama3ForConditionalGeneration
+        model = VideoLlama3ForConditionalGeneration.from_pretrained(llm.model, threads=1)
+        tokenizer = AutoTokenizer.from_pretrained(llm.model)
+        begun = threading.Event()
+        def scores(ids, scores):
+            model(input_ids=[[1, 2]])
+            return scores
+        def repeat():
+            begun.set()
+            with contextlib.redirect_stdout(open(os.devnull, "w")):
+                while True: {ENDLESS[kind]}
+        threading.Thread(target=repeat, daemon=True).start()
+        begun.wait()
+        time.sleep(0.2)
+        """
+    )
+    assert (after.returncode, after.stderr) == (0, ""), (after.returncode, after.stderr)
 
 
 def test_a_fork_is_told() -> None:

@@ -117,6 +117,13 @@ def test_a_cache_goes_on_where_it_was(model: Model, inputs: videollama3.BatchFea
     numpy.testing.assert_allclose(then.logits, whole.logits[:, cut:], atol=2e-4)
     with pytest.raises(ValueError, match="1 sequences.*2"):
         exact(input_ids=[[1], [2]], past_key_values=then.past_key_values)
+    # Padding counts: a row's next token stands behind the columns of its batch.
+    ids, mask = numpy.array([[0, 0, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6]]), numpy.array([[0, 0, 1, 1, 1, 1], [1] * 6])
+    padded = exact(input_ids=ids, attention_mask=mask)
+    first = exact(input_ids=ids[:, :4], attention_mask=mask[:, :4])
+    assert first.past_key_values.get_seq_length() == 4
+    then = exact(input_ids=ids[:, 4:], attention_mask=mask, past_key_values=first.past_key_values)
+    numpy.testing.assert_allclose(then.logits, padded.logits[:, 4:], atol=1e-5)
 
 
 def test_embeddings_in_place_of_ids(model: Model) -> None:
@@ -450,6 +457,26 @@ def test_a_fork_answers(model: Model) -> None:
         os.waitpid(child, 0)
         pytest.fail("the fork did not answer")
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_callables_may_call_the_model(model: Model) -> None:
+    def answer(ids: list[int], processor: Any) -> Any:
+        return model.generate(numpy.array([ids]), max_new_tokens=3, do_sample=False, logits_processor=[processor]).tolist()
+
+    alone = model(input_ids=[[1, 2, 3]]).logits.tolist()
+    inner, expected = answer([4, 5], lambda ids, scores: scores), answer([1, 2, 3], lambda ids, scores: scores)
+    seen = []
+
+    def within(ids: Any, scores: Any) -> Any:
+        seen.append(model(input_ids=[[1, 2, 3]]).logits.tolist())
+        return scores
+
+    def around(ids: Any, scores: Any) -> Any:
+        assert answer([4, 5], within) == inner
+        return scores
+
+    assert answer([1, 2, 3], around) == expected
+    assert seen and all(logits == alone for logits in seen)
 
 
 def test_neither_numpy_nor_torch_is_needed(demo: Path, media: Path) -> None:
