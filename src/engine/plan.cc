@@ -53,29 +53,8 @@ std::string gib(int64_t bytes) {
   return fmt::format("{:.2f} GiB", static_cast<double>(bytes) / 1073741824.0);
 }
 
-// Tokens of a conversation's text, from above: every byte of it, and what a template may add to a message.
-int64_t text_tokens(const Json& messages) {
-  constexpr int64_t kPerMessage = 8;
-  int64_t tokens = kPerMessage;
-  for (const Json& message : messages) {
-    tokens += kPerMessage;
-    const Json* content = message.is_object() && message.contains("content") ? &message["content"] : nullptr;
-    if (content == nullptr) continue;
-    if (content->is_string()) tokens += static_cast<int64_t>(content->get_ref<const std::string&>().size());
-    if (!content->is_array()) continue;
-    for (const Json& part : *content) {
-      const Json* text = part.is_string()                            ? &part
-                         : part.is_object() && part.contains("text") ? &part["text"]
-                                                                     : nullptr;
-      if (text != nullptr && text->is_string())
-        tokens += static_cast<int64_t>(text->get_ref<const std::string&>().size());
-    }
-  }
-  return tokens;
-}
-
-// The same, counted: for texts so long that it matters. Marks of media count as the text they are.
-int64_t exact_text_tokens(const Processor& processor, const ProcessorRequest& request, const Json& messages) {
+// Tokens of a conversation's text. Marks of media count as the text they are.
+int64_t text_tokens(const Processor& processor, const ProcessorRequest& request, const Json& messages) {
   const auto pieces = processor.prompt_pieces(request, messages);
   std::vector<TextSpan> spans;
   for (const auto& piece : pieces)
@@ -160,12 +139,8 @@ Plan Engine::plan(Context* context, const ProcessorRequest& request, const Gener
   plan.available_bytes = options_.max_memory_bytes > 0 ? options_.max_memory_bytes : free_memory_bytes();
 
   std::vector<int64_t> prompts, shortest;  // tokens of each conversation, before and after compression
-  for (const Json& messages : request.conversations) prompts.push_back(text_tokens(messages));
-  // Where bytes would be too many, tokens may be few enough.
-  for (size_t c = 0; c < prompts.size(); ++c) {
-    if (prompts[c] + settings.new_token_limit(1) <= plan.context_tokens) continue;
-    prompts[c] = exact_text_tokens(*processor_, request, request.conversations[c]);
-  }
+  for (const Json& messages : request.conversations)
+    prompts.push_back(text_tokens(*processor_, request, messages));
   shortest = prompts;
   AnswerShape shape;
   for (const MediaPlan& m : plan.media) {

@@ -8,6 +8,7 @@
 #include "model/cost.h"
 #include "support/support.h"
 #include "vl3/engine.h"
+#include "vl3/thread_pool.h"
 
 namespace vl3 {
 namespace {
@@ -39,8 +40,8 @@ class Plans : public ::testing::Test {
   const Engine engine_ = Engine::open(test::data_path("../../models/demo"));
 };
 
-// What operations held at once, against the plan's activations. Prompts are counted from above (a token for
-// every byte), which a long text shows most: the comparison is of prompts as long as they come out.
+// What operations held at once, against the plan's activations. The comparison is of prompts as long as they
+// come out: marks of media and the times of frames are estimated.
 TEST_F(Plans, ActivationsAreNearWhatThePassTakes) {
   struct Case {
     const char* name;
@@ -77,6 +78,16 @@ TEST_F(Plans, ActivationsAreNearWhatThePassTakes) {
     EXPECT_GT(estimate, 0.85 * measured) << c.name;
     EXPECT_LT(estimate, 1.6 * measured) << c.name;
   }
+}
+
+TEST_F(Plans, TextIsCounted) {
+  const ProcessorRequest asked =
+      request(Json::array({{{"role", "user"}, {"content", "Hello, what is this?"}}}));
+  ThreadPool threads(1);
+  const auto tokens = static_cast<int64_t>(engine_.processor().process(threads, asked).ids[0].size());
+  const Plan planned = plan(nullptr, asked, settings());
+  EXPECT_EQ(planned.prompt_tokens, tokens);
+  EXPECT_EQ(planned.min_prompt_tokens, tokens);
 }
 
 TEST_F(Plans, CachesAreCountedAsTheyAreKept) {
