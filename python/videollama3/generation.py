@@ -254,6 +254,8 @@ def bending(processors: list[Any], kind: str | None) -> Callable[..., Any] | Non
         input_ids, bent = tensor_of([ids], kind), _kinds.give(scores, kind)
         for processor in processors:
             bent = processor(input_ids, bent)
+        if _kinds.kind_of(bent) is not None and (bent != bent).any():
+            raise ValueError("[logits_processor] gave scores that are not numbers (NaN)")
         return _kinds.take(bent, "logits_processor")
 
     return bend

@@ -234,6 +234,8 @@ def test_logits_processors(model: Model) -> None:
     assert bent.tolist() == banned.tolist()
     with pytest.raises(ValueError, match="shape"):
         model.generate(ids, max_new_tokens=2, logits_processor=[lambda ids, scores: scores[:, :-1]])
+    with pytest.raises(ValueError, match="logits_processor.*NaN"):
+        model.generate(ids, max_new_tokens=2, logits_processor=[lambda ids, scores: scores * numpy.nan])
 
 
 def test_transformers_own_processors(model: Model) -> None:
