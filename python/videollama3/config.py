@@ -20,6 +20,9 @@ class PretrainedConfig:
 
     def __init__(self, **values: Any) -> None:
         values.pop("model_type", None)
+        older_name = values.pop("torch_dtype", None)
+        if older_name is not None:
+            values.setdefault("dtype", older_name)
         for name, kind in self._sub_configs.items():
             given = values.pop(name, None)
             setattr(self, name, given if isinstance(given, PretrainedConfig) else kind(**(given or {})))
@@ -63,6 +66,15 @@ class PretrainedConfig:
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
         write_whole(path / "config.json", self.to_json_string())
+
+    @property
+    def torch_dtype(self) -> Any:
+        """dtype under its older name."""
+        return getattr(self, "dtype", None)
+
+    @torch_dtype.setter
+    def torch_dtype(self, dtype: Any) -> None:
+        self.dtype = dtype
 
     def get_text_config(self) -> Any:
         return getattr(self, "text_config", self)
