@@ -362,5 +362,7 @@ def test_configurations(demo: Path, tmp_path: Path) -> None:
     assert older.dtype == "float16" and "torch_dtype" not in older.to_dict()
     older.torch_dtype = "float32"
     assert older.dtype == "float32"
+    with pytest.raises(AttributeError, match="VideoLlama3Config has no 'hidden_sizes'"):
+        config.hidden_sizes
     with pytest.raises(OSError, match="no-such"):
         videollama3.AutoConfig.from_pretrained(tmp_path / "no-such")
