@@ -101,9 +101,10 @@ def of_folder(folder: Any) -> dict[str, Any]:
     in_file: dict[str, Any] = {}
     with suppress(FileNotFoundError, json.JSONDecodeError):  # the engine follows links that were written out as text
         in_file = json.loads((Path(folder) / _FILE).read_text(encoding="utf-8"))
-    for name in (*setting_names(), *_WISHES):
-        if in_file.get(name) not in (None, -1):  # an id of -1 is none
-            made.setdefault(name, in_file[name])
+    known = {*setting_names(), *_WISHES}
+    for name, value in in_file.items():
+        if name in known and value not in (None, -1):  # an id of -1 is none
+            made.setdefault(name, value)
     ends = made.get("eos_token_id")
     if isinstance(ends, list) and len(ends) == 1:
         made["eos_token_id"] = ends[0]
