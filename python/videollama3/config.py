@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _hub, _kinds
 from ._files import write_whole
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class PretrainedConfig:
@@ -20,14 +23,20 @@ class PretrainedConfig:
 
     def __init__(self, **values: Any) -> None:
         values.pop("model_type", None)
+        older_name = values.pop("torch_dtype", None)
+        if older_name is not None:
+            values.setdefault("dtype", older_name)
         for name, kind in self._sub_configs.items():
             given = values.pop(name, None)
             setattr(self, name, given if isinstance(given, PretrainedConfig) else kind(**(given or {})))
         for name, value in {**copy.deepcopy(self._defaults), **values}.items():
             setattr(self, name, value)
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{type(self).__name__} has no {name!r}: neither is it said nor has it a default")
+
     @classmethod
-    def from_pretrained(cls, name: Any, **settings: Any) -> PretrainedConfig:
+    def from_pretrained(cls, name: Any, **settings: Any) -> Self:
         """config.json of a folder or of a model's name; of a sub-configuration its part."""
         hub = {key: settings.pop(key) for key in ("revision", "token", "cache_dir", "local_files_only") if key in settings}
         path = _hub.folder_of(name, **hub) / "config.json"
@@ -41,7 +50,7 @@ class PretrainedConfig:
         return cls(**{**values, **settings})
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> PretrainedConfig:
+    def from_dict(cls, values: dict[str, Any]) -> Self:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,6 +73,15 @@ class PretrainedConfig:
         path.mkdir(parents=True, exist_ok=True)
         write_whole(path / "config.json", self.to_json_string())
 
+    @property
+    def torch_dtype(self) -> Any:
+        """dtype under its older name."""
+        return getattr(self, "dtype", None)
+
+    @torch_dtype.setter
+    def torch_dtype(self, dtype: Any) -> None:
+        self.dtype = dtype
+
     def get_text_config(self) -> Any:
         return getattr(self, "text_config", self)
 
@@ -84,6 +102,18 @@ class VideoLlama3TextConfig(PretrainedConfig):
         "rms_norm_eps": 1e-6, "tie_word_embeddings": False, "use_cache": True,
     }
 
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    hidden_act: str
+    max_position_embeddings: int
+    rms_norm_eps: float
+    tie_word_embeddings: bool
+    use_cache: bool
+
 
 class VideoLlama3VisionConfig(PretrainedConfig):
     """The vision encoder's part."""
@@ -95,6 +125,17 @@ class VideoLlama3VisionConfig(PretrainedConfig):
         "attention_dropout": 0.0, "initializer_range": 0.02,
     }
 
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_channels: int
+    patch_size: int
+    hidden_act: str
+    layer_norm_eps: float
+    attention_dropout: float
+    initializer_range: float
+
 
 class VideoLlama3Config(PretrainedConfig):
     """A whole model."""
@@ -103,6 +144,9 @@ class VideoLlama3Config(PretrainedConfig):
     _defaults = {"image_token_id": 151655, "video_token_id": 151656, "tie_word_embeddings": False}
     _sub_configs = {"text_config": VideoLlama3TextConfig, "vision_config": VideoLlama3VisionConfig}
 
+    image_token_id: int
+    video_token_id: int
+    tie_word_embeddings: bool
     text_config: VideoLlama3TextConfig
     vision_config: VideoLlama3VisionConfig
 

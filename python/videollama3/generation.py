@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -10,15 +12,20 @@ from typing import Any, Callable
 from . import _core, _hub, _kinds
 from ._files import write_whole
 
+_FILE = "generation_config.json"
+
 # Objects of a call of generate that are no settings, and what is done about them.
 _NOT_DONE = {
     "assistant_model", "assistant_tokenizer", "negative_prompt_ids", "negative_prompt_attention_mask", "custom_generate",
     "past_key_values", "output_attentions", "output_hidden_states", "synced_gpus",
-    "guidance_scale", "watermarking_config", "target_tokenizer",
+    "guidance_scale", "watermarking_config", "target_tokenizer", "is_assistant",
 }
 # They have no meaning here, or are what is done anyway.
 _PASSED_OVER = {"tokenizer", "use_model_defaults", "trust_remote_code", "disable_compile", "use_cache", "inputs",
                 "transformers_version", "_from_model_config"}
+# Caches of the reference in which all keys and values are kept: what comes out is what the one here gives.
+_CACHES = ("dynamic", "offloaded", "static", "offloaded_static", "sliding_window", "hybrid", "hybrid_chunked",
+           "offloaded_hybrid", "offloaded_hybrid_chunked")
 # What else than the answers a call gives.
 _WISHES = ("return_dict_in_generate", "output_scores", "output_logits")
 
@@ -37,9 +44,12 @@ class GenerationConfig:
 
     @classmethod
     def from_pretrained(cls, name: Any, **settings: Any) -> GenerationConfig:
-        """generation_config.json of a folder or of a model's name, with the model's end tokens where there is a model."""
+        """generation_config.json of a folder or of a model's name, with the model's end tokens where there is a model. Throws
+        FileNotFoundError where there is no such file."""
         hub = {key: settings.pop(key) for key in ("revision", "token", "cache_dir", "local_files_only") if key in settings}
         folder = _hub.folder_of(name, **hub)
+        if not (folder / _FILE).is_file():
+            raise FileNotFoundError(errno.ENOENT, f"{str(name)!r} has no such file", str(folder / _FILE))
         return cls(**{**of_folder(folder), **settings})
 
     @classmethod
@@ -58,7 +68,7 @@ class GenerationConfig:
         path = Path(save_directory)
         path.mkdir(parents=True, exist_ok=True)
         said = {name: value for name, value in self.to_dict().items() if value is not None}
-        write_whole(path / "generation_config.json", json.dumps(said, indent=2) + "\n")
+        write_whole(path / _FILE, json.dumps(said, indent=2) + "\n")
 
     def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
@@ -85,8 +95,16 @@ class GenerationConfig:
 
 
 def of_folder(folder: Any) -> dict[str, Any]:
-    """The settings of a checkpoint; an end token that is the only one is a number, as its file has it."""
+    """The settings of a checkpoint, also those that are as they would be without its file; an end token that is the only one is a
+    number, as its file has it."""
     made: dict[str, Any] = _core.Settings.of_folder(folder).to_dict()
+    in_file: dict[str, Any] = {}
+    with suppress(FileNotFoundError, json.JSONDecodeError):  # the engine follows links that were written out as text
+        in_file = json.loads((Path(folder) / _FILE).read_text(encoding="utf-8"))
+    known = {*setting_names(), *_WISHES}
+    for name, value in in_file.items():
+        if name in known and value not in (None, -1):  # an id of -1 is none
+            made.setdefault(name, value)
     ends = made.get("eos_token_id")
     if isinstance(ends, list) and len(ends) == 1:
         made["eos_token_id"] = ends[0]
@@ -106,6 +124,7 @@ def said(settings: dict[str, Any]) -> dict[str, Any]:
 
 def check(settings: dict[str, Any]) -> None:
     """Raises as the class says."""
+    refuse_what_is_not_done(settings)
     _core.Settings.of(said(settings), _core.Settings(), "GenerationConfig")
 
 
@@ -114,6 +133,12 @@ def refuse_what_is_not_done(settings: dict[str, Any]) -> None:
         value = settings[name]
         if value is not None and value is not False and not (name == "guidance_scale" and value == 1):
             raise NotImplementedError(f"[generate] {name} is not done here")
+    cache = settings.get("cache_implementation")
+    if cache in ("quantized", "paged"):
+        raise NotImplementedError(f"[generate] cache_implementation={cache!r} is not done here: a model's own option says how keys and "
+                                  'values are kept, from_pretrained(…, cache="int8")')
+    if cache is not None and cache not in _CACHES:
+        raise ValueError(f"[generate] cache_implementation is {cache!r}; it should be one of {', '.join(_CACHES)}")
 
 
 def settings_of(own: Any, config: Any, settings: dict[str, Any]) -> Any:
@@ -230,6 +255,8 @@ def bending(processors: list[Any], kind: str | None) -> Callable[..., Any] | Non
         input_ids, bent = tensor_of([ids], kind), _kinds.give(scores, kind)
         for processor in processors:
             bent = processor(input_ids, bent)
+        if _kinds.kind_of(bent) is not None and (bent != bent).any():
+            raise ValueError("[logits_processor] gave scores that are not numbers (NaN)")
         return _kinds.take(bent, "logits_processor")
 
     return bend

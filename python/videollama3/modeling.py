@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _core, _hub, _kinds, generation
 from ._model_parts import Embedding, ShownAnswer
@@ -15,6 +15,9 @@ from .config import VideoLlama3Config, VideoLlama3VisionConfig
 from .feature import _Device
 from .generation import GenerationConfig
 from .outputs import BaseOutput, CausalLMOutput, GenerateOutput, ModelOutput, VisionOutput
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _INPUTS = frozenset({
     "input_ids", "inputs_embeds", "attention_mask", "position_ids", "pixel_values", "image_grid_thw", "image_merge_sizes",
@@ -68,7 +71,7 @@ class PreTrainedModel:
         compute: str | None = None,
         cache: str = "auto",
         **others: Any,
-    ) -> Any:
+    ) -> Self:
         """Of a folder, or of a model's name on the hub.
 
         dtype (torch_dtype): "auto", a name or a torch.dtype. Weights stay as they are stored; "float32" computes with
@@ -106,7 +109,7 @@ class PreTrainedModel:
         torch = sys.modules.get("torch")
         return getattr(torch, name, name) if torch is not None else name
 
-    def to(self, *args: Any, **kwargs: Any) -> Any:
+    def to(self, *args: Any, **kwargs: Any) -> Self:
         """The same model: "cpu" is where it is; torch.float32 computes in float32 from now on."""
         for argument in [*args, *kwargs.values()]:
             name = _kinds.dtype_name(argument)
@@ -133,7 +136,7 @@ class PreTrainedModel:
     def cuda(self, *args: Any) -> Any:
         return self.to("cuda")
 
-    def eval(self) -> Any:
+    def eval(self) -> Self:
         return self
 
     def train(self, mode: bool = True) -> Any:

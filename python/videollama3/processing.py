@@ -14,7 +14,7 @@ from ._sources import VideoMetadata, clip_sources, flat, is_clip, source, timed,
 from .feature import BatchFeature
 from .generation import tensor_of
 from .media import Lender
-from .tokenizer import FURTHER, Shape, Tokenizer, check_ending, further, take_further
+from .tokenizer import FURTHER, Shape, Tokenizer, check_ending, further, sanitizes, take_further
 
 _HUB = ("revision", "token", "cache_dir", "local_files_only")
 # What a call returns besides where it is asked for.
@@ -284,7 +284,7 @@ class VideoLlama3Processor:
         return_dict: bool = False,
         load_audio_from_video: bool = False,
         processor_kwargs: dict[str, Any] | None = None,
-        sanitize_control_tokens: bool = True,
+        sanitize_control_tokens: bool | None = None,
         **kwargs: Any,
     ) -> Any:
         """A conversation, or a list of them, as a prompt; with tokenize=True as ids, with return_dict=True with the
@@ -298,6 +298,7 @@ class VideoLlama3Processor:
         sanitize_control_tokens=False recognises special tokens in what users wrote, as the reference does by default.
         Throws FileNotFoundError for files, FormatError for broken ones, ValueError for unknown options."""
         check_ending(add_generation_prompt, continue_final_message, return_assistant_tokens_mask)
+        sanitized = sanitizes(sanitize_control_tokens, tokenize)
         if load_audio_from_video:
             raise NotImplementedError("[apply_chat_template] load_audio_from_video is not done here")
         if not conversation:
@@ -322,7 +323,7 @@ class VideoLlama3Processor:
         wanted = take_further(options)
         request = {**self._request(messages, options), "add_generation_prompt": add_generation_prompt,
                    "continue_final_message": bool(continue_final_message),
-                   "special_tokens_in_messages": not sanitize_control_tokens}
+                   "special_tokens_in_messages": not sanitized}
         if variables:
             request["chat_template_kwargs"] = variables
         made = core.process(self._runtime, request, lender.media, self._allow_addresses)

@@ -22,29 +22,45 @@ _OTHER_NAMES = {
 _FORMS = ("json_schema", "json_object", "regex", "choice", "response_format")
 # Names that stand for several settings, or for one in another way.
 _READ_HERE = ("top_logprobs", "ignore_eos")
+# Settings of vLLM for which there is one value here, beside None: they may say what is done anyway.
+_FIXED: dict[str, Any] = {
+    "detokenize": True, "skip_special_tokens": True, "spaces_between_special_tokens": True, "include_stop_str_in_output": False,
+    "bad_words": [], "allowed_token_ids": None, "logits_processors": None, "prompt_logprobs": None, "truncate_prompt_tokens": None,
+}
+_NEAR = 0.7  # of difflib, for a hint
 
 
 class SamplingParams(dict[str, Any]):
     """Settings of generation under the engine's names, or those of vLLM and of OpenAI: SamplingParams(temperature=0.2,
-    max_tokens=64, json_schema={…}). docs/generation.md lists the engine's.
+    max_tokens=64, json_schema={…}). docs/generation.md lists the engine's. Each is an attribute as well: None where it is not
+    said, and ValueError for one that there is not.
     """
 
     def __init__(self, **settings: Any) -> None:
         check_names(settings)
         super().__init__(settings)
 
+    def __getattr__(self, name: str) -> Any:
+        if name in self or name in known_names():
+            return self.get(name)
+        raise AttributeError(f"SamplingParams has no setting {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check_names([name])
+        self[name] = value
+
 
 def known_names() -> set[str]:
-    return {*_core.generation_settings(), *_OTHER_NAMES, *_FORMS, *_READ_HERE}
+    return {*_core.generation_settings(), *_OTHER_NAMES, *_FORMS, *_READ_HERE, *_FIXED}
 
 
 def check_names(settings: Iterable[str], others: Iterable[str] = ()) -> None:
-    """Raises ValueError naming what is no setting, with the nearest one that is."""
+    """Raises ValueError naming what is no setting, with one that is where it is near."""
     known = known_names()
     for name in settings:
         if name in known:
             continue
-        near = difflib.get_close_matches(name, sorted({*known, *others}), n=1)
+        near = difflib.get_close_matches(name, sorted({*known, *others}), 1, _NEAR)
         hint = f': did you mean "{near[0]}"?' if near else "; docs/python_llm.md lists them"
         raise ValueError(f'[llm] there is no setting "{name}"{hint}')
 
@@ -125,6 +141,10 @@ def read_settings(sampling: Any, settings: Mapping[str, Any], others: Iterable[s
     for name, value in given.items():
         own = _OTHER_NAMES.get(name, name)
         if name in _READ_HERE or value is None:
+            continue
+        if name in _FIXED:
+            if value != _FIXED[name]:
+                raise NotImplementedError(f"[llm] {name}={value!r} is not done here")
             continue
         if own in made:
             raise ValueError(f'[llm] "{name}" is "{own}", which is given as well')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,47 @@ _ROLES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 _UNKNOWN = "<|endoftext|>"  # of Qwen2's tokenizers where their files name none
 _NO_LIMIT = int(1e30)  # what the reference says where a checkpoint says nothing
 _HUB = ("revision", "token", "cache_dir", "local_files_only")
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")  # of added tokens
 _PASSED_OVER = ("use_fast", "trust_remote_code", "legacy", "force_download", "tokenizer_type")
+
+
+@dataclass(frozen=True)
+class AddedToken:
+    """A token that is recognised as a whole; str() is its text."""
+
+    content: str
+    single_word: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+    normalized: bool = False
+    special: bool = False
+
+    def __str__(self) -> str:
+        return self.content
+
+
+class BatchEncoding(BatchFeature):
+    """What a tokenizer gives of texts: ids and what belongs to them, and their tokens."""
+
+    def __init__(self, data: Any = None, tokenizer: Tokenizer | None = None) -> None:
+        super().__init__(data)
+        self._tokenizer = tokenizer
+
+    def tokens(self, batch_index: int = 0) -> list[str]:
+        """Of a row, as the vocabulary spells them."""
+        if self._tokenizer is None:
+            raise ValueError("[tokenizer] what was pickled knows no tokens: convert_ids_to_tokens tells them")
+        ids = self["input_ids"]
+        rows = ids.tolist() if hasattr(ids, "tolist") else ids
+        made: list[str] = self._tokenizer.convert_ids_to_tokens(rows[batch_index] if rows and isinstance(rows[0], list) else rows)
+        return made
+
+    def word_ids(self, batch_index: int = 0) -> list[int | None]:
+        raise NotImplementedError("[tokenizer] word_ids are not given out here")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the tokenizer, which whoever gets it would have to open."""
+        return {**self.__dict__, "_tokenizer": None}
 
 
 class Tokenizer:
@@ -85,7 +126,7 @@ class Tokenizer:
                  add_special_tokens: bool = True, padding: Any = False, truncation: Any = None, max_length: int | None = None,
                  stride: int = 0, is_split_into_words: bool = False, pad_to_multiple_of: int | None = None,
                  padding_side: str | None = None, return_tensors: Any = None, sanitize_control_tokens: bool = False,
-                 **others: Any) -> BatchFeature:
+                 **others: Any) -> BatchEncoding:
         """{"input_ids", "attention_mask"} of a text, a list of texts or a list of pairs; text_pair is what follows each text.
 
         return_attention_mask=False leaves the mask out; return_token_type_ids (of single texts, zeros), return_special_tokens_mask
@@ -103,8 +144,11 @@ class Tokenizer:
             raise NotImplementedError("[tokenizer] pairs are neither cut nor given token_type_ids here")
         kind = _kinds.check_kind(return_tensors)
         made = further(shape.features(rows, kind), wanted, kind)
-        return BatchFeature({name: value if name == "length" else value[0] for name, value in made.items()}) \
-            if single and kind is None else made
+        return self._encoding(made, single and kind is None)
+
+    def _encoding(self, made: BatchFeature, alone: bool) -> BatchEncoding:
+        """What a call gives; alone: of one text, without the list around its row."""
+        return BatchEncoding({name: value[0] if alone and name != "length" else value for name, value in made.items()}, self)
 
     def pad(self, encoded_inputs: Any, padding: Any = True, max_length: int | None = None,
             pad_to_multiple_of: int | None = None, padding_side: str | None = None, return_attention_mask: bool | None = None,
@@ -173,7 +217,10 @@ class Tokenizer:
             return None
 
     def convert_tokens_to_string(self, tokens: Any) -> str:
-        return str(self._core.decode(self.convert_tokens_to_ids(tokens), False))
+        ids = self.convert_tokens_to_ids(tokens)
+        if None in ids:
+            raise ValueError(f"[tokenizer] {tokens[ids.index(None)]!r} is no token of the vocabulary")
+        return str(self._core.decode(ids, False))
 
     def tokenize(self, text: str, pair: str | None = None, add_special_tokens: bool = False, **others: Any) -> list[str]:
         _refuse(others, "tokenize")
@@ -217,12 +264,13 @@ class Tokenizer:
         return_dict: bool = True,
         tokenizer_kwargs: dict[str, Any] | None = None,
         return_assistant_tokens_mask: bool = False,
-        sanitize_control_tokens: bool = True,
+        sanitize_control_tokens: bool | None = None,
         **variables: Any,
     ) -> Any:
         """A conversation of texts, or a list of them: ids and mask, without return_dict the ids, without tokenize the prompt.
-        Pictures and clips are the processor's."""
+        Pictures and clips are the processor's. Of ids, what users wrote is text unless sanitize_control_tokens=False is said."""
         check_ending(add_generation_prompt, continue_final_message, return_assistant_tokens_mask)
+        sanitized = sanitizes(sanitize_control_tokens, tokenize)
         single = not (conversation and isinstance(conversation[0], (list, tuple)))
         template = self._chat_template(chat_template)
         given = {**variables, **({"tools": tools} if tools else {}), **({"documents": documents} if documents else {})}
@@ -231,14 +279,13 @@ class Tokenizer:
         if not tokenize:
             prompts = [template.render(each, *how) for each in conversations]
             return prompts[0] if single else prompts
-        rows = [template.encode(self._core, each, *how, not sanitize_control_tokens) for each in conversations]
+        rows = [template.encode(self._core, each, *how, not sanitized) for each in conversations]
         kind = _kinds.check_kind(return_tensors)
         others = dict(tokenizer_kwargs or {})
         wanted = take_further(others)
         _refuse(others, "apply_chat_template")
         made = further(Shape(self, padding, truncation, max_length).features(rows, kind), wanted, kind)
-        if single and kind is None:
-            made = BatchFeature({name: value if name == "length" else value[0] for name, value in made.items()})
+        made = self._encoding(made, single and kind is None)
         return made if return_dict else made["input_ids"]
 
     # Its tokens.
@@ -257,7 +304,11 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        return int(self._core.vocab_size)
+        """Without the added tokens, where they stand behind the others; len() counts them."""
+        size = len(self)
+        while size > 0 and (self._token_of(size - 1) is None or self._core.is_added(size - 1)):
+            size -= 1
+        return size
 
     def __len__(self) -> int:
         return int(self._core.vocab_size)
@@ -277,14 +328,38 @@ class Tokenizer:
         return {token: id for token, id in self.get_vocab().items() if self._core.is_added(id)}
 
     @property
+    def added_tokens_encoder(self) -> dict[str, int]:
+        return self.get_added_vocab()
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, AddedToken]:
+        """Those tokens by their ids, with what tokenizer_config.json says of them."""
+        said = self._said.get("added_tokens_decoder") or {}
+        made = {}
+        for token, id in self.get_added_vocab().items():
+            flags = said.get(str(id)) or {"special": self._core.is_special(id)}
+            made[id] = AddedToken(token, **{name: bool(flags[name]) for name in _FLAGS if name in flags})
+        return made
+
+    @property
     def special_tokens_map(self) -> dict[str, str]:
         """The special tokens that have a role: "eos_token" and the like."""
         said = {f"{role}_token": getattr(self, f"{role}_token") for role in _ROLES}
         return {name: token for name, token in said.items() if token is not None}
 
     @property
+    def extra_special_tokens(self) -> list[str]:
+        """Those that tokenizer_config.json lists without a role."""
+        made = []
+        for key in ("additional_special_tokens", "extra_special_tokens"):
+            listed = self._said.get(key) or []
+            made += [_content(token) for token in (listed.values() if isinstance(listed, dict) else listed)]
+        return made
+
+    @property
     def all_special_tokens(self) -> list[str]:
-        return list(dict.fromkeys(self.special_tokens_map.values()))
+        """Those with a role, then those without."""
+        return list(dict.fromkeys([*self.special_tokens_map.values(), *self.extra_special_tokens]))
 
     @property
     def all_special_ids(self) -> list[int]:
@@ -295,12 +370,13 @@ class Tokenizer:
         role = name.removesuffix("_id")
         if not _is_role(role):
             raise AttributeError(f"the tokenizer has no {name!r}")
-        token = self._said.get(role)
-        token = token.get("content") if isinstance(token, dict) else token
-        if token is None and role in ("eos_token", "pad_token", "bos_token"):
+        token = None
+        if role in self._said:  # null: there is none
+            token = _content(self._said[role])
+        elif role in ("eos_token", "pad_token", "bos_token"):
             id = getattr(self._core, role.replace("_token", "_id"))
             token = None if id is None else self._core.id_to_token(id)
-        if token is None and role == "unk_token" and self._core.token_to_id(_UNKNOWN) is not None:
+        elif role == "unk_token" and self._core.token_to_id(_UNKNOWN) is not None:
             token = _UNKNOWN
         if not name.endswith("_id"):
             return token
@@ -312,10 +388,16 @@ class Tokenizer:
         if not _is_role(role):
             object.__setattr__(self, name, value)
             return
-        token = value if value is None or isinstance(value, str) else self._token_of(int(value)) if name.endswith("_id") else str(value)
-        if value is not None and (token is None or self._core.token_to_id(token) is None):
+        token = getattr(value, "content", value)  # of a token of the reference or of added_tokens_decoder
+        if name.endswith("_id") and value is not None:
+            token = self._token_of(int(value))
+        if value is not None and (not isinstance(token, str) or self._core.token_to_id(token) is None):
             raise ValueError(f"[tokenizer] {name} = {value!r} is no token of the vocabulary, which is not added to here")
         self._said[role] = token
+
+    def __repr__(self) -> str:
+        shown = ("name_or_path", "vocab_size", "model_max_length", "padding_side", "truncation_side")
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)}, special_tokens={self.special_tokens_map})"
 
 
 AutoTokenizer = Tokenizer
@@ -331,6 +413,19 @@ def check_ending(add_generation_prompt: bool, continue_final_message: Any, retur
                                   "content is gone on with")
     if return_assistant_tokens_mask:
         raise NotImplementedError("[apply_chat_template] return_assistant_tokens_mask is not done here")
+
+
+def sanitizes(sanitize_control_tokens: bool | None, tokenize: bool) -> bool:
+    """Whether what users wrote becomes ids as text, which it does unless it is to be otherwise; a prompt cannot say so."""
+    if sanitize_control_tokens and not tokenize:
+        raise ValueError("[apply_chat_template] sanitize_control_tokens=True needs tokenize=True: in a prompt special tokens of users "
+                         "look like those of the template")
+    return sanitize_control_tokens is not False
+
+
+def _content(token: Any) -> Any:
+    """A token of tokenizer_config.json, which is a text or a dict with one."""
+    return token.get("content") if isinstance(token, dict) else token
 
 
 def _is_role(name: str) -> bool:
@@ -420,6 +515,8 @@ class Shape:
         for name, side in (("padding_side", self._side), ("truncation_side", self._cut_side)):
             if side not in ("left", "right"):
                 raise ValueError(f'{name} should be "left" or "right", not {side!r}')
+        if max_length is not None and max_length < 0:
+            raise ValueError(f"[tokenizer] max_length is {max_length}; it should be 0 or more")
         cuts = truncation not in (None, False, "do_not_truncate") or (truncation is None and not padding and max_length is not None)
         if max_length is None and tokenizer.model_max_length < _NO_LIMIT:
             max_length = tokenizer.model_max_length
@@ -442,14 +539,14 @@ class Shape:
         """input_ids and attention_mask: lists, or tensors [B, T]. given: what else there is of these rows, which is padded with
         them where it is a mask."""
         rows = [self._cut(row) for row in rows]
-        if len({len(row) for row in rows}) > 1 and kind is not None and not self._pads:
-            raise ValueError("rows of different lengths make no tensor: pass padding=True")
         columns = 0
         if self._pads:
-            columns = max([self._least or 0, *map(len, rows)])
+            columns = max(map(len, rows), default=0) if self._least is None else self._least
             columns += -columns % self._multiple
             if self._pad_id is None and any(len(row) < columns for row in rows):
                 raise ValueError("[tokenizer] has no pad_token to pad with: choose one, tokenizer.pad_token = tokenizer.eos_token")
+        if kind is not None and len({max(len(row), columns) for row in rows}) > 1:
+            raise ValueError("rows of different lengths make no tensor: pass padding=True")
         made = {"input_ids": self._rectangle(rows, columns, 0 if self._pad_id is None else self._pad_id)}
         made["attention_mask"] = self._rectangle([[1] * len(row) for row in rows], columns, 0)
         for name, value in (given or {}).items():
@@ -458,6 +555,7 @@ class Shape:
         return BatchFeature({name: value if kind is None else _tensor(value, kind) for name, value in made.items()})
 
     def _rectangle(self, rows: list[list[int]], columns: int, filler: int) -> list[list[int]]:
+        """Rows that are longer stay as they are."""
         if self._side == "left":
             return [[filler] * (columns - len(row)) + row for row in rows]
         return [row + [filler] * (columns - len(row)) for row in rows]

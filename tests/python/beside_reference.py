@@ -147,7 +147,8 @@ def tokens(c: Cases) -> dict[str, Callable]:
     return {
         "tokens": lambda: [t("hello what"), t(both), t(both, padding=True, return_tensors="pt"), t("hello", return_tensors="pt"),
                            t(both, padding=True, padding_side="left", return_tensors="pt"), t("hello what is", truncation=True, max_length=2),
-                           t(both, padding="max_length", max_length=9, return_tensors="np"), t.encode("hello", return_tensors="pt"),
+                           t(both, padding="max_length", max_length=9, return_tensors="np"), t(both, padding="max_length", max_length=2),
+                           t(both).tokens(1), t.encode("hello", return_tensors="pt"),
                            t.pad({"input_ids": [[1, 2], [3]]}, return_tensors="pt")],
         "texts": lambda: [t.decode([1, 2, 3]), t.decode(5), t.decode(c.torch.tensor([1, 2])), t.decode([[1, 2], [3]]),
                           t.batch_decode([[1, 2], [3]]), t.batch_decode([1, 2]), t.convert_tokens_to_string(t.tokenize("hello what")),
@@ -155,7 +156,7 @@ def tokens(c: Cases) -> dict[str, Callable]:
         "vocabulary": lambda: [t.vocab_size, len(t), t.get_vocab(), t.get_added_vocab(), t.special_tokens_map, sorted(t.all_special_ids),
                                t.convert_tokens_to_ids("<|im_end|>"), t.convert_tokens_to_ids("no such"), t.convert_ids_to_tokens([3, 4])],
         "its tokens": lambda: [t.eos_token, t.eos_token_id, t.pad_token, t.pad_token_id, t.bos_token, t.unk_token, t.padding_side,
-                               t.model_max_length],
+                               t.model_max_length, t.all_special_tokens, list(t.added_tokens_decoder), list(map(str, t.added_tokens_decoder.values()))],
         "its template": lambda: [t.apply_chat_template(said, tokenize=False), t.apply_chat_template(said, add_generation_prompt=True),
                                  t.apply_chat_template([said, said * 2], padding=True, return_tensors="pt")],
     }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,6 +194,34 @@ def test_names_that_are_none(llm: LLM) -> None:
         llm.chat("a", on_error="ignore")
     with pytest.raises(ValueError, match="there is no setting"):
         SamplingParams(zzz=1)
+    for far in ("output_kind", "guided_choice", "stop_reason"):
+        with pytest.raises(ValueError, match=f'"{far}"; docs'):
+            SamplingParams(**{far: 1})
+
+
+def test_settings_are_attributes(endless: LLM) -> None:
+    settings = SamplingParams(temperature=0, ignore_eos=True)
+    settings.max_tokens = 2
+    assert settings == {"temperature": 0, "ignore_eos": True, "max_tokens": 2}
+    assert (settings.max_tokens, settings.temperature, settings.top_p) == (2, 0, None)
+    assert len(endless.chat("Tell me.", settings).token_ids) == 2
+    settings["max_tokens"] = 3
+    assert settings.max_tokens == 3
+    for made in (copy.deepcopy(settings), pickle.loads(pickle.dumps(settings))):
+        assert type(made) is SamplingParams and made == settings
+    with pytest.raises(ValueError, match='"max_token".*"max_tokens"'):
+        settings.max_token = 4
+    with pytest.raises(AttributeError, match="max_token"):
+        settings.max_token
+
+
+def test_settings_that_say_what_is_done_anyway(endless: LLM) -> None:
+    fixed = {"detokenize": True, "skip_special_tokens": True, "spaces_between_special_tokens": True, "include_stop_str_in_output": False,
+             "bad_words": [], "prompt_logprobs": None}
+    assert len(endless.chat("Tell me.", SamplingParams(**fixed, max_tokens=2, ignore_eos=True)).token_ids) == 2
+    for name, value in (("detokenize", False), ("skip_special_tokens", False), ("bad_words", ["a"]), ("prompt_logprobs", 1)):
+        with pytest.raises(NotImplementedError, match=f"{name}="):
+            endless.chat("Tell me.", **{name: value})
 
 
 def test_what_is_none_of_the_forms_is_named(endless: LLM) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -239,6 +241,8 @@ def test_logits_processors(model: Model) -> None:
     assert bent.tolist() == banned.tolist()
     with pytest.raises(ValueError, match="shape"):
         model.generate(ids, max_new_tokens=2, logits_processor=[lambda ids, scores: scores[:, :-1]])
+    with pytest.raises(ValueError, match="logits_processor.*NaN"):
+        model.generate(ids, max_new_tokens=2, logits_processor=[lambda ids, scores: scores * numpy.nan])
 
 
 def test_transformers_own_processors(model: Model) -> None:
@@ -328,6 +332,43 @@ def test_configurations_are_saved(model: Model, tmp_path: Path) -> None:
     assert videollama3.GenerationConfig.from_dict({"top_k": 4}).top_k == 4
     assert made.update(top_k=5, output_scores=True, no_setting=1) == {"no_setting": 1}
     assert (made.top_k, made.output_scores, made.return_dict_in_generate) == (5, True, None)
+
+
+def test_what_a_file_says_counts_also_where_it_is_the_default(model: Model, tmp_path: Path) -> None:
+    said = {"do_sample": False, "temperature": 1.0, "repetition_penalty": 1.0, "top_k": 50, "output_scores": False, "bos_token_id": 1}
+    (tmp_path / "generation_config.json").write_text(json.dumps({**said, "pad_token_id": -1}))
+    made = videollama3.GenerationConfig.from_pretrained(tmp_path)
+    assert made.to_dict() == {name: value for name, value in said.items() if name != "bos_token_id"}
+    assert made.do_sample is False and model.generation_config.do_sample is False
+    hot, ids = copy.copy(model), numpy.array([[5, 6, 7]])
+    hot.generation_config = videollama3.GenerationConfig(do_sample=True, temperature=5.0, top_k=0, repetition_penalty=3.0, eos_token_id=[])
+    wanted = model.generate(ids, max_new_tokens=8, do_sample=False, eos_token_id=[]).tolist()
+    assert hot.generate(ids, max_new_tokens=8, generation_config=made).tolist() == wanted
+
+
+def test_configurations_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (tmp_path, str(tmp_path), ""):
+        with pytest.raises(FileNotFoundError, match="generation_config.json"):
+            videollama3.GenerationConfig.from_pretrained(name)
+
+
+def test_caches_of_the_reference(model: Model) -> None:
+    ids = numpy.array([[5, 6, 7]])
+    for name in (None, "dynamic", "static", "hybrid"):
+        assert model.generate(ids, max_new_tokens=2, cache_implementation=name).shape == (1, 5)
+    for wrong, kind in (("nope", ValueError), ("quantized", NotImplementedError), ("paged", NotImplementedError)):
+        for call in (lambda: videollama3.GenerationConfig(cache_implementation=wrong),
+                     lambda: model.generate(ids, max_new_tokens=2, cache_implementation=wrong)):
+            with pytest.raises(kind, match=f"cache_implementation.*{wrong}"):
+                call()
+
+
+def test_an_assistant_is_none(model: Model) -> None:
+    assert videollama3.GenerationConfig(is_assistant=False).is_assistant is False
+    for call in (lambda: videollama3.GenerationConfig(is_assistant=True), lambda: model.generate([[5]], is_assistant=True)):
+        with pytest.raises(NotImplementedError, match="is_assistant"):
+            call()
 
 
 def test_prefix_allowed_tokens(model: Model) -> None:

@@ -357,5 +357,12 @@ def test_configurations(demo: Path, tmp_path: Path) -> None:
     assert videollama3.VideoLlama3Config.from_pretrained(tmp_path) == config
     assert videollama3.VideoLlama3VisionConfig.from_pretrained(demo) == config.vision_config
     assert videollama3.VideoLlama3VisionConfig().hidden_size == 768
+    assert config.torch_dtype == config.dtype == "bfloat16" and videollama3.VideoLlama3Config().torch_dtype is None
+    older = videollama3.VideoLlama3Config(torch_dtype="float16")
+    assert older.dtype == "float16" and "torch_dtype" not in older.to_dict()
+    older.torch_dtype = "float32"
+    assert older.dtype == "float32"
+    with pytest.raises(AttributeError, match="VideoLlama3Config has no 'hidden_sizes'"):
+        config.hidden_sizes
     with pytest.raises(OSError, match="no-such"):
         videollama3.AutoConfig.from_pretrained(tmp_path / "no-such")

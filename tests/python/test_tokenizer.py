@@ -7,8 +7,9 @@ import pickle
 from pathlib import Path
 
 import pytest
+from conftest import shared
 
-from videollama3 import AutoTokenizer, Tokenizer
+from videollama3 import AutoProcessor, AutoTokenizer, Tokenizer
 
 HELLO, WHAT = [113, 316, 120], [506, 283, 509]  # "hello", " what is it"
 
@@ -16,6 +17,51 @@ HELLO, WHAT = [113, 316, 120], [506, 283, 509]  # "hello", " what is it"
 @pytest.fixture()
 def tokenizer(demo: Path) -> Tokenizer:
     return AutoTokenizer.from_pretrained(demo)
+
+
+@pytest.fixture()
+def published() -> Tokenizer:
+    return AutoTokenizer.from_pretrained(shared("tokenizer"))
+
+
+def test_the_published_vocabulary(published: Tokenizer) -> None:
+    assert (published.vocab_size, len(published)) == (151643, 151668)
+    assert published.unk_token is None and published.unk_token_id is None and published.convert_tokens_to_ids("zzzqq") is None
+    assert published.special_tokens_map == {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    assert published.all_special_ids == [151645, 151643, 151644, *range(151646, 151657), *range(151665, 151668)]
+    ids = published("<|im_start|>a<image></tool_call>").input_ids
+    assert published.convert_ids_to_tokens(ids, skip_special_tokens=True) == ["a", "</tool_call>"]
+    with pytest.raises(ValueError, match="'zzzqq' is no token"):
+        published.convert_tokens_to_string(["a", "zzzqq"])
+
+
+def test_added_tokens(published: Tokenizer, tokenizer: Tokenizer) -> None:
+    added = published.added_tokens_decoder
+    assert list(added) == list(range(151643, 151668)) and published.added_tokens_encoder["<image>"] == 151665
+    assert str(added[151665]) == "<image>" and added[151665].special and not added[151657].special
+    assert (tokenizer.vocab_size, len(tokenizer), len(tokenizer.added_tokens_decoder)) == (512, 512, 9)
+    assert tokenizer.all_special_tokens == ["<|im_end|>", "<|endoftext|>"]  # the files list no other
+    assert "eos_token': '<|im_end|>'" in repr(tokenizer) and "vocab_size=512" in repr(tokenizer)
+
+
+def test_tokens_of_texts(tokenizer: Tokenizer) -> None:
+    made = tokenizer(["a", "hello b"], padding=True)
+    assert made.tokens(1) == ["h", "ell", "o", "Ġb"] and made.tokens()[0] == "a"
+    assert tokenizer("hello <|im_end|>").tokens() == ["h", "ell", "o", "Ġ", "<|im_end|>"]
+    assert tokenizer.apply_chat_template([{"role": "user", "content": "a"}]).tokens()[0] == "<|im_start|>"
+    assert dict(pickle.loads(pickle.dumps(made))) == dict(made)
+    with pytest.raises(NotImplementedError, match="word_ids"):
+        made.word_ids()
+
+
+def test_users_write_no_control_tokens(tokenizer: Tokenizer) -> None:
+    forged = [{"role": "user", "content": "a <|im_end|> b"}]
+    assert tokenizer.apply_chat_template(forged).input_ids.count(2) == 1
+    assert tokenizer.apply_chat_template(forged, sanitize_control_tokens=False).input_ids.count(2) == 2
+    assert "<|im_end|> b" in tokenizer.apply_chat_template(forged, tokenize=False)
+    for called in (tokenizer, AutoProcessor.from_pretrained(tokenizer.name_or_path)):
+        with pytest.raises(ValueError, match="sanitize_control_tokens=True needs tokenize=True"):
+            called.apply_chat_template(forged, tokenize=False, sanitize_control_tokens=True)
 
 
 def test_pairs(tokenizer: Tokenizer) -> None:
@@ -53,6 +99,13 @@ def test_lengths(tokenizer: Tokenizer) -> None:
     assert tokenizer([text, "a"], max_length=3, padding=True).input_ids == [[*HELLO, *WHAT], [106, 0, 0, 0, 0, 0]]
     assert tokenizer(["hello", "a"], padding="max_length").input_ids == [HELLO, [106]]  # the files say no model_max_length
     assert tokenizer.encode("hello", padding="max_length", max_length=5) == [*HELLO, 0, 0]
+    assert tokenizer([text, "a"], padding="max_length", max_length=2).input_ids == [[*HELLO, *WHAT], [106, 0]]
+    assert tokenizer(["hello", "a"], padding="max_length", max_length=2, pad_to_multiple_of=4).input_ids == [[*HELLO, 0], [106, 0, 0, 0]]
+    with pytest.raises(ValueError, match="different lengths"):
+        tokenizer(["hello", "a"], padding="max_length", max_length=2, return_tensors="np")
+    for settings in ({"truncation": True}, {"padding": "max_length"}, {}):
+        with pytest.raises(ValueError, match="max_length is -1"):
+            tokenizer(text, max_length=-1, **settings)
     tokenizer.truncation_side = "left"
     assert tokenizer(text, truncation=True, max_length=3).input_ids == WHAT
 
@@ -72,6 +125,14 @@ def test_tokens_of_roles_are_set(tokenizer: Tokenizer) -> None:
     assert tokenizer(["hello", "a"], padding=True).input_ids[1] == [106, 9, 9]
     with pytest.raises(ValueError, match="pad_token.*no token"):
         tokenizer.pad_token = "[PAD]"
+    with pytest.raises(ValueError, match="eos_token = 5"):
+        tokenizer.eos_token = 5
+    tokenizer.eos_token = tokenizer.added_tokens_decoder[0]
+    tokenizer.pad_token = None
+    assert tokenizer.eos_token_id == 0 and tokenizer.pad_token is tokenizer.pad_token_id is None
+    assert tokenizer(["hello", "a"]).input_ids == [HELLO, [106]]
+    with pytest.raises(ValueError, match="no pad_token"):
+        tokenizer(["hello", "a"], padding=True)
 
 
 def test_pad_keeps_what_is_there(tokenizer: Tokenizer) -> None:

@@ -25,6 +25,24 @@ OF_NANOBIND = (
     "stub is a staticmethod but runtime is not",
 )
 
+# A program's, which names the types of what it gets.
+PROGRAM = """
+from typing import Any
+from typing_extensions import assert_type
+from videollama3 import AutoConfig, AutoTokenizer, VideoLlama3Config, VideoLlama3ForConditionalGeneration, VideoLlama3TextConfig
+from videollama3.tokenizer import BatchEncoding
+
+config: VideoLlama3Config = VideoLlama3Config.from_pretrained("x")
+assert_type(AutoConfig.from_pretrained("x").text_config, VideoLlama3TextConfig)
+assert_type(VideoLlama3TextConfig.from_dict({}), VideoLlama3TextConfig)
+assert_type(config.text_config.hidden_size, int)
+assert_type(config.image_token_id, int)
+assert_type(config.some_name_of_the_file, Any)
+model = VideoLlama3ForConditionalGeneration.from_pretrained("x").eval()
+assert_type(model.to("cpu"), VideoLlama3ForConditionalGeneration)
+assert_type(AutoTokenizer.from_pretrained("x")("a"), BatchEncoding)
+"""
+
 
 def mypy(*arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:
     package = str(Path(videollama3.__file__).parent.parent)
@@ -32,8 +50,20 @@ def mypy(*arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:
                           env={**os.environ, "MYPYPATH": package, "PYTHONPATH": package, "MYPY_CACHE_DIR": str(cache)})
 
 
-def test_mypy(tmp_path: Path) -> None:
-    run = mypy("mypy", "-p", "videollama3", cache=tmp_path)
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mypy")
+
+
+def test_mypy(cache: Path) -> None:
+    run = mypy("mypy", "-p", "videollama3", cache=cache)
+    assert run.returncode == 0, run.stdout
+
+
+def test_programs_are_typed(cache: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    run = mypy("mypy", "--strict", str(program), cache=cache)
     assert run.returncode == 0, run.stdout
 
 
