@@ -62,9 +62,8 @@ def clip_sources(runtime: Any, clip: Any, name: str) -> list[Any]:
     return [source(runtime, clip, name, video=True)]
 
 
-def timed_messages(conversations: list[Any], metadata: Any, fps: Any) -> list[Any]:
-    """Conversations whose clips, all of them in memory, have the times that video_metadata gives their frames, in their order.
-    fps: how often they are looked at; None: all frames are."""
+def timed_messages(conversations: list[Any], metadata: Any) -> list[Any]:
+    """Conversations whose clips, all of them in memory, have the times that video_metadata gives their frames, in their order."""
     said = list(metadata) if isinstance(metadata, (list, tuple)) else [metadata]
     count = 0
 
@@ -76,7 +75,7 @@ def timed_messages(conversations: list[Any], metadata: Any, fps: Any) -> list[An
         count += 1
         if count > len(said):
             return part
-        return {**({} if fps is None else {"fps": fps}), **part, key: timed([part[key]], said[count - 1:count])[0]}
+        return {**part, key: timed([part[key]], said[count - 1:count])[0]}
 
     made = [[{**message, "content": [part_of(part) for part in message["content"]]}
              if isinstance(message, dict) and isinstance(message.get("content"), (list, tuple)) else message for message in messages]

@@ -281,7 +281,7 @@ class LLM:
         generate, form = read
 
         def start(box: _core.Mailbox, events: bool) -> _core.Job:
-            lender = Lender(self._core, self._core.max_frames)
+            lender = self._lender(request)
             whole = {**request, "conversations": [lender.messages(messages)], "generate": generate}
             return self._core.answer(whole, form, lender.media, None, box, events=events, **turn)
 
@@ -324,9 +324,13 @@ class LLM:
         for name in own:
             if name in _TAKEN_NAMES:
                 raise ValueError(f'[llm] mm_processor_kwargs has "{name}", which is no option of pictures and clips')
-        lender = Lender(self._core, self._core.max_frames)
+        lender = self._lender({**own, **kept})
         conversation = lender.messages([{"role": "user", "content": prompt.parts}], "multi_modal_data")
         return {**own, **kept, "conversations": [conversation]}, lender.media
+
+    def _lender(self, request: Mapping[str, Any]) -> Lender:
+        clips = request.get("videos")
+        return Lender(self._core, self._core.max_frames, {**request, **(clips if isinstance(clips, Mapping) else {})})
 
     def _one_stream(self, messages: Any, sampling: Any, settings: dict[str, Any]) -> Work:
         if not _is_one(messages):
@@ -341,7 +345,7 @@ class LLM:
 
         def work(row: Any) -> Work:
             def start(box: _core.Mailbox, events: bool) -> _core.Job:
-                lender = Lender(self._core, self._core.max_frames)
+                lender = self._lender(request)
                 whole = {**request, "conversations": [lender.messages(row)], "generate": generate}
                 return self._core.plan(whole, lender.media, estimate, box)
 
@@ -370,7 +374,7 @@ class LLM:
                 raise ValueError("[llm] per_frame is for pictures and clips without text beside them")
 
             def start(box: _core.Mailbox, events: bool) -> _core.Job:
-                lender = Lender(self._core, self._core.max_frames)
+                lender = self._lender(request)
                 whole = {**request, "conversations": [lender.messages(row)]}
                 return self._core.embed(whole, lender.media, None, media_alone, per_frame, box)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Frames:
     """A clip that is decoded already: a list of pictures (Pillow, arrays), or an array [T, H, W, 3] or [T, 3, H, W].
 
     fps: how many are shown a second; or timestamps: when each is shown, in seconds, ascending. Without either, one
-    a second is assumed. All are looked at, up to max_frames, unless the part says otherwise.
+    a second is assumed. All are looked at, up to max_frames, unless the part or the call says otherwise.
     """
 
     def __init__(self, frames: Any, *, fps: Optional[float] = None, timestamps: Optional[Sequence[float]] = None) -> None:
@@ -80,12 +81,21 @@ def count_frames(frames: Sequence[Any]) -> int:
     return sum(frame.shape[0] if is_array(frame) and len(frame.shape) == 4 else 1 for frame in frames)
 
 
-class Lender:
-    """Messages of one request on their way to the engine: media holds what they show from memory."""
+def tells_sampling(options: Mapping[str, Any]) -> bool:
+    """Whether these options of clips say how many frames are looked at."""
+    if options.get("do_sample_frames") is not None:
+        return bool(options["do_sample_frames"])
+    return options.get("fps") is not None or options.get("num_frames") is not None
 
-    def __init__(self, core: Union[Llm, Runtime], max_frames: int) -> None:
+
+class Lender:
+    """Messages of one request on their way to the engine: media holds what they show from memory. clips: what the request
+    says of its clips."""
+
+    def __init__(self, core: Union[Llm, Runtime], max_frames: int, clips: Mapping[str, Any] = MappingProxyType({})) -> None:
         self._core = core
-        self._max_frames = max_frames
+        self._max_frames = clips["max_frames"] if isinstance(clips.get("max_frames"), int) else max_frames
+        self._sampled = tells_sampling(clips)
         self.media: dict[str, Media] = {}
 
     def messages(self, messages: Any, where: str = "messages") -> list[Any]:
@@ -173,7 +183,8 @@ class Lender:
         return self._core.media_bytes(data, shown)
 
     def frames(self, part: dict[str, Any], value: Any, where: str) -> str:
-        """Frames that are decoded, with the options of their part: its fps is their rate unless pictures_rate says it."""
+        """Frames that are decoded, with the options of their part: its fps is their rate unless pictures_rate says it. All are
+        looked at where neither part nor call says how many."""
         frames, fps, times = value, None, part.pop("timestamps", None)
         if isinstance(value, Frames):
             frames, fps = value.frames, value.fps
@@ -184,22 +195,21 @@ class Lender:
             raise ValueError(f"[{where}] has no frames")
         seconds = [float(time) for time in times] if times is not None else []
         self.media[where] = self._core.media_pixels([_pixels(frame) for frame in frames], seconds, where)
-        if "num_frames" not in part and part.get("do_sample_frames") is None:
-            self._sample(part, fps, bool(seconds), count_frames(frames))
+        if fps is not None and not seconds:
+            part["pictures_rate"] = fps
+        if part.get("do_sample_frames") is None:
+            self._sample(part, bool(seconds), count_frames(frames))
         return where
 
-    def _sample(self, part: dict[str, Any], fps: Optional[float], timed: bool, count: int) -> None:
-        if timed:
-            if part.get("fps") is None:
-                part["num_frames"] = min(count, part.get("max_frames") or self._max_frames)
+    def _sample(self, part: dict[str, Any], timed: bool, count: int) -> None:
+        if not timed and part.get("pictures_rate") is None and part.get("fps") is not None:
+            part["pictures_rate"] = part.pop("fps")
+        if self._sampled or part.get("num_frames") is not None or part.get("fps") is not None:
             return
-        if fps is None and part.get("pictures_rate") is None:
-            fps = part.pop("fps", None)
-        rate = fps if fps is not None else part.get("pictures_rate")
-        if fps is not None:
-            part["pictures_rate"] = fps
-        if part.get("fps") is None:
-            part["fps"] = rate if rate is not None else 1
+        if timed:
+            part["num_frames"] = min(count, part.get("max_frames") or self._max_frames)
+        else:
+            part["fps"] = part.get("pictures_rate") or 1
 
 
 def _holds_memory(value: Any) -> bool:

@@ -164,13 +164,7 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
         sources = [clip_sources(self._runtime, clip, f"clip {i + 1}") for i, clip in enumerate(clips)]
         if not sources:
             raise ValueError("[video_processor] there are no clips")
-        given = self._with(settings)
-        if "do_sample_frames" not in settings and (settings.get("fps") or settings.get("num_frames")):
-            given.pop("do_sample_frames", None)  # of the defaults: the call's rate turns it on
-        if settings.get("fps"):
-            given.pop("num_frames", None)
-        elif settings.get("num_frames"):
-            given.pop("fps", None)
+        given = {**_left_by(self._settings, settings), **_said(settings)}
         tensors, reports = _core.preprocess_videos(self._runtime, given, sources)
         made = _given(tensors, return_tensors)
         made["video_metadata"] = [VideoMetadata(report) for report in reports]
@@ -180,6 +174,13 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
 
     def get_num_of_video_patches(self, num_frames: int, height: int, width: int, videos_kwargs: Any = None) -> int:
         return int(_core.number_of_video_patches(self._with(videos_kwargs or {}), num_frames, height, width))
+
+
+def _left_by(own: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
+    """Options of clips that count behind those of a call, whose rate takes the place of another and turns sampling on."""
+    if call.get("fps") is None and call.get("num_frames") is None:
+        return _said(own)
+    return {name: value for name, value in _said(own).items() if name not in ("fps", "num_frames", "do_sample_frames")}
 
 
 def _given(tensors: dict[str, Any], return_tensors: Any) -> BatchFeature:
@@ -306,10 +307,12 @@ class VideoLlama3Processor:
         batched = isinstance(conversation[0], (list, tuple))
         options, variables = self._split({**kwargs, **(processor_kwargs or {})})
         conversations = list(conversation) if batched else [conversation]
-        metadata = options.pop("video_metadata", None)
+        videos = dict(options.pop("videos_kwargs", None) or {})
+        metadata = videos.pop("video_metadata", options.pop("video_metadata", None))
         if metadata is not None:
-            conversations = timed_messages(conversations, metadata, options.get("fps") if options.get("do_sample_frames", True) else None)
-        lender = Lender(self._runtime, self.video_processor.max_frames)
+            conversations = timed_messages(conversations, metadata)
+        lender = Lender(self._runtime, self.video_processor.max_frames, {**options, **videos})
+        options["videos_kwargs"] = videos
         messages = [lender.messages(each, f"conversation[{i}]" if batched else "messages") for i, each in enumerate(conversations)]
         variables.update({name: value for name, value in (("tools", tools), ("documents", documents)) if value})
         if not tokenize:
@@ -384,6 +387,7 @@ class VideoLlama3Processor:
         own_images = _changed(self.image_processor._settings, self._core.image_options)
         own_videos = _changed(self.video_processor._settings, self._core.video_options)
         beside = _said(options)
+        own_videos = _left_by(own_videos, {**beside, **videos})
         request: dict[str, Any] = {"conversations": messages, **beside}
         request["images"] = {**{k: v for k, v in own_images.items() if k not in beside}, **images}
         request["videos"] = {**{k: v for k, v in own_videos.items() if k not in beside}, **videos}

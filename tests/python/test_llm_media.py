@@ -118,10 +118,35 @@ def test_rates_and_times_of_frames(llm: LLM, frames: Any) -> None:
     assert len(seen(Frames(frames, fps=2), num_frames=3).frames) == 3
     assert seen(frames[:1]).frames == [0]
     assert seen(frames[:2], fps=8).frames == [0, 1]
+    three = seen(Frames(frames, fps=2), num_frames=3)
+    assert (three.frames, three.timestamps) == ([0, 2, 4], [0, 1, 2])
+    assert seen(frames, fps=2, num_frames=3).timestamps == three.timestamps
     with pytest.raises(ValueError, match="exclude each other"):
         Frames(frames, fps=1, timestamps=[0])
     with pytest.raises(ValueError, match="6 frames and 2 times"):
         seen(Frames(frames, timestamps=[0, 1]))
+
+
+def test_a_call_says_how_many_frames_are_looked_at(llm: LLM, frames: Any) -> None:
+    def seen(value: Any, **settings: Any) -> Any:
+        return llm.chat(shown("video", value), max_tokens=1, **settings).clips[0]
+
+    for value in (frames, list(frames), Frames(frames, fps=2), Frames(frames, timestamps=[0, 1, 2, 3, 4, 5])):
+        assert seen(value, num_frames=2).frames == [0, 3]
+        assert seen(value, videos={"num_frames": 2}).frames == [0, 3]
+        assert len(seen(value, max_frames=4).frames) == 4
+        assert len(seen(value, num_frames=2, videos={"do_sample_frames": False}).frames) == 6
+        with pytest.raises(ValueError, match="fps is -1"):
+            seen(value, fps=-1)
+        with pytest.raises(ValueError, match="fps is nan"):
+            seen(value, fps=float("nan"))
+    slower = seen(Frames(frames, fps=2), fps=1, min_frames=1)
+    assert (slower.frames, slower.timestamps) == ([0, 2, 4], [0, 1, 2])
+    assert seen(frames, fps=0.5, min_frames=1).frames == [0, 2, 4]
+    prompt = {"prompt": "".join(llm._core.media_tokens[1:]), "multi_modal_data": {"video": frames}}
+    assert llm.generate(prompt, num_frames=2, max_tokens=1).clips[0].frames == [0, 3]
+    assert llm.generate({**prompt, "mm_processor_kwargs": {"num_frames": 3}}, max_tokens=1).clips[0].frames == [0, 2, 4]
+    assert llm.plan(shown("video", frames), num_frames=2).media[0].frames == 2
 
 
 def test_a_clips_file(llm: LLM, media: Path) -> None:

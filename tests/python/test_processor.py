@@ -139,6 +139,26 @@ def test_frames_of_clips(processor: videollama3.VideoLlama3Processor, media: Pat
     numpy.testing.assert_array_equal(videos.pixel_values_videos, wanted.pixel_values_videos)
 
 
+def test_a_call_chooses_among_frames(processor: videollama3.VideoLlama3Processor) -> None:
+    frames = numpy.random.default_rng(0).integers(0, 256, (6, 56, 56, 3), dtype=numpy.uint8)
+    conversation = asked({"type": "video", "video": frames})
+    metadata = [{"fps": 2, "total_num_frames": 6}]
+    wanted = made(processor, asked({"type": "video", "video": frames, "num_frames": 3}))
+    assert wanted.video_grid_thw[0, 0] == 3
+    for settings in ({"num_frames": 3}, {"videos_kwargs": {"num_frames": 3}}, {"processor_kwargs": {"num_frames": 3}}):
+        same(made(processor, conversation, **settings), wanted)
+    for settings in ({"num_frames": 3, "video_metadata": metadata}, {"videos_kwargs": {"num_frames": 3, "video_metadata": metadata}},
+                     {"fps": 1, "min_frames": 1, "video_metadata": metadata}):
+        chosen = made(processor, conversation, return_metadata=True, **settings)
+        numpy.testing.assert_array_equal(chosen.pixel_values_videos, wanted.pixel_values_videos)
+        assert chosen.video_metadata[0].timestamps == [0, 1, 2]
+    assert made(processor, conversation, num_frames=3, do_sample_frames=False).video_grid_thw[0, 0] == 6
+    slow = videollama3.VideoLlama3Processor.from_pretrained(processor._folder, fps=1, do_sample_frames=False)
+    same(made(slow, conversation, videos_kwargs={"num_frames": 3}), wanted)
+    with pytest.raises(ValueError, match="10 frames are wanted of 6"):
+        made(processor, conversation, num_frames=10)
+
+
 def test_prompts_that_are_text(processor: videollama3.VideoLlama3Processor, media: Path) -> None:
     picture, clip = str(media / "shapes.png"), str(media / "moving.mp4")
     conversation = [{"role": "user", "content": [
