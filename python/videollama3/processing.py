@@ -22,9 +22,19 @@ _FURTHER = ("return_mm_token_type_ids", "return_metadata")
 
 
 def _hub_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    for name in ("trust_remote_code", "use_fast", "force_download", "backend"):
+    for name in ("trust_remote_code", "force_download"):
         settings.pop(name, None)
     return {name: settings.pop(name) for name in _HUB if name in settings}
+
+
+def _take_pil(settings: dict[str, Any]) -> bool | None:
+    """Whether Pillow's arithmetic is asked for, by either of the reference's names, or torchvision's; None: neither."""
+    backend, fast = settings.pop("backend", None), settings.pop("use_fast", None)
+    if backend not in (None, "pil", "torchvision"):
+        raise ValueError(f'backend should be "pil" or "torchvision", not {backend!r}')
+    if backend is not None:
+        return bool(backend == "pil")
+    return None if fast is None else not fast
 
 
 class _MediaProcessor:
@@ -112,9 +122,10 @@ class VideoLlama3ImageProcessor(_MediaProcessor):
 
     @classmethod
     def from_pretrained(cls, name: Any, **settings: Any) -> Any:
-        """Of a folder or a model's name, with these options over its own."""
+        """Of a folder or a model's name, with these options over its own. use_fast=False or backend="pil": with Pillow's
+        arithmetic."""
         folder = _hub.folder_of(name, **_hub_settings(settings))
-        return cls(**{**_core.read_image_options(folder), **settings})
+        return _picture_class(_take_pil(settings), cls)(**{**_core.read_image_options(folder), **settings})
 
     def preprocess(self, images: Any, return_tensors: Any = None, **settings: Any) -> BatchFeature:
         """{"pixel_values" [P, 588] f32, "image_grid_thw" [n, 3], "image_merge_sizes" [n]}: patches of a picture or a
@@ -141,6 +152,12 @@ class VideoLlama3ImageProcessorPil(VideoLlama3ImageProcessor):
 VideoLlama3ImageProcessorFast = VideoLlama3ImageProcessor
 
 
+def _picture_class(pil: bool | None, usual: Any = VideoLlama3ImageProcessor) -> Any:
+    if pil is None:
+        return usual
+    return VideoLlama3ImageProcessorPil if pil else VideoLlama3ImageProcessor
+
+
 class VideoLlama3VideoProcessor(_MediaProcessor):
     """Clips to patches, and which of their tokens to keep."""
 
@@ -150,6 +167,10 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
 
     @classmethod
     def from_pretrained(cls, name: Any, **settings: Any) -> Any:
+        """Of a folder or a model's name, with these options over its own."""
+        if settings.get("backend") == "pil":
+            raise NotImplementedError('[video_processor] backend="pil" is of pictures: clips have torchvision\'s arithmetic')
+        _take_pil(settings)
         folder = _hub.folder_of(name, **_hub_settings(settings))
         return cls(**{**_core.read_video_options(folder), **settings})
 
@@ -198,8 +219,8 @@ class VideoLlama3Processor:
         self._folder = folder
         self._allow_addresses = list(allow_addresses)
         self.tokenizer = Tokenizer(self._core.tokenizer, folder, padding_side)
-        self.image_processor = VideoLlama3ImageProcessor(_runtime=self._runtime, **_said(self._core.image_options))
-        self.video_processor = VideoLlama3VideoProcessor(_runtime=self._runtime, **_said(self._core.video_options))
+        self.image_processor = VideoLlama3ImageProcessor(**self._media_settings(self._core.image_options))
+        self.video_processor = VideoLlama3VideoProcessor(**self._media_settings(self._core.video_options))
         self.image_token, self.video_token = _core.media_tokens(folder, self._core.tokenizer)
         self.image_token_id: int = self._core.image_token_id
         self.video_token_id: int = self._core.video_token_id
@@ -208,14 +229,20 @@ class VideoLlama3Processor:
     def from_pretrained(cls, name: Any, **settings: Any) -> VideoLlama3Processor:
         """Of a folder, or of a model's name.
 
-        revision, token, cache_dir, local_files_only: of the hub. padding_side: "left" or "right". allow_addresses: blocks
-        ("10.1.0.0/16") of an inner network that messages may name, beside the public web. Options of pictures and clips
+        revision, token, cache_dir, local_files_only: of the hub. padding_side: "left" or "right". use_fast=False or
+        backend="pil": pictures with Pillow's arithmetic. allow_addresses: blocks ("10.1.0.0/16") of an inner network that
+        messages may name, beside the public web. Options of pictures and clips
         (size, min_pixels, fps, …) become this processor's own. Throws FileNotFoundError with the file that
         is missing, FormatError, ValueError for an unknown option."""
         folder = _hub.folder_of(name, **_hub_settings(settings))
+        pil = _take_pil(settings)
         made = cls(folder, settings.pop("padding_side", None), settings.pop("allow_addresses", ()))
+        made.image_processor = _picture_class(pil)(**made._media_settings(made._core.image_options))
         made._take_options(settings)
         return made
+
+    def _media_settings(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"_runtime": self._runtime, **_said(options)}
 
     def __deepcopy__(self, memo: Any) -> VideoLlama3Processor:
         """Another one with options of its own, over the same files."""
@@ -230,7 +257,7 @@ class VideoLlama3Processor:
 
     def __reduce__(self) -> Any:
         """Another process opens the folder again."""
-        parts = (self.tokenizer, self.image_processor._settings, self.video_processor._settings)
+        parts = (self.tokenizer, self.image_processor, self.video_processor)
         return _reopened, (str(self._folder), self._allow_addresses, self.chat_template, parts)
 
     def _take_options(self, settings: dict[str, Any]) -> None:
@@ -332,7 +359,11 @@ class VideoLlama3Processor:
         rows = further(self._rows(made.ids, shape, kind, with_types), wanted, kind)
         if not return_dict:
             return rows["input_ids"]
-        rows.update(_given(made.tensors, kind))
+        tensors = made.tensors
+        if self.image_processor._pil and "pixel_values" in tensors:
+            raise NotImplementedError("[apply_chat_template] pictures of messages have torchvision's arithmetic: for Pillow's call "
+                                      "the processor with text= and images=")
+        rows.update(_given(tensors, kind))
         if with_reports and made.clips:
             rows["video_metadata"] = [VideoMetadata(clip) for clip in made.clips]
         return rows
@@ -459,7 +490,7 @@ class VideoLlama3Processor:
 
 def _reopened(folder: str, allow_addresses: list[str], template: str, parts: tuple[Any, ...]) -> VideoLlama3Processor:
     made = VideoLlama3Processor(folder, None, allow_addresses)
-    made.tokenizer, made.image_processor._settings, made.video_processor._settings = parts
+    made.tokenizer, made.image_processor, made.video_processor = parts
     if template != made.chat_template:
         made.chat_template = template
     return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import resource
 from pathlib import Path
 
@@ -103,6 +105,30 @@ def test_the_processor_of_pictures(processor: videollama3.VideoLlama3Processor, 
     resized = pil.preprocess(path, return_tensors="np", size={"shortest_edge": 784, "longest_edge": 50176})
     assert resized.pixel_values.shape == small.pixel_values.shape
     assert 0 < numpy.abs(resized.pixel_values - small.pixel_values).max() < 0.1
+
+
+def test_arithmetic_of_pictures(demo: Path, media: Path) -> None:
+    path, size = str(media / "shapes.png"), {"shortest_edge": 784, "longest_edge": 50176}
+    pil, torchvision = videollama3.VideoLlama3ImageProcessorPil, videollama3.VideoLlama3ImageProcessor
+    wanted = pil.from_pretrained(demo, size=size)(path, return_tensors="np")
+    for settings, kind in (({"use_fast": False}, pil), ({"backend": "pil"}, pil), ({"use_fast": True}, torchvision),
+                           ({"backend": "torchvision", "use_fast": False}, torchvision), ({}, torchvision)):
+        assert type(videollama3.AutoImageProcessor.from_pretrained(demo, **settings)) is kind
+        own = videollama3.AutoProcessor.from_pretrained(demo, size=size, **settings)
+        assert type(own.image_processor) is kind is type(copy.deepcopy(own).image_processor)
+        assert type(pickle.loads(pickle.dumps(own)).image_processor) is kind
+        seen = own(text=own.image_token, images=path, return_tensors="np").pixel_values
+        assert (seen == wanted.pixel_values).all() == (kind is pil)
+    own.image_processor = pil.from_pretrained(demo, size=size)
+    conversation = asked({"type": "image", "image": path})
+    assert own.apply_chat_template(conversation, tokenize=True)
+    with pytest.raises(NotImplementedError, match="Pillow"):
+        made(own, conversation)
+    for kind in (videollama3.AutoProcessor, videollama3.AutoImageProcessor, videollama3.AutoVideoProcessor):
+        with pytest.raises(ValueError, match="backend.*nope"):
+            kind.from_pretrained(demo, backend="nope")
+    with pytest.raises(NotImplementedError, match='backend="pil"'):
+        videollama3.AutoVideoProcessor.from_pretrained(demo, backend="pil")
 
 
 def test_the_processor_of_clips(processor: videollama3.VideoLlama3Processor, media: Path) -> None:
