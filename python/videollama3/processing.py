@@ -10,7 +10,7 @@ from typing import Any
 from . import _core, _hub, _kinds
 from ._files import write_whole
 from ._prompts import places_of
-from ._sources import VideoMetadata, clip_sources, flat, is_clip, source, timed, timed_messages
+from ._sources import VideoMetadata, clip_sources, flat, is_clip, naming_allow_addresses, source, timed, timed_messages
 from .feature import BatchFeature
 from .generation import tensor_of
 from .media import Lender
@@ -46,6 +46,7 @@ class _MediaProcessor:
 
     def __init__(self, **settings: Any) -> None:
         self._runtime = settings.pop("_runtime", None) or _core.Runtime()
+        self._allow_addresses = list(settings.pop("allow_addresses", None) or ())
         self._settings: dict[str, Any] = type(self)._options_of(_said(settings))
 
     def __getattr__(self, name: str) -> Any:
@@ -63,13 +64,13 @@ class _MediaProcessor:
             self._settings.update(type(self)._options_of(self._with({name: value})))
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return type(self)(_runtime=self._runtime, **self._settings)
+        return type(self)(_runtime=self._runtime, allow_addresses=self._allow_addresses, **self._settings)
 
     def __copy__(self) -> Any:
         return self.__deepcopy__({})
 
     def __reduce__(self) -> Any:
-        return _of_options, (type(self), self._settings)
+        return _of_options, (type(self), {**self._settings, "allow_addresses": self._allow_addresses})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"
@@ -131,7 +132,8 @@ class VideoLlama3ImageProcessor(_MediaProcessor):
         """{"pixel_values" [P, 588] f32, "image_grid_thw" [n, 3], "image_merge_sizes" [n]}: patches of a picture or a
         list of them (paths, bytes, Pillow's, arrays [H, W, 3] or [3, H, W] uint8), in merge-block order."""
         pictures = images if isinstance(images, (list, tuple)) else [images]
-        sources = [source(self._runtime, picture, f"picture {i + 1}") for i, picture in enumerate(flat(pictures))]
+        sources = [source(self._runtime, picture, f"picture {i + 1}", self._allow_addresses)
+                   for i, picture in enumerate(flat(pictures))]
         if not sources:
             raise ValueError("[image_processor] there are no pictures")
         tensors = _core.preprocess_images(self._runtime, self._with(settings), sources, self._pil)
@@ -182,7 +184,7 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
         clips = videos if isinstance(videos, (list, tuple)) and not is_clip(videos) else [videos]
         settings.pop("return_metadata", None)  # it is always there
         clips = timed(clips, settings.pop("video_metadata", None))
-        sources = [clip_sources(self._runtime, clip, f"clip {i + 1}") for i, clip in enumerate(clips)]
+        sources = [clip_sources(self._runtime, clip, f"clip {i + 1}", self._allow_addresses) for i, clip in enumerate(clips)]
         if not sources:
             raise ValueError("[video_processor] there are no clips")
         given = {**_left_by(self._settings, settings), **_said(settings)}
@@ -217,7 +219,7 @@ class VideoLlama3Processor:
         self._core = _core.Processor.open(folder)
         self._runtime = _core.Runtime()
         self._folder = folder
-        self._allow_addresses = list(allow_addresses)
+        self._allow_addresses = list(allow_addresses or ())
         self.tokenizer = Tokenizer(self._core.tokenizer, folder, padding_side)
         self.image_processor = VideoLlama3ImageProcessor(**self._media_settings(self._core.image_options))
         self.video_processor = VideoLlama3VideoProcessor(**self._media_settings(self._core.video_options))
@@ -242,7 +244,7 @@ class VideoLlama3Processor:
         return made
 
     def _media_settings(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {"_runtime": self._runtime, **_said(options)}
+        return {"_runtime": self._runtime, "allow_addresses": self._allow_addresses, **_said(options)}
 
     def __deepcopy__(self, memo: Any) -> VideoLlama3Processor:
         """Another one with options of its own, over the same files."""
@@ -355,7 +357,8 @@ class VideoLlama3Processor:
                    "special_tokens_in_messages": not sanitize_control_tokens}
         if variables:
             request["chat_template_kwargs"] = variables
-        made = core.process(self._runtime, request, lender.media, self._allow_addresses)
+        with naming_allow_addresses():
+            made = core.process(self._runtime, request, lender.media, self._allow_addresses)
         rows = further(self._rows(made.ids, shape, kind, with_types), wanted, kind)
         if not return_dict:
             return rows["input_ids"]

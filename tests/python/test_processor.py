@@ -61,9 +61,18 @@ def test_pictures_of_the_web(demo: Path, processor: videollama3.VideoLlama3Proce
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         part = {"type": "image", "image": f"http://127.0.0.1:{server.server_address[1]}/shapes.png"}
-        with pytest.raises(ValueError, match="127.0.0.1"):  # an inner network, which a message may not name
-            made(processor, asked(part))
+        clip = part["image"].replace("shapes.png", "moving.mp4")
+        for call in (lambda: made(processor, asked(part)), lambda: processor(images=part["image"]), lambda: processor(videos=clip),
+                     lambda: processor.image_processor(part["image"]), lambda: processor.video_processor(clip)):
+            with pytest.raises(ValueError, match="127.0.0.1.*allow_addresses"):  # an inner network, which a message may not name
+                call()
         inner = videollama3.AutoProcessor.from_pretrained(demo, allow_addresses=["127.0.0.0/8"])
+        alone = videollama3.AutoImageProcessor.from_pretrained(demo, allow_addresses=["127.0.0.0/8"])
+        wanted = processor(images=media / "shapes.png", return_tensors="np")
+        same(inner(images=part["image"], return_tensors="np"), wanted)
+        for pictures in (inner.image_processor, copy.deepcopy(inner).image_processor, pickle.loads(pickle.dumps(alone))):
+            same(pictures(part["image"], return_tensors="np"), wanted)
+        assert inner.video_processor(clip, fps=1)["video_metadata"]
         same(made(inner, asked(part)), made(processor, asked({"type": "image", "image": str(media / "shapes.png")})))
         with pytest.raises(FileNotFoundError, match="no-such.png"):
             made(inner, asked({"type": "image", "image": part["image"].replace("shapes", "no-such")}))
