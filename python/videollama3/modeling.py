@@ -214,6 +214,23 @@ def _reopened(kind: Any, folder: str, adapter: Any, dtype: str, settings: dict[s
     return made
 
 
+class Caches:
+    """Keys and values of a batch between two calls of the model that made them."""
+
+    def __init__(self, core: Any, model: Any) -> None:
+        self._core = core
+        self._model = model
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        return int(self._core.get_seq_length())
+
+    def fork(self) -> Caches:
+        return Caches(self._core.fork(), self._model)
+
+    def crop(self, max_length: int) -> None:
+        self._core.crop(max_length)
+
+
 class _Callable(PreTrainedModel):
     """Models that are called with ids: with a head, or without."""
 
@@ -230,18 +247,27 @@ class _Callable(PreTrainedModel):
                  "inputs_embeds": inputs_embeds, "labels": labels, **inputs}
         kind = _kinds.kind_among(given.values())
         taken = self._taken(given)
-        if past_key_values is not None and not isinstance(past_key_values, _core.Caches):
-            raise ValueError(f"past_key_values should be what a call of this model returned, not {type(past_key_values)}")
+        past = None
         if past_key_values is not None:
+            past = self._past_of(past_key_values)
             taken = self._behind(taken)
         wants_cache = past_key_values is not None or (use_cache if use_cache is not None else labels is None)
         made, caches = self._core.forward(
             self._runtime, taken, self._head, bool(output_hidden_states), bool(output_attentions), int(logits_to_keep),
-            past_key_values, bool(wants_cache))
+            past, bool(wants_cache))
+        if caches is not None:
+            caches = Caches(caches, self._core) if past_key_values is None else past_key_values
         output = self._output({name: _with_kind(value, kind) for name, value in made.items()}, caches)
         return output.to_tuple() if return_dict is False else output
 
     forward = __call__
+
+    def _past_of(self, caches: Any) -> Any:
+        if not isinstance(caches, Caches):
+            raise ValueError(f"past_key_values should be what a call of this model returned, not {type(caches)}")
+        if caches._model is not self._core:
+            raise ValueError("past_key_values are of another model: its keys and values mean nothing to this one")
+        return caches._core
 
     def _behind(self, taken: dict[str, Any]) -> dict[str, Any]:
         """A mask of the reference's kind counts the columns that are in the cache; the engine's the new ones."""

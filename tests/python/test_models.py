@@ -117,6 +117,15 @@ def test_a_cache_goes_on_where_it_was(model: Model, inputs: videollama3.BatchFea
     numpy.testing.assert_allclose(then.logits, whole.logits[:, cut:], atol=2e-4)
     with pytest.raises(ValueError, match="1 sequences.*2"):
         exact(input_ids=[[1], [2]], past_key_values=then.past_key_values)
+    assert then.past_key_values is first.past_key_values
+    kept = then.past_key_values.fork()
+    kept.crop(cut)
+    again = exact.model(input_ids=inputs.input_ids[:, cut:], past_key_values=kept)  # the same network without its head
+    assert again.past_key_values.get_seq_length() == first.past_key_values.get_seq_length()
+    with pytest.raises(ValueError, match="past_key_values are of another model"):
+        model(input_ids=[[1]], past_key_values=kept)
+    with pytest.raises(ValueError, match="past_key_values should be.*str"):
+        model(input_ids=[[1]], past_key_values="kept")
 
 
 def test_embeddings_in_place_of_ids(model: Model) -> None:
