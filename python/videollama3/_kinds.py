@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import array
 import importlib.util
+import operator
 import sys
 from typing import Any, Iterable, Sequence
 
 KINDS = ("pt", "np")
+# Integers that _core does not know.
+_WIDENED = ("int8", "int16", "uint16", "uint32", "uint64")
 
 
 def kind_of(value: Any) -> str | None:
@@ -69,12 +72,35 @@ def give(tensor: Any, kind: str | None) -> Any:
 
 def take(value: Any, name: str) -> Any:
     """What _core takes: a tensor as it is (torch's without its history), lists of integers as an array."""
-    if kind_of(value) == "pt":
+    kind = kind_of(value)
+    if kind == "pt":
         value = value.detach()
-        return value if value.device.type == "cpu" else value.cpu()
-    if isinstance(value, (list, tuple)):
+        value = value if value.device.type == "cpu" else value.cpu()
+    elif isinstance(value, (list, tuple)):
         return integers(value, name)
+    elif kind is None:
+        return value
+    elif not value.dtype.isnative:
+        value = value.astype(value.dtype.newbyteorder("="))
+    dtype = dtype_name(value.dtype)
+    if name.endswith("mask") and "float" in dtype:
+        return value != 0
+    if dtype in _WIDENED:
+        return value.long() if kind == "pt" else value.astype("int64")
+    if dtype == "object":
+        raise TypeError(f"[{name}] is an array of objects: it takes numbers")
     return value
+
+
+def integer(value: Any, name: str) -> int:
+    """An integer of 64 bits, also of numpy's or torch's."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"[{name}] takes tensors or lists of integers, not {value!r} in a list") from None
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"[{name}] has {number}, an integer beyond 64 bits")
+    return number
 
 
 def integers(values: Sequence[Any], name: str) -> memoryview:
@@ -87,10 +113,7 @@ def integers(values: Sequence[Any], name: str) -> memoryview:
             if len(shapes) != 1:
                 raise ValueError(f"[{name}] has rows of different lengths: pad them, and give an attention_mask")
             return (len(row), *shapes.pop())
-        for value in row:
-            if not isinstance(value, int):
-                raise TypeError(f"[{name}] takes tensors or lists of integers, not {value!r} in a list")
-            flat.append(value)
+        flat.extend(integer(value, name) for value in row)
         return (len(row),)
 
     shape = flatten(values)

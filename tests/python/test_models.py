@@ -89,6 +89,23 @@ def test_strided_arrays_and_lists_are_taken(model: Model, inputs: videollama3.Ba
     numpy.testing.assert_array_equal(model(**given).logits, wanted)
 
 
+def test_integers_of_every_width(model: Model) -> None:
+    ids, mask = numpy.array([[0, 5, 6, 7]]), numpy.array([[0, 1, 1, 1]])
+    wanted = model(input_ids=ids, attention_mask=mask).logits
+    widths = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", ">i2", ">i8"]
+    for dtype in widths:
+        numpy.testing.assert_array_equal(model(input_ids=ids.astype(dtype), attention_mask=mask).logits, wanted, err_msg=dtype)
+    for dtype in [*widths, "bool", "float32", "float64", "float16"]:
+        numpy.testing.assert_array_equal(model(input_ids=ids, attention_mask=mask.astype(dtype)).logits, wanted, err_msg=dtype)
+    numpy.testing.assert_array_equal(model(input_ids=[list(ids[0])], attention_mask=[list(mask[0].astype("uint8"))]).logits, wanted)
+    with pytest.raises(TypeError, match="input_ids.*'5'"):
+        model(input_ids=[["5"]])
+    with pytest.raises(ValueError, match="input_ids.*beyond 64 bits"):
+        model(input_ids=[[10**20]])
+    with pytest.raises(TypeError, match="input_ids.*objects"):
+        model(input_ids=ids.astype(object))
+
+
 def test_wrong_inputs_are_named(model: Model, inputs: videollama3.BatchFeature) -> None:
     with pytest.raises(ValueError, match="input_idz.*input_ids"):
         model(input_idz=inputs.input_ids)
