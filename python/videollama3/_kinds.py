@@ -80,7 +80,9 @@ def take(value: Any, name: str) -> Any:
         return integers(value, name)
     elif kind is None:
         return value
-    elif not value.dtype.isnative:
+    if not value.shape:
+        raise ValueError(f"[{name}] is a single number: it takes rows of them")
+    if kind == "np" and not value.dtype.isnative:
         value = value.astype(value.dtype.newbyteorder("="))
     dtype = dtype_name(value.dtype)
     if name.endswith("mask") and "float" in dtype:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from . import _core
+from . import _core, _kinds
 from .media import Frames, count_frames, is_array, is_pixels
 
 _KEYS = ("prompt", "prompt_token_ids", "multi_modal_data", "mm_processor_kwargs", "multi_modal_uuids", "cache_salt")
@@ -31,8 +31,11 @@ class ReadPrompt:
 def is_one_prompt(prompts: Any) -> bool:
     if isinstance(prompts, (str, Mapping)):
         return True
-    if isinstance(prompts, (bytes, bytearray)) or not hasattr(prompts, "__len__"):
+    shape = getattr(prompts, "shape", "T")
+    if isinstance(prompts, (bytes, bytearray)) or not hasattr(prompts, "__len__") or not shape:
         raise TypeError(f"[llm] a {type(prompts).__name__} is no prompt: give a text, token ids, or a list of these")
+    if len(shape) > 1:  # rows of ids
+        return False
     return len(prompts) > 0 and all(hasattr(token, "__index__") for token in prompts)
 
 
@@ -80,10 +83,18 @@ def places_of(text: str, image: str, video: str) -> list[bool]:
 def _ids_of(core: _core.Llm, prompt: Any) -> list[int]:
     if prompt is None:
         raise ValueError('[llm] a prompt has neither "prompt" nor "prompt_token_ids"')
-    ids = core.tokenizer.encode(prompt, True) if isinstance(prompt, str) else [int(token) for token in prompt]
+    ids = core.tokenizer.encode(prompt, True) if isinstance(prompt, str) else _listed(prompt)
     if not ids:
         raise ValueError("[llm] a prompt has no tokens")
     return ids
+
+
+def _listed(ids: Any) -> list[int]:
+    if not hasattr(ids, "__len__") or not all(hasattr(token, "__index__") for token in ids):
+        raise TypeError(f"[llm] a prompt is {ids!a:.80}; it should be a text, or a list of token ids")
+    if len(getattr(ids, "shape", "T")) != 1:
+        raise ValueError(f"[llm] a prompt is of the shape {tuple(ids.shape)}; token ids are a list, and several prompts a list of lists")
+    return [_kinds.integer(token, "prompt_token_ids") for token in ids]
 
 
 def _text_of(core: _core.Llm, said: Mapping[str, Any]) -> str:
@@ -95,7 +106,7 @@ def _text_of(core: _core.Llm, said: Mapping[str, Any]) -> str:
         if text is None:
             raise ValueError('[llm] multi_modal_data comes without a "prompt" whose placeholders it fills')
         said = {"prompt_token_ids": text}
-    ids = [int(token) for token in said["prompt_token_ids"]]
+    ids = _listed(said["prompt_token_ids"])
     text = core.tokenizer.decode(ids, False)
     if core.tokenizer.encode(text, True) != ids:
         raise NotImplementedError("[llm] prompt_token_ids beside multi_modal_data are not those of their own text: give the "

@@ -41,13 +41,13 @@ class PreTrainedModel:
     base_model_prefix = "model"
     _adapter: Any = None
 
-    def __init__(self, core: Any, runtime: Any, folder: Path, dtype: str, settings: dict[str, Any]) -> None:
+    def __init__(self, core: Any, *opened: Any) -> None:
+        if not isinstance(core, _core.Model):
+            raise TypeError(f"{type(self).__name__} is no model of a {type(core).__name__}: {type(self).__name__}.from_pretrained "
+                            "opens a checkpoint, and weights are not made here")
         self._core = core
-        self._runtime = runtime
-        self._folder = folder
-        self._dtype = dtype
-        self._settings = settings  # of the runtime
-        self.name_or_path = str(folder)
+        self._runtime, self._folder, self._dtype, self._settings = opened  # settings of the runtime
+        self.name_or_path = str(self._folder)
 
     @classmethod
     def from_pretrained(
@@ -78,6 +78,11 @@ class PreTrainedModel:
         compute: "auto" or "f32" whatever dtype says. cache: how keys and values are kept, "auto", "f32", "f16", "int8".
         Throws OSError naming path and name, FormatError, ValueError for an unknown dtype, device or attention."""
         _refuse_others(others)
+        if not isinstance(threads, int) or threads < 0:
+            raise ValueError(f"[from_pretrained] threads is {threads!r}; it should be an integer from 0 on")
+        for name, value in (("compute", compute or "auto"), ("cache", cache), ("cpu", cpu)):
+            if not isinstance(value, str):
+                raise ValueError(f"[from_pretrained] {name} is {value!r}; it should be a text")
         wanted = _dtype_of(torch_dtype if dtype is None else dtype)
         if attn_implementation not in _ATTENTIONS:
             known = ", ".join(str(name) for name in _ATTENTIONS[1:])
@@ -471,7 +476,7 @@ def _rows_of(ids: Any) -> list[list[int]]:
     if ids is None:
         return []
     rows = _numbers(ids)
-    if rows and not isinstance(rows[0], list):
+    if not isinstance(rows, list) or (rows and not isinstance(rows[0], list)):
         raise ValueError("[input_ids] should be [B, T]: one list of ids a prompt")
     return rows  # type: ignore[no-any-return]
 

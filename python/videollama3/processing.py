@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,9 @@ class VideoLlama3Processor:
     """Conversations with pictures and clips to what the model takes."""
 
     def __init__(self, folder: Any, padding_side: str | None = None, allow_addresses: Any = ()) -> None:
+        if not isinstance(folder, (str, os.PathLike)):
+            raise TypeError(f"VideoLlama3Processor is not put together of a {type(folder).__name__} and other parts: open a folder "
+                            "with from_pretrained, and set image_processor, video_processor or tokenizer")
         self._core = _core.Processor.open(folder)
         self._runtime = _core.Runtime()
         self._folder = folder

@@ -106,6 +106,20 @@ def test_integers_of_every_width(model: Model) -> None:
         model(input_ids=ids.astype(object))
 
 
+def test_what_is_put_together_wrongly(model: Model, demo: Path) -> None:
+    for call in (lambda: model(input_ids=numpy.array(5)), lambda: model.generate(numpy.int64(5)), lambda: model.generate(5)):
+        with pytest.raises(ValueError, match="input_ids"):
+            call()
+    for kind in (Model, videollama3.VideoLlama3Model, videollama3.VideoLlama3VisionModel):
+        with pytest.raises(TypeError, match=f"{kind.__name__}.from_pretrained"):
+            kind(model.config)
+    with pytest.raises(TypeError, match="from_pretrained"):
+        videollama3.VideoLlama3Processor(object(), object(), object())
+    for name, value in (("threads", "2"), ("threads", -1), ("compute", 5), ("cache", 5), ("cpu", 5)):
+        with pytest.raises(ValueError, match=f"{name} is {value!r}"):
+            Model.from_pretrained(demo, **{name: value})
+
+
 def test_wrong_inputs_are_named(model: Model, inputs: videollama3.BatchFeature) -> None:
     with pytest.raises(ValueError, match="input_idz.*input_ids"):
         model(input_idz=inputs.input_ids)
