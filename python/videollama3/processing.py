@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import os
 from pathlib import Path
@@ -26,6 +27,14 @@ def _hub_settings(settings: dict[str, Any]) -> dict[str, Any]:
     for name in ("trust_remote_code", "force_download"):
         settings.pop(name, None)
     return {name: settings.pop(name) for name in _HUB if name in settings}
+
+
+def _folder_with(names: tuple[str, ...], name: Any, settings: dict[str, Any]) -> Path:
+    """A model's folder that has one of these files."""
+    folder = _hub.folder_of(name, **_hub_settings(settings))
+    if not any((folder / file).is_file() for file in names):
+        raise FileNotFoundError(errno.ENOENT, f"there is no {' and no '.join(names)}", str(folder))
+    return folder
 
 
 def _take_pil(settings: dict[str, Any]) -> bool | None:
@@ -126,7 +135,7 @@ class VideoLlama3ImageProcessor(_MediaProcessor):
     def from_pretrained(cls, name: Any, **settings: Any) -> Any:
         """Of a folder or a model's name, with these options over its own. use_fast=False or backend="pil": with Pillow's
         arithmetic."""
-        folder = _hub.folder_of(name, **_hub_settings(settings))
+        folder = _folder_with(("preprocessor_config.json", "processor_config.json"), name, settings)
         return _picture_class(_take_pil(settings), cls)(**{**_core.read_image_options(folder), **settings})
 
     def preprocess(self, images: Any, return_tensors: Any = None, **settings: Any) -> BatchFeature:
@@ -174,7 +183,7 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
         if settings.get("backend") == "pil":
             raise NotImplementedError('[video_processor] backend="pil" is of pictures: clips have torchvision\'s arithmetic')
         _take_pil(settings)
-        folder = _hub.folder_of(name, **_hub_settings(settings))
+        folder = _folder_with(("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json"), name, settings)
         return cls(**{**_core.read_video_options(folder), **settings})
 
     def preprocess(self, videos: Any, return_tensors: Any = None, **settings: Any) -> BatchFeature:

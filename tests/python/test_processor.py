@@ -140,6 +140,14 @@ def test_arithmetic_of_pictures(demo: Path, media: Path) -> None:
         videollama3.AutoVideoProcessor.from_pretrained(demo, backend="pil")
 
 
+def test_processors_of_folders_without_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind in (videollama3.AutoImageProcessor, videollama3.AutoVideoProcessor):
+        for name in (tmp_path, ""):
+            with pytest.raises(FileNotFoundError, match="no .*preprocessor_config.json"):
+                kind.from_pretrained(name)
+
+
 def test_the_processor_of_clips(processor: videollama3.VideoLlama3Processor, media: Path) -> None:
     path = media / "moving.mp4"
     wanted = made(processor, asked({"type": "video", "video": str(path)}), fps=2)
