@@ -189,9 +189,10 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
     def preprocess(self, videos: Any, return_tensors: Any = None, **settings: Any) -> BatchFeature:
         """{"pixel_values_videos" [P, 588] f32, "video_grid_thw" [n, 3], "video_merge_sizes" [n],
         "video_compression_mask" [V] bool, "video_metadata"} of a clip or a list of them: paths, bytes, arrays
-        [T, H, W, 3] or [T, 3, H, W] uint8, lists of pictures. video_metadata: of clips in memory, for each {"fps"} and
+        [T, H, W, 3] or [T, 3, H, W] uint8, lists of pictures; or an array of several. video_metadata: of clips in memory, for each {"fps"} and
         "frames_indices" of its frames, all where there are none: when they are shown. `fps` or `num_frames` of this call turn sampling on."""
-        clips = videos if isinstance(videos, (list, tuple)) and not is_clip(videos) else [videos]
+        several = (isinstance(videos, (list, tuple)) and not is_clip(videos)) or getattr(videos, "ndim", 0) == 5
+        clips = list(videos) if several else [videos]
         settings.pop("return_metadata", None)  # it is always there
         clips = timed(clips, settings.pop("video_metadata", None))
         sources = [clip_sources(self._runtime, clip, f"clip {i + 1}", self._allow_addresses) for i, clip in enumerate(clips)]

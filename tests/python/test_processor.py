@@ -180,6 +180,12 @@ def test_frames_of_clips(processor: videollama3.VideoLlama3Processor, media: Pat
     same(made(processor, asked({"type": "video", "video": numpy.stack(frames).transpose(0, 3, 1, 2)})), wanted)
     videos = processor.video_processor.preprocess([frames], return_tensors="np")
     numpy.testing.assert_array_equal(videos.pixel_values_videos, wanted.pixel_values_videos)
+    batch = numpy.stack([numpy.stack(frames), numpy.stack(frames[::-1])])
+    wanted = processor.video_processor(list(batch), return_tensors="np")
+    for several in (batch, batch.transpose(0, 1, 4, 2, 3)):
+        videos = processor(videos=several, return_tensors="np")
+        assert videos.video_grid_thw.shape == (2, 3)
+        numpy.testing.assert_array_equal(videos.pixel_values_videos, wanted.pixel_values_videos)
 
 
 def test_a_call_chooses_among_frames(processor: videollama3.VideoLlama3Processor) -> None:
