@@ -129,6 +129,11 @@ def ids_of(value: Any) -> list[int]:
     return [int(value)] if isinstance(value, int) else [int(id) for id in value]
 
 
+def check_device(place: Any) -> None:
+    if place is not None and str(place).split(":")[0] != "cpu":
+        raise ValueError(f'device "{place}" is not there: this engine computes on "cpu"')
+
+
 def dtype_name(dtype: Any) -> str:
     """"float32", "bfloat16", … of a dtype of torch or numpy, or of its name."""
     name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", None) or str(dtype)

@@ -490,8 +490,8 @@ def _dtype_of(dtype: Any) -> str:
 
 def _check_device_map(device_map: Any) -> None:
     places = set(map(str, device_map.values())) if isinstance(device_map, dict) else {str(device_map)}
-    for place in places - {"None", "auto", "cpu", "balanced", "sequential"}:
-        raise ValueError(f'device "{place}" is not there: this engine computes on "cpu"')
+    for place in places - {"None", "auto", "balanced", "sequential"}:
+        _kinds.check_device(place)
 
 
 def _refuse_others(others: dict[str, Any]) -> None:

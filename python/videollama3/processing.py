@@ -141,6 +141,7 @@ class VideoLlama3ImageProcessor(_MediaProcessor):
     def preprocess(self, images: Any, return_tensors: Any = None, **settings: Any) -> BatchFeature:
         """{"pixel_values" [P, 588] f32, "image_grid_thw" [n, 3], "image_merge_sizes" [n]}: patches of a picture or a
         list of them (paths, bytes, Pillow's, arrays [H, W, 3] or [3, H, W] uint8), in merge-block order."""
+        _kinds.check_device(settings.pop("device", None))
         pictures = images if isinstance(images, (list, tuple)) else [images]
         sources = [source(self._runtime, picture, f"picture {i + 1}", self._allow_addresses)
                    for i, picture in enumerate(flat(pictures))]
@@ -191,6 +192,7 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
         "video_compression_mask" [V] bool, "video_metadata"} of a clip or a list of them: paths, bytes, arrays
         [T, H, W, 3] or [T, 3, H, W] uint8, lists of pictures; or an array of several. video_metadata: of clips in memory, for each {"fps"} and
         "frames_indices" of its frames, all where there are none: when they are shown. `fps` or `num_frames` of this call turn sampling on."""
+        _kinds.check_device(settings.pop("device", None))
         several = (isinstance(videos, (list, tuple)) and not is_clip(videos)) or getattr(videos, "ndim", 0) == 5
         clips = list(videos) if several else [videos]
         settings.pop("return_metadata", None)  # it is always there
@@ -419,10 +421,13 @@ class VideoLlama3Processor:
                  *self.image_processor.to_dict(), *self.video_processor.to_dict()}
         if given.get("return_offsets_mapping"):
             raise NotImplementedError("[processor] return_offsets_mapping is not done here")
+        for group in (given, *(given.get(name) or {} for name in ("images_kwargs", "videos_kwargs", "common_kwargs"))):
+            _kinds.check_device(group.get("device"))
         passed_over = {"add_special_tokens", "device", "return_offsets_mapping"}
         options = {name: value for name, value in given.items() if name in known}
         options.update(options.pop("common_kwargs", None) or {})
         options.update(options.pop("text_kwargs", None) or {})
+        options.pop("device", None)
         return options, {n: v for n, v in given.items() if n not in known and n not in passed_over and v is not None}
 
     def _request(self, messages: Any, options: dict[str, Any]) -> dict[str, Any]:

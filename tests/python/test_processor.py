@@ -360,6 +360,23 @@ def test_what_is_not_known_is_refused(processor: videollama3.VideoLlama3Processo
     assert small.image_processor.size == {"shortest_edge": 784, "longest_edge": 50176}
 
 
+def test_devices(processor: videollama3.VideoLlama3Processor, media: Path) -> None:
+    picture = str(media / "shapes.png")
+    conversation = asked({"type": "image", "image": picture})
+    calls = (lambda **given: made(processor, conversation, **given), lambda **given: processor.image_processor(picture, **given),
+             lambda **given: processor(text=processor.image_token, images=picture, **given),
+             lambda **given: processor.video_processor(str(media / "moving.mp4"), fps=1, **given))
+    for call in calls:
+        assert call(device="cpu") and call(device=None)
+        with pytest.raises(ValueError, match='device "cuda:0" is not there'):
+            call(device="cuda:0")
+    for group in ("images_kwargs", "common_kwargs"):
+        assert made(processor, conversation, **{group: {"device": "cpu"}})
+    for group in ("images_kwargs", "videos_kwargs", "common_kwargs"):
+        with pytest.raises(ValueError, match='device "cuda" is not there'):
+            made(processor, conversation, **{group: {"device": "cuda"}})
+
+
 def test_options_of_the_processor_count(demo: Path, media: Path, processor: videollama3.VideoLlama3Processor) -> None:
     size = {"shortest_edge": 784, "longest_edge": 50176}
     small = videollama3.AutoProcessor.from_pretrained(demo, size=size)
