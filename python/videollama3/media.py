@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from ._kinds import dtype_name, kind_of
+
 if TYPE_CHECKING:
     from ._core import Llm, Media, Runtime
 
@@ -56,12 +58,27 @@ def _is_memory(value: Any) -> bool:
     return _is_bytes(value) or is_pixels(value) or _is_file(value) or isinstance(value, Frames)
 
 
-def _pixels(value: Any) -> Any:
-    """What the engine takes: an array as it is; of Pillow's pictures their bytes, which are stored otherwise there."""
+def _pixels(value: Any, where: str) -> Any:
+    """What the engine takes: an array as it is, of wider integers as bytes; of Pillow's pictures their bytes, which are stored
+    otherwise there."""
     if not _is_picture(value):
-        return value
+        return value if kind_of(value) is None else _in_bytes(value, where)
     picture = _on_white(value) if _is_clear(value) else value if value.mode == "RGB" else value.convert("RGB")
     return (picture.tobytes(), picture.height, picture.width)
+
+
+def _in_bytes(value: Any, where: str) -> Any:
+    """An array of numpy or torch as uint8."""
+    dtype = dtype_name(value.dtype)
+    if dtype == "uint8":
+        return value
+    if "int" not in str(getattr(value.dtype, "name", dtype)):
+        raise ValueError(f"[{where}] is an array of {dtype}, not of uint8: pixels are 0 to 255; floating-point pictures are to be "
+                         "scaled and rounded by whoever knows their range")
+    wide = value.long() if kind_of(value) == "pt" else value  # torch has no extremes of all integers
+    if 0 not in value.shape and not 0 <= int(wide.min()) <= int(wide.max()) <= 255:
+        raise ValueError(f"[{where}] is an array of {dtype} from {int(wide.min())} to {int(wide.max())}: pixels are 0 to 255")
+    return wide.byte() if kind_of(value) == "pt" else value.astype("uint8")
 
 
 def _is_clear(picture: Any) -> bool:
@@ -157,7 +174,7 @@ class Lender:
     def one(self, value: Any, where: str) -> str:
         """A picture, or what a file of a picture or clip holds."""
         if is_pixels(value):
-            medium = self._core.media_pixels([_pixels(value)], [], where)
+            medium = self._core.media_pixels([_pixels(value, where)], [], where)
         elif _is_bytes(value):
             medium = self._core.media_bytes(value, where)
         elif _is_file(value):
@@ -194,7 +211,7 @@ class Lender:
         if len(frames) == 0:
             raise ValueError(f"[{where}] has no frames")
         seconds = [float(time) for time in times] if times is not None else []
-        self.media[where] = self._core.media_pixels([_pixels(frame) for frame in frames], seconds, where)
+        self.media[where] = self._core.media_pixels([_pixels(frame, where) for frame in frames], seconds, where)
         if fps is not None and not seconds:
             part["pictures_rate"] = fps
         if part.get("do_sample_frames") is None:

@@ -62,6 +62,9 @@ def test_a_picture_in_every_form(llm: LLM, media: Path, pixels: Any) -> None:
         "[3, H, W]": pixels.transpose(2, 0, 1),
         "[3, H, W] dense": numpy.ascontiguousarray(pixels.transpose(2, 0, 1)),
         "read only": pixels.view(),
+        "int16": pixels.astype("int16"),
+        "int64": pixels.astype("int64").transpose(2, 0, 1),
+        "uint16, the other byte order": pixels.astype(">u2"),
         "a part of an array": numpy.pad(pixels, ((3, 3), (5, 5), (0, 0)))[3:-3, 5:-5],
     }
     forms["read only"].flags.writeable = False
@@ -80,6 +83,7 @@ def test_torch(llm: LLM, pixels: Any) -> None:
     torch = pytest.importorskip("torch")
     tensor = torch.from_numpy(pixels.copy())
     expected = llm.chat(shown("image", pixels)).text
+    assert llm.chat(shown("image", tensor.int())).text == expected
     assert llm.chat(shown("image", tensor)).text == expected
     assert llm.chat(shown("image", tensor.permute(2, 0, 1))).text == expected
     with pytest.raises(ValueError, match="uint8"):
@@ -164,7 +168,12 @@ def test_a_clips_file(llm: LLM, media: Path) -> None:
 
 def test_what_is_no_picture(llm: LLM, media: Path, pixels: Any) -> None:
     for value, message in (
-        (pixels.astype("float32"), "uint8"),
+        (pixels.astype("float32"), "array of float32, not of uint8"),
+        (pixels.astype(">f4"), "array of >f4, not of uint8"),
+        (pixels.astype("bool"), "array of bool"),
+        (pixels.astype("object"), "array of object"),
+        (pixels.astype("int32") + 200, r"array of int32 from \d+ to 4\d\d: pixels are 0 to 255"),
+        (pixels.astype("int8") * 0 - 1, "array of int8 from -1 to -1"),
         (pixels[:, :, 0], r"shape \(\d+, \d+\)"),
         (numpy.zeros((4, 5, 6), numpy.uint8), r"\(4, 5, 6\)"),
         (numpy.zeros((0, 5, 3), numpy.uint8), "empty"),

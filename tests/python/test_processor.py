@@ -85,8 +85,11 @@ def test_pictures_that_are_none(processor: videollama3.VideoLlama3Processor, tmp
         made(processor, asked({"type": "image", "image": str(tmp_path / "no-such.png")}))
     with pytest.raises(videollama3.FormatError):
         made(processor, asked({"type": "image", "image": b"no picture"}))
-    with pytest.raises(ValueError, match="uint8"):
-        made(processor, asked({"type": "image", "image": numpy.zeros((8, 8, 3), "float32")}))
+    for dtype in ("float32", "bool", "object", ">f4"):
+        with pytest.raises(ValueError, match=f"array of {dtype}, not of uint8"):
+            made(processor, asked({"type": "image", "image": numpy.zeros((8, 8, 3), dtype)}))
+        with pytest.raises(ValueError, match=f"array of {dtype}, not of uint8"):
+            processor.video_processor(numpy.zeros((2, 8, 8, 3), dtype))
     with pytest.raises(ValueError, match=r"\(8, 8\)|shape"):
         made(processor, asked({"type": "image", "image": numpy.zeros((8, 8), "uint8")}))
     with pytest.raises(ValueError, match="max_pixelz"):
