@@ -48,7 +48,7 @@ class _StreamBase:
             if ended and not self._events:
                 self._over = True
                 job, self._job = self._job, None
-                self.result = self._work.finish(self._core.result(job))
+                self.result = self._work.outcome(self._core, job)
         return self._events.popleft() if self._events else None
 
 

@@ -23,6 +23,7 @@ class ReadPrompt:
 
     ids: Optional[list[int]] = None
     text: Optional[str] = None
+    said: Optional[str] = None  # the prompt where it was given as text
     parts: list[dict[str, Any]] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)  # of pictures and clips
     cache_salt: Optional[str] = None
@@ -46,7 +47,7 @@ def is_prompt_dict(value: Any) -> bool:
 
 def read_prompt(core: _core.Llm, prompt: Any) -> ReadPrompt:
     if not isinstance(prompt, Mapping):
-        return ReadPrompt(ids=_ids_of(core, prompt))
+        return ReadPrompt(ids=_ids_of(core, prompt), said=prompt if isinstance(prompt, str) else None)
     for name, value in prompt.items():
         if name not in _KEYS and value is not None:
             raise NotImplementedError(f'[llm] a prompt cannot have "{name}"; it may have {", ".join(_KEYS)}')
@@ -58,13 +59,18 @@ def read_prompt(core: _core.Llm, prompt: Any) -> ReadPrompt:
     if not pictures and not clips:
         if said.get("mm_processor_kwargs"):
             raise ValueError("[llm] a prompt has mm_processor_kwargs and no pictures and clips in multi_modal_data")
-        return ReadPrompt(ids=_ids_of(core, said.get("prompt_token_ids", said.get("prompt"))), cache_salt=salt)
+        return ReadPrompt(ids=_ids_of(core, said.get("prompt_token_ids", said.get("prompt"))), said=_said(said), cache_salt=salt)
     text = _text_of(core, said)
     parts = _in_places(text, *core.media_tokens, pictures, clips)
     options = said.get("mm_processor_kwargs") or {}
     if not isinstance(options, Mapping):
         raise TypeError(f"[llm] mm_processor_kwargs is a {type(options).__name__}; it should be a dict")
-    return ReadPrompt(text=text, parts=parts, options=dict(options), cache_salt=salt)
+    return ReadPrompt(text=text, said=_said(said), parts=parts, options=dict(options), cache_salt=salt)
+
+
+def _said(prompt: Mapping[str, Any]) -> Optional[str]:
+    text = prompt.get("prompt")
+    return text if isinstance(text, str) else None
 
 
 def places_of(text: str, image: str, video: str) -> list[bool]:

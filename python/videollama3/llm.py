@@ -23,12 +23,14 @@ from ._llm_options import (
     fetch_of,
     media_settings,
     one_per_row,
+    take_other_names,
 )
 from ._llm_streams import AsyncStream, Stream
 from ._prompts import ReadPrompt, is_one_prompt, is_prompt_dict, read_prompt
 from .media import Lender, has_media, has_text
 from .results import EmbeddingResult, Plan, Result, embedding_of, plan_of, result_of
 from .sampling import read_settings
+from .tokenizer import Tokenizer
 
 Messages = Union[str, Sequence[Mapping[str, Any]]]
 Prompt = Union[str, Sequence[int], Mapping[str, Any]]
@@ -220,6 +222,10 @@ class LLM:
     def tokenizer(self) -> _core.Tokenizer:
         return self._core.tokenizer
 
+    def get_tokenizer(self) -> Tokenizer:
+        """The same in the reference's shape."""
+        return Tokenizer(self._core.tokenizer, self.model)
+
     @property
     def config(self) -> dict[str, Any]:
         """config.json as it was read."""
@@ -232,6 +238,7 @@ class LLM:
 
     def stats(self) -> dict[str, int]:
         """Counters since the model was opened, and what its caches have saved."""
+        self._core.check_open()
         return {**self._core.stats(), **{f"cache_{name}": value for name, value in self._core.cache_stats().items()}}
 
     @property
@@ -272,6 +279,7 @@ class LLM:
 
     def _chats(self, messages: Any, sampling: Any, settings: dict[str, Any]) -> Call:
         rows = [messages] if _is_one(messages) else list(messages)
+        sampling = take_other_names(sampling, settings)
         request, turn, on_error = self._take_request(settings)
         samplings = one_per_row(sampling, len(rows))
         asked = [self._chat_work(row, read_settings(own, settings, _REQUEST_NAMES), request, turn) for row, own in zip(rows, samplings)]
@@ -289,6 +297,7 @@ class LLM:
 
     def _prompts(self, prompts: Any, sampling: Any, settings: dict[str, Any]) -> Call:
         rows = [prompts] if is_one_prompt(prompts) else list(prompts)
+        sampling = take_other_names(sampling, settings)
         request, turn, on_error = self._take_request(settings)
         for name in _TEMPLATE_NAMES:
             if name in request:
@@ -311,7 +320,7 @@ class LLM:
             whole, media = self._shown_by(prompt, request)
             return self._core.answer({**whole, "generate": generate}, form, media, None, box, events=events, text=prompt.text, **turn)
 
-        return Work(start, result_of)
+        return Work(start, lambda made: result_of({**made, "prompt": prompt.said}))
 
     def _shown_by(self, prompt: ReadPrompt, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, _core.Media]]:
         """A request for what a prompt shows, and what of it lies in memory."""
@@ -340,6 +349,7 @@ class LLM:
 
     def _plans(self, messages: Any, sampling: Any, estimate: bool, settings: dict[str, Any]) -> Call:
         rows = [messages] if _is_one(messages) else list(messages)
+        sampling = take_other_names(sampling, settings)
         request, _, on_error = self._take_request(settings)
         generate, _ = read_settings(sampling, settings, _REQUEST_NAMES)
 

@@ -478,7 +478,7 @@ def _rows_of(ids: Any) -> list[list[int]]:
     rows = _numbers(ids)
     if not isinstance(rows, list) or (rows and not isinstance(rows[0], list)):
         raise ValueError("[input_ids] should be [B, T]: one list of ids a prompt")
-    return rows  # type: ignore[no-any-return]
+    return rows
 
 
 def _dtype_of(dtype: Any) -> str:

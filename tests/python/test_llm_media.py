@@ -151,6 +151,7 @@ def test_a_call_says_how_many_frames_are_looked_at(llm: LLM, frames: Any) -> Non
     assert llm.generate(prompt, num_frames=2, max_tokens=1).clips[0].frames == [0, 3]
     assert llm.generate({**prompt, "mm_processor_kwargs": {"num_frames": 3}}, max_tokens=1).clips[0].frames == [0, 2, 4]
     assert llm.plan(shown("video", frames), num_frames=2).media[0].frames == 2
+    assert llm.chat(shown("video", frames), max_tokens=1, mm_processor_kwargs={"num_frames": 2}).clips[0].frames == [0, 3]
 
 
 def test_a_clips_file(llm: LLM, media: Path) -> None:
