@@ -165,8 +165,10 @@ class PreTrainedModel:
         return int(self._core.num_parameters) - (table.num_embeddings * table.embedding_dim if exclude_embeddings else 0)
 
     def save_pretrained(self, save_directory: Any, **others: Any) -> None:
-        """The checkpoint's files in another folder, as they are: configuration, weights, tokenizer, templates. Throws
-        FileExistsError where the folder has a checkpoint already."""
+        """The checkpoint's files in another folder, as they are: configuration, weights in safetensors, tokenizer, templates.
+        Throws FileExistsError where the folder has a checkpoint already."""
+        if not others.pop("safe_serialization", True):
+            raise NotImplementedError("[save_pretrained] safe_serialization=False is not done: weights are written as safetensors")
         if any(others.values()):
             raise NotImplementedError(f"[save_pretrained] {sorted(others)} are not done: files are copied as they are")
         target = Path(save_directory)

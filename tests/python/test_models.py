@@ -192,11 +192,13 @@ def test_about_the_model(model: Model, tmp_path: Path) -> None:
         model.parameters()
     with pytest.raises(AttributeError, match="no 'no_such'"):
         model.no_such
-    model.save_pretrained(tmp_path / "copy")
+    model.save_pretrained(tmp_path / "copy", safe_serialization=True, push_to_hub=False)
     again = Model.from_pretrained(tmp_path / "copy")
     numpy.testing.assert_array_equal(again(input_ids=[[1, 2, 3]]).logits, model(input_ids=[[1, 2, 3]]).logits)
     with pytest.raises(FileExistsError):
         model.save_pretrained(tmp_path / "copy")
+    with pytest.raises(NotImplementedError, match="safe_serialization=False"):
+        model.save_pretrained(tmp_path / "other", safe_serialization=False)
     with pytest.raises(NotImplementedError, match="trains"):
         model.train()
 
