@@ -47,11 +47,11 @@ def check_turn(name: str, value: Any) -> None:
         raise ValueError(words)
 
 
-def bytes_of(name: str, size: Optional[Size]) -> Optional[int]:
+def bytes_of(name: str, size: Optional[Size], origin: str = "llm") -> Optional[int]:
     """A number of bytes, or "4 GiB"."""
     if size is None:
         return None
-    wrong = f'[llm] "{name}" is {size!r}; it should be a number of bytes from 0 on, or a text like "4 GiB"'
+    wrong = f'[{origin}] "{name}" is {size!r}; it should be a number of bytes from 0 on, or a text like "4 GiB"'
     if isinstance(size, bool) or not isinstance(size, (numbers.Real, str)):
         raise TypeError(wrong)
     count: Any = size
@@ -63,7 +63,7 @@ def bytes_of(name: str, size: Optional[Size]) -> Optional[int]:
     if not count >= 0:
         raise ValueError(wrong)
     if count > _MOST_BYTES:
-        raise ValueError(f'[llm] "{name}" is {size!r}, more than 1 PiB, the most there may be')
+        raise ValueError(f'[{origin}] "{name}" is {size!r}, more than 1 PiB, the most there may be')
     if not isinstance(size, str) and count != int(count):
         raise ValueError(wrong)
     return int(count)

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from . import _core, _hub, _kinds, generation
+from ._llm_options import bytes_of
 from ._model_parts import Embedding, ShownAnswer
 from .config import VideoLlama3Config, VideoLlama3VisionConfig
+from .errors import LimitError
 from .feature import _Device
 from .generation import GenerationConfig
 from .outputs import BaseOutput, CausalLMOutput, GenerateOutput, ModelOutput, VisionOutput
@@ -62,6 +64,7 @@ class PreTrainedModel:
         token: Any = None,
         cache_dir: Any = None,
         local_files_only: bool = False,
+        max_memory: Any = None,
         adapter: Any = None,
         threads: int = 0,
         cpu: str = "",
@@ -73,7 +76,8 @@ class PreTrainedModel:
 
         dtype (torch_dtype): "auto", a name or a torch.dtype. Weights stay as they are stored; "float32" computes with
         them in float32 throughout, 16-bit types as the machine does it best, within the bounds of docs/numerics.md.
-        device_map: "auto", "cpu". attn_implementation: any of the reference's; there is one, which is exact.
+        device_map: "auto", "cpu". max_memory: {"cpu": "8GiB"}, what the weights may take of that; other devices are not used.
+        attn_implementation: any of the reference's; there is one, which is exact.
         adapter: a LoRA's folder. threads: 0 takes all that the process may use. cpu: instruction set to use.
         compute: "auto" or "f32" whatever dtype says. cache: how keys and values are kept, "auto", "f32", "f16", "int8".
         Throws OSError naming path and name, FormatError, ValueError for an unknown dtype, device or attention."""
@@ -91,6 +95,7 @@ class PreTrainedModel:
         folder = _hub.folder_of(pretrained_model_name_or_path, revision=revision, token=token, cache_dir=cache_dir,
                                 local_files_only=local_files_only)
         core = _core.Model.open(folder, adapter)
+        _check_memory(int(core.weight_bytes), max_memory)
         settings: dict[str, Any] = {"threads": threads, "compute": compute or _DTYPES[wanted], "cache": cache, "cpu": cpu}
         made = cls(core, _core.Runtime(**settings), folder, wanted, settings)
         made._adapter = adapter
@@ -496,13 +501,21 @@ def _check_device_map(device_map: Any) -> None:
         _kinds.check_device(place)
 
 
+def _check_memory(weights: int, given: Any) -> None:
+    if given is not None and not isinstance(given, dict):
+        raise TypeError(f"[from_pretrained] max_memory is {given!r}; it should be a dict of devices and sizes")
+    most = bytes_of("max_memory", (given or {}).get("cpu"), "from_pretrained")
+    if most is not None and weights > most:
+        raise LimitError(f"[from_pretrained] the weights have {weights} bytes, more than max_memory gives the cpu: {most}")
+
+
 def _refuse_others(others: dict[str, Any]) -> None:
     passed_over = {"trust_remote_code", "low_cpu_mem_usage", "use_safetensors", "force_download", "weights_only"}
     for name, value in others.items():
-        if name in passed_over:
+        if name in passed_over or value is None:
             continue
-        if name in ("quantization_config", "load_in_8bit", "load_in_4bit", "gguf_file", "config", "state_dict", "max_memory",
-                    "offload_folder", "subfolder", "variant", "tp_plan"):
+        if name in ("quantization_config", "load_in_8bit", "load_in_4bit", "gguf_file", "config", "state_dict", "proxies", "mirror",
+                    "key_mapping", "offload_folder", "subfolder", "variant", "tp_plan"):
             if value:
                 raise NotImplementedError(f"[from_pretrained] {name} is not done here")
             continue

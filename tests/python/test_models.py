@@ -216,6 +216,16 @@ def test_what_cannot_be_opened(tmp_path: Path, demo: Path) -> None:
         Model.from_pretrained(demo, thread=3)
     with pytest.raises(NotImplementedError, match="load_in_8bit"):
         Model.from_pretrained(demo, load_in_8bit=True)
+    with pytest.raises(NotImplementedError, match="proxies"):
+        Model.from_pretrained(demo, proxies={"https": "a"})
+    assert Model.from_pretrained(demo, proxies=None, mirror=None, key_mapping=None, subfolder="", quantization_config=None)
+    assert Model.from_pretrained(demo, device_map="auto", max_memory={0: "10GiB", "cpu": "4GiB"}) and Model.from_pretrained(demo, max_memory=None)
+    with pytest.raises(videollama3.LimitError, match="weights have.*max_memory.*1000000$"):
+        Model.from_pretrained(demo, max_memory={"cpu": "1MB"})
+    with pytest.raises(ValueError, match="from_pretrained.*max_memory.*'much'"):
+        Model.from_pretrained(demo, max_memory={"cpu": "much"})
+    with pytest.raises(TypeError, match="max_memory is '4GiB'"):
+        Model.from_pretrained(demo, max_memory="4GiB")
 
 
 # --- Generation.
