@@ -88,9 +88,7 @@ class PreTrainedModel:
             if not isinstance(value, str):
                 raise ValueError(f"[from_pretrained] {name} is {value!r}; it should be a text")
         wanted = _dtype_of(torch_dtype if dtype is None else dtype)
-        if attn_implementation not in _ATTENTIONS:
-            known = ", ".join(str(name) for name in _ATTENTIONS[1:])
-            raise ValueError(f"attn_implementation should be one of {known}, not {attn_implementation!r}")
+        _check_attention(attn_implementation)
         _check_device_map(device_map)
         folder = _hub.folder_of(pretrained_model_name_or_path, revision=revision, token=token, cache_dir=cache_dir,
                                 local_files_only=local_files_only)
@@ -142,6 +140,13 @@ class PreTrainedModel:
 
     def cuda(self, *args: Any) -> Any:
         return self.to("cuda")
+
+    def set_attn_implementation(self, attn_implementation: Any) -> None:
+        """Nothing changes: there is one, which is exact. ValueError for a name that the reference has not."""
+        _check_attention(attn_implementation)
+
+    def tie_weights(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing changes: weights are tied as the checkpoint says."""
 
     def eval(self) -> Any:
         return self
@@ -301,16 +306,17 @@ class _Callable(PreTrainedModel):
     def _output(self, made: dict[str, Any], caches: Any) -> ModelOutput:
         raise NotImplementedError
 
-    def get_image_features(self, pixel_values: Any, image_grid_thw: Any, image_merge_sizes: Any) -> VisionOutput:
+    def get_image_features(self, pixel_values: Any, image_grid_thw: Any, image_merge_sizes: Any, **wishes: Any) -> Any:
         """Of pictures: pooler_output, projected rows [V, H] of each."""
-        return self._features(pixel_values, image_grid_thw, image_merge_sizes)
+        return self._features(pixel_values, image_grid_thw, image_merge_sizes, wishes)
 
     def get_video_features(self, pixel_values_videos: Any, video_grid_thw: Any, video_merge_sizes: Any,
-                           video_compression_mask: Any = None) -> VisionOutput:
+                           video_compression_mask: Any = None, **wishes: Any) -> Any:
         """Of clips, likewise: of every token, also of those that the mask leaves out."""
-        return self._features(pixel_values_videos, video_grid_thw, video_merge_sizes)
+        return self._features(pixel_values_videos, video_grid_thw, video_merge_sizes, wishes)
 
-    def _features(self, pixels: Any, grid: Any, merge: Any) -> VisionOutput:
+    def _features(self, pixels: Any, grid: Any, merge: Any, wishes: dict[str, Any]) -> Any:
+        _check_wishes(wishes)
         kind = _kinds.kind_among((pixels, grid))
         taken = [_kinds.take(value, name) for value, name in
                  ((pixels, "pixel_values"), (grid, "grid_thw"), (merge, "merge_sizes"))]
@@ -321,7 +327,17 @@ class _Callable(PreTrainedModel):
             count = t * h * w // size**2
             pieces.append(projected[at:at + count])
             at += count
-        return VisionOutput(last_hidden_state=rows, pooler_output=tuple(pieces))
+        output = VisionOutput(last_hidden_state=rows, pooler_output=tuple(pieces))
+        return output.to_tuple() if wishes.get("return_dict") is False else output
+
+
+def _check_wishes(wishes: dict[str, Any]) -> None:
+    """What a call of the vision encoder is asked for besides: return_dict alone."""
+    for name, value in wishes.items():
+        if name not in ("return_dict", "output_hidden_states", "output_attentions"):
+            raise ValueError(f"[vision_model] {name!r} is no argument of this call")
+        if value and name != "return_dict":
+            raise NotImplementedError(f"[vision_model] {name} is not done here")
 
 
 def _numbers(value: Any) -> Any:
@@ -362,12 +378,14 @@ class VideoLlama3VisionModel(PreTrainedModel):
         super().__init__(*args)
         self.config = VideoLlama3VisionConfig(**self._core.config["vision_config"])
 
-    def __call__(self, pixel_values: Any, grid_thw: Any, merge_sizes: Any) -> VisionOutput:
+    def __call__(self, pixel_values: Any, grid_thw: Any, merge_sizes: Any, **wishes: Any) -> Any:
         """last_hidden_state: rows [V, D] f32. Throws ValueError where patches and grids disagree."""
+        _check_wishes(wishes)
         taken = [_kinds.take(value, name) for value, name in
                  ((pixel_values, "pixel_values"), (grid_thw, "grid_thw"), (merge_sizes, "merge_sizes"))]
         rows = self._core.vision(self._runtime, *taken)
-        return VisionOutput(last_hidden_state=_kinds.give(rows, _kinds.kind_among((pixel_values, grid_thw))))
+        output = VisionOutput(last_hidden_state=_kinds.give(rows, _kinds.kind_among((pixel_values, grid_thw))))
+        return output.to_tuple() if wishes.get("return_dict") is False else output
 
     forward = __call__
 
@@ -493,6 +511,12 @@ def _dtype_of(dtype: Any) -> str:
     if name not in _DTYPES:
         raise ValueError(f"dtype should be one of {', '.join(sorted(_DTYPES))}, not {dtype!r}")
     return name
+
+
+def _check_attention(name: Any) -> None:
+    if name not in _ATTENTIONS:
+        known = ", ".join(str(known) for known in _ATTENTIONS[1:])
+        raise ValueError(f"attn_implementation should be one of {known}, not {name!r}")
 
 
 def _check_device_map(device_map: Any) -> None:

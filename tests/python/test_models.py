@@ -177,6 +177,14 @@ def test_parts_of_the_model(model: Model, inputs: videollama3.BatchFeature) -> N
     vision = videollama3.VideoLlama3VisionModel.from_pretrained(model.name_or_path)
     rows = vision(inputs.pixel_values, inputs.image_grid_thw, inputs.image_merge_sizes).last_hidden_state
     numpy.testing.assert_array_equal(rows, features.last_hidden_state)
+    pixels = (inputs.pixel_values, inputs.image_grid_thw, inputs.image_merge_sizes)
+    assert vision(*pixels, return_dict=True, output_attentions=False).last_hidden_state.shape == rows.shape
+    for call in (vision, model.get_image_features, model.get_video_features):
+        numpy.testing.assert_array_equal(call(*pixels, return_dict=False)[0], rows)
+        with pytest.raises(NotImplementedError, match="output_hidden_states"):
+            call(*pixels, output_hidden_states=True)
+        with pytest.raises(ValueError, match="'no_such'"):
+            call(*pixels, no_such=1)
     layers, columns = model.config.text_config.num_hidden_layers, inputs.input_ids.shape[1]
     assert len(output.attentions) == layers
     assert output.attentions[0][0].shape == (model.config.text_config.num_attention_heads, columns, columns)
@@ -186,6 +194,10 @@ def test_parts_of_the_model(model: Model, inputs: videollama3.BatchFeature) -> N
 def test_about_the_model(model: Model, tmp_path: Path) -> None:
     assert model.eval() is model and model.to("cpu") is model and model.to(model.device) is model
     assert model.config.model_type == "video_llama_3" and model.config.vision_config.patch_size == 14
+    model.set_attn_implementation("sdpa")
+    model.tie_weights()
+    with pytest.raises(ValueError, match="attn_implementation.*fast"):
+        model.set_attn_implementation("fast")
     assert model.get_memory_footprint() > 0 and not model.training and model.can_generate()
     assert model.num_parameters() == 4428736 and type(model.base_model) is videollama3.VideoLlama3Model
     with pytest.raises(AttributeError, match="'parameters'.*num_parameters"):
