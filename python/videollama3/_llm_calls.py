@@ -128,6 +128,10 @@ class AsyncDriver:
         self._loop = weakref.ref(loop)  # which keeps this
         self._watched: dict[int, Callable[[], Any]] = {}
 
+    def check_loop(self) -> None:
+        if asyncio.get_running_loop() is not self._loop():
+            raise RuntimeError("[llm] this stream is of another loop of asyncio than the one that asks it: it tells its own of news")
+
     def watch(self, number: int, told: Callable[[], Any]) -> None:
         loop = self._loop()
         if not self._watched and loop is not None:
