@@ -437,7 +437,8 @@ class VideoLlama3ForConditionalGeneration(_Callable):
         **kwargs: Any,
     ) -> Any:
         """Answers to a batch of prompts: ids [B · num_return_sequences, T + new] i64, prompts as given and answers padded on
-        the right, in the kind of the inputs; the answers alone where inputs_embeds were given without ids.
+        the right, in the kind of the inputs. Where inputs_embeds are given, the model reads them, and ids stand before the answers
+        alone; without ids the answers are all there is.
 
         kwargs: the model's inputs, and settings of generation (docs/generation.md) over those of generation_config (ours
         or Transformers') over self.generation_config. seed: of sampling; the same gives the same answers.
@@ -461,6 +462,10 @@ class VideoLlama3ForConditionalGeneration(_Callable):
         settings = generation.settings_of(self.generation_config, generation_config, kwargs)
         criteria = generation.listed(stopping_criteria)
         prompts = _rows_of(tensors.get("input_ids"))
+        if prompts and tensors.get("inputs_embeds") is not None:
+            del tensors["input_ids"]  # they stand before the answers alone
+            if len(prompts) != len(tensors["inputs_embeds"]):
+                raise ValueError(f"[generate] input_ids are of {len(prompts)} prompts, inputs_embeds of {len(tensors['inputs_embeds'])}")
         if prompts and tensors.get("attention_mask") is None:
             tensors["attention_mask"] = generation.mask_of(prompts, settings)
         stream = ShownAnswer(streamer, prompts, settings, kind)

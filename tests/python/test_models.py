@@ -165,7 +165,14 @@ def test_embeddings_in_place_of_ids(model: Model) -> None:
     assert embeds.shape == (1, 4, model.config.text_config.hidden_size)
     numpy.testing.assert_array_equal(model(inputs_embeds=embeds).logits, model(input_ids=ids).logits)
     new = model.generate(inputs_embeds=embeds, max_new_tokens=4, do_sample=False)
-    assert new.tolist() == model.generate(input_ids=ids, max_new_tokens=4, do_sample=False)[:, 4:].tolist()
+    wanted = model.generate(input_ids=ids, max_new_tokens=4, do_sample=False)
+    assert new.tolist() == wanted[:, 4:].tolist()
+    other = numpy.array([[9, 9]])  # what the model reads are the embeddings
+    for given, before in ((ids, ids), (other, other), (other.tolist(), other)):
+        made = model.generate(input_ids=given, inputs_embeds=embeds, max_new_tokens=4, do_sample=False)
+        assert made.tolist() == numpy.concatenate([before, new], axis=1).tolist()
+    with pytest.raises(ValueError, match="input_ids are of 2 prompts, inputs_embeds of 1"):
+        model.generate(input_ids=[[1], [2]], inputs_embeds=embeds)
 
 
 def test_parts_of_the_model(model: Model, inputs: videollama3.BatchFeature) -> None:
