@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import shutil
 import sys
 import tempfile
@@ -256,9 +257,9 @@ class _Callable(PreTrainedModel):
     def __call__(self, input_ids: Any = None, attention_mask: Any = None, position_ids: Any = None,
                  past_key_values: Any = None, inputs_embeds: Any = None, labels: Any = None, use_cache: bool | None = None,
                  output_hidden_states: bool | None = None, output_attentions: bool | None = None,
-                 logits_to_keep: int = 0, return_dict: bool | None = None, **inputs: Any) -> Any:
-        """One pass. Ids [B, T], mask [B, T], visual tensors as the processor makes them; logits_to_keep: of the last
-        columns alone; labels [B, T], -100 where none counts, make `loss`. Throws ValueError with names and shapes."""
+                 logits_to_keep: Any = 0, return_dict: bool | None = None, **inputs: Any) -> Any:
+        """One pass. Ids [B, T], mask [B, T], visual tensors as the processor makes them; logits_to_keep: of so many
+        last columns alone, or of those of an array of indices; labels [B, T], -100 where none counts, make `loss`. Throws ValueError with names and shapes."""
         self._check_inputs(inputs)
         given = {"input_ids": input_ids, "attention_mask": attention_mask, "position_ids": position_ids,
                  "inputs_embeds": inputs_embeds, "labels": labels, **inputs}
@@ -269,12 +270,15 @@ class _Callable(PreTrainedModel):
             past = self._past_of(past_key_values)
             taken = self._behind(taken)
         wants_cache = past_key_values is not None or (use_cache if use_cache is not None else labels is None)
+        last, columns = _columns_of(logits_to_keep)
         made, caches = self._core.forward(
-            self._runtime, taken, self._head, bool(output_hidden_states), bool(output_attentions), int(logits_to_keep),
-            past, bool(wants_cache))
+            self._runtime, taken, self._head, bool(output_hidden_states), bool(output_attentions), last, past, bool(wants_cache))
         if caches is not None:
             caches = Caches(caches, self._core) if past_key_values is None else past_key_values
-        output = self._output({name: _with_kind(value, kind) for name, value in made.items()}, caches)
+        made = {name: _with_kind(value, kind) for name, value in made.items()}
+        if columns is not None and self._head:
+            made["logits"] = made["logits"][:, columns]
+        output = self._output(made, caches)
         return output.to_tuple() if return_dict is False else output
 
     forward = __call__
@@ -338,6 +342,19 @@ def _check_wishes(wishes: dict[str, Any]) -> None:
             raise ValueError(f"[vision_model] {name!r} is no argument of this call")
         if value and name != "return_dict":
             raise NotImplementedError(f"[vision_model] {name} is not done here")
+
+
+def _columns_of(logits_to_keep: Any) -> tuple[int, Any]:
+    """How many last columns, 0 for all of them, and which of these."""
+    if len(getattr(logits_to_keep, "shape", ())) == 1:
+        return 0, logits_to_keep
+    try:
+        last = operator.index(logits_to_keep)
+    except TypeError:
+        raise TypeError(f"logits_to_keep should be a number of columns or an array [n] of them, not {logits_to_keep!r}") from None
+    if last < 0:
+        raise ValueError(f"logits_to_keep is {last}; it should be from 0 on, which keeps all")
+    return last, None
 
 
 def _numbers(value: Any) -> Any:

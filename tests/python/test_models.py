@@ -159,6 +159,18 @@ def test_a_cache_goes_on_where_it_was(model: Model, inputs: videollama3.BatchFea
         model(input_ids=[[1]], past_key_values="kept")
 
 
+def test_columns_that_are_kept(model: Model) -> None:
+    ids = numpy.array([[5, 6, 7, 8]])
+    whole = model(ids).logits
+    numpy.testing.assert_array_equal(model(ids, logits_to_keep=numpy.int64(2)).logits, whole[:, 2:])
+    numpy.testing.assert_array_equal(model(ids, logits_to_keep=numpy.array([0, 2])).logits, whole[:, [0, 2]])
+    assert model.model(ids, logits_to_keep=numpy.array([0, 2])).last_hidden_state.shape[1] == 4
+    with pytest.raises(ValueError, match="logits_to_keep is -1"):
+        model(ids, logits_to_keep=-1)
+    with pytest.raises(TypeError, match=r"logits_to_keep should be.*\[0, 2\]"):
+        model(ids, logits_to_keep=[0, 2])
+
+
 def test_embeddings_in_place_of_ids(model: Model) -> None:
     ids = numpy.array([[5, 6, 7, 8]])
     embeds = model.get_input_embeddings()(ids)
