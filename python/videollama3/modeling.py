@@ -258,8 +258,9 @@ class _Callable(PreTrainedModel):
                  past_key_values: Any = None, inputs_embeds: Any = None, labels: Any = None, use_cache: bool | None = None,
                  output_hidden_states: bool | None = None, output_attentions: bool | None = None,
                  logits_to_keep: Any = 0, return_dict: bool | None = None, **inputs: Any) -> Any:
-        """One pass. Ids [B, T], mask [B, T], visual tensors as the processor makes them; logits_to_keep: of so many
-        last columns alone, or of those of an array of indices; labels [B, T], -100 where none counts, make `loss`. Throws ValueError with names and shapes."""
+        """One pass. Ids [B, T], mask [B, T], visual tensors as the processor makes them; logits_to_keep: of so many last
+        columns alone, or of those of an array of indices; labels [B, T], -100 where none counts, make `loss`. Throws
+        ValueError with names and shapes."""
         self._check_inputs(inputs)
         given = {"input_ids": input_ids, "attention_mask": attention_mask, "position_ids": position_ids,
                  "inputs_embeds": inputs_embeds, "labels": labels, **inputs}

@@ -190,8 +190,9 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
     def preprocess(self, videos: Any, return_tensors: Any = None, **settings: Any) -> BatchFeature:
         """{"pixel_values_videos" [P, 588] f32, "video_grid_thw" [n, 3], "video_merge_sizes" [n],
         "video_compression_mask" [V] bool, "video_metadata"} of a clip or a list of them: paths, bytes, arrays
-        [T, H, W, 3] or [T, 3, H, W] uint8, lists of pictures; or an array of several. video_metadata: of clips in memory, for each {"fps"} and
-        "frames_indices" of its frames, all where there are none: when they are shown. `fps` or `num_frames` of this call turn sampling on."""
+        [T, H, W, 3] or [T, 3, H, W] uint8, lists of pictures; or an array of several. video_metadata: of clips in memory,
+        for each {"fps"} and "frames_indices" of its frames, all where there are none: when they are shown. `fps` or
+        `num_frames` of this call turn sampling on."""
         _kinds.check_device(settings.pop("device", None))
         several = (isinstance(videos, (list, tuple)) and not is_clip(videos)) or getattr(videos, "ndim", 0) == 5
         clips = list(videos) if several else [videos]
