@@ -199,7 +199,7 @@ def test_a_stream_is_of_its_loop(llm: LLM) -> None:
         stream = llm.astream("Tell me.", **LONG)
 
         async def other() -> None:
-            await stream.__anext__()
+            await asyncio.wait_for(stream.__anext__(), PATIENCE_S)
 
         with pytest.raises(RuntimeError, match="another loop"):
             await asyncio.to_thread(asyncio.run, other())
