@@ -275,9 +275,10 @@ void bind_media(nb::module_& module) {
 
 Processed process(const Processor& self, Runtime& runtime, nb::handle request_json,
                   const std::map<std::string, MediaSource>& media,
-                  const std::vector<std::string>& allow_addresses) {
+                  const std::vector<std::string>& allow_addresses, bool pil) {
   ProcessorRequest request = self.parse_request(json_from_python(request_json, "request"), "request");
   request.media = media;
+  if (pil) request.backend = ResizeBackend::kPil;
   return runtime.call([&](Context& context) {
     ProcessHooks hooks;
     hooks.cancelled = [&] { return context.cancelled(); };
@@ -350,7 +351,7 @@ void bind_processor(nb::module_& module) {
           [](const Processor& self) { return dict_of(options_of(self.video_processor().options())); })
       .def_prop_ro("chat_template", [](const Processor& self) { return self.chat_template(); })
       .def("with_chat_template", &Processor::with_chat_template, "source"_a)
-      .def("process", &process, "runtime"_a, "request"_a, "media"_a, "allow_addresses"_a)
+      .def("process", &process, "runtime"_a, "request"_a, "media"_a, "allow_addresses"_a, "pil"_a)
       .def("expand", &expand, "text"_a, "tokens"_a, "picture_tokens"_a, "clips"_a, "is_video"_a);
   module.def("padded", &padded, "rows"_a, "pad_id"_a, "left"_a, "columns"_a = 0);
   module.def(

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import array
+import importlib
 import importlib.util
+import operator
 import sys
 from typing import Any, Iterable, Sequence
 
 KINDS = ("pt", "np")
+# Integers that _core does not know.
+_WIDENED = ("int8", "int16", "uint16", "uint32", "uint64")
+
+
+def imported(name: str) -> Any:
+    """A module that the program has imported, else None. While another thread imports it, that is waited for."""
+    return importlib.import_module(name) if sys.modules.get(name) is not None else None
 
 
 def kind_of(value: Any) -> str | None:
     """"pt" for a tensor of torch, "np" for an array of numpy, else None."""
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return "pt"
-    numpy = sys.modules.get("numpy")
+    numpy = imported("numpy")
     if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
         return "np"
     return None
@@ -29,7 +38,7 @@ def kind_among(values: Iterable[Any]) -> str | None:
         kind = kind_of(value)
         if kind is not None:
             return kind
-    if sys.modules.get("torch") is not None:
+    if imported("torch") is not None:
         return "pt"
     return "np" if importlib.util.find_spec("numpy") is not None else None
 
@@ -69,12 +78,37 @@ def give(tensor: Any, kind: str | None) -> Any:
 
 def take(value: Any, name: str) -> Any:
     """What _core takes: a tensor as it is (torch's without its history), lists of integers as an array."""
-    if kind_of(value) == "pt":
+    kind = kind_of(value)
+    if kind == "pt":
         value = value.detach()
-        return value if value.device.type == "cpu" else value.cpu()
-    if isinstance(value, (list, tuple)):
+        value = value if value.device.type == "cpu" else value.cpu()
+    elif isinstance(value, (list, tuple)):
         return integers(value, name)
+    elif kind is None:
+        return value
+    if not value.shape:
+        raise ValueError(f"[{name}] is a single number: it takes rows of them")
+    if kind == "np" and not value.dtype.isnative:
+        value = value.astype(value.dtype.newbyteorder("="))
+    dtype = dtype_name(value.dtype)
+    if name.endswith("mask") and "float" in dtype:
+        return value != 0
+    if dtype in _WIDENED:
+        return value.long() if kind == "pt" else value.astype("int64")
+    if dtype == "object":
+        raise TypeError(f"[{name}] is an array of objects: it takes numbers")
     return value
+
+
+def integer(value: Any, name: str) -> int:
+    """An integer of 64 bits, also of numpy's or torch's."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"[{name}] takes tensors or lists of integers, not {value!r} in a list") from None
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"[{name}] has {number}, an integer beyond 64 bits")
+    return number
 
 
 def integers(values: Sequence[Any], name: str) -> memoryview:
@@ -87,10 +121,7 @@ def integers(values: Sequence[Any], name: str) -> memoryview:
             if len(shapes) != 1:
                 raise ValueError(f"[{name}] has rows of different lengths: pad them, and give an attention_mask")
             return (len(row), *shapes.pop())
-        for value in row:
-            if not isinstance(value, int):
-                raise TypeError(f"[{name}] takes tensors or lists of integers, not {value!r} in a list")
-            flat.append(value)
+        flat.extend(integer(value, name) for value in row)
         return (len(row),)
 
     shape = flatten(values)
@@ -102,6 +133,11 @@ def ids_of(value: Any) -> list[int]:
     """One sequence of ids out of a tensor, array, list or a single number."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return [int(value)] if isinstance(value, int) else [int(id) for id in value]
+
+
+def check_device(place: Any) -> None:
+    if place is not None and str(place).split(":")[0] != "cpu":
+        raise ValueError(f'device "{place}" is not there: this engine computes on "cpu"')
 
 
 def dtype_name(dtype: Any) -> str:

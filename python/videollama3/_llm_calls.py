@@ -24,6 +24,10 @@ class Work:
     start: Callable[[_core.Mailbox, bool], _core.Job]
     finish: Callable[[dict[str, Any]], Any]
 
+    def outcome(self, core: _core.Llm, job: _core.Job) -> Any:
+        """Of a job that has ended, once."""
+        return self.finish({**core.result(job), "request_id": str(job.number)})
+
 
 @dataclass(frozen=True)
 class Call:
@@ -69,7 +73,7 @@ class Progress:
             return False
         del self._live[number]
         try:
-            self._rows[row] = self._call.works[row].finish(self._core.result(job))
+            self._rows[row] = self._call.works[row].outcome(self._core, job)
         except Exception as error:
             self._failed(row, error)
         return True
@@ -123,6 +127,10 @@ class AsyncDriver:
         self._core = core
         self._loop = weakref.ref(loop)  # which keeps this
         self._watched: dict[int, Callable[[], Any]] = {}
+
+    def check_loop(self) -> None:
+        if asyncio.get_running_loop() is not self._loop():
+            raise RuntimeError("[llm] this stream is of another loop of asyncio than the one that asks it: it tells its own of news")
 
     def watch(self, number: int, told: Callable[[], Any]) -> None:
         loop = self._loop()

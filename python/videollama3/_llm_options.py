@@ -47,11 +47,11 @@ def check_turn(name: str, value: Any) -> None:
         raise ValueError(words)
 
 
-def bytes_of(name: str, size: Optional[Size]) -> Optional[int]:
+def bytes_of(name: str, size: Optional[Size], origin: str = "llm") -> Optional[int]:
     """A number of bytes, or "4 GiB"."""
     if size is None:
         return None
-    wrong = f'[llm] "{name}" is {size!r}; it should be a number of bytes from 0 on, or a text like "4 GiB"'
+    wrong = f'[{origin}] "{name}" is {size!r}; it should be a number of bytes from 0 on, or a text like "4 GiB"'
     if isinstance(size, bool) or not isinstance(size, (numbers.Real, str)):
         raise TypeError(wrong)
     count: Any = size
@@ -63,7 +63,7 @@ def bytes_of(name: str, size: Optional[Size]) -> Optional[int]:
     if not count >= 0:
         raise ValueError(wrong)
     if count > _MOST_BYTES:
-        raise ValueError(f'[llm] "{name}" is {size!r}, more than 1 PiB, the most there may be')
+        raise ValueError(f'[{origin}] "{name}" is {size!r}, more than 1 PiB, the most there may be')
     if not isinstance(size, str) and count != int(count):
         raise ValueError(wrong)
     return int(count)
@@ -90,6 +90,24 @@ def media_settings(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if name.endswith("pixels"):
             made.setdefault("images", {})[name] = value
     return made
+
+
+def take_other_names(sampling: Any, settings: dict[str, Any]) -> Any:
+    """Takes arguments of vLLM's calls: sampling_params, which is sampling, options of pictures and clips, and those of which only
+    what is done anyway can be honoured."""
+    named = settings.pop("sampling_params", None)
+    if named is not None and sampling is not None:
+        raise ValueError("[llm] settings are given twice: as sampling and as sampling_params")
+    settings.pop("use_tqdm", None)  # nothing is printed
+    if settings.pop("lora_request", None) is not None:
+        raise NotImplementedError("[llm] lora_request is not taken: LLM(…, adapters=…) opens adapters, and adapter= names one")
+    for name, value in (settings.pop("mm_processor_kwargs", None) or {}).items():
+        if name not in MEDIA_NAMES:
+            raise ValueError(f'[llm] mm_processor_kwargs of a call has "{name}"; known are {", ".join(MEDIA_NAMES)}')
+        if settings.get(name) is not None:
+            raise ValueError(f'[llm] "{name}" is given twice: beside mm_processor_kwargs and in it')
+        settings[name] = value
+    return sampling if named is None else named
 
 
 def adapters_of(adapters: Union[Mapping[str, Folder], Sequence[Folder], None]) -> dict[str, Folder]:

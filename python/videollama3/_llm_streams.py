@@ -10,6 +10,7 @@ from typing import Any, Callable, Optional
 
 from . import _core
 from ._llm_calls import AsyncDriver, Work
+from .errors import Cancelled
 from .results import Result, StreamEvent
 
 
@@ -48,7 +49,7 @@ class _StreamBase:
             if ended and not self._events:
                 self._over = True
                 job, self._job = self._job, None
-                self.result = self._work.finish(self._core.result(job))
+                self.result = self._work.outcome(self._core, job)
         return self._events.popleft() if self._events else None
 
 
@@ -94,6 +95,7 @@ class AsyncStream(_StreamBase):
 
     def __init__(self, core: _core.Llm, driver: AsyncDriver, work: Work) -> None:
         self._driver = driver
+        self._broken_off = False
         super().__init__(core, driver.box, work)
         self._news = asyncio.Event()
         assert self._job is not None
@@ -104,6 +106,10 @@ class AsyncStream(_StreamBase):
         return self
 
     async def __anext__(self) -> StreamEvent:
+        self._driver.check_loop()
+        if self._broken_off:
+            raise Cancelled("[llm] waiting for the next token was cancelled, or timed out, and the request with it; asyncio.wait with a "
+                            "timeout leaves it going")
         try:
             while True:
                 self._news.clear()
@@ -116,8 +122,9 @@ class AsyncStream(_StreamBase):
                 await self._news.wait()
         except StopAsyncIteration:
             raise
-        except BaseException:  # the task's cancellation among them
+        except BaseException as error:  # the task's cancellation among them
             await self.aclose()
+            self._broken_off = isinstance(error, asyncio.CancelledError)
             raise
 
     async def aclose(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from . import _core
+from . import _core, _kinds
 from .media import Frames, count_frames, is_array, is_pixels
 
 _KEYS = ("prompt", "prompt_token_ids", "multi_modal_data", "mm_processor_kwargs", "multi_modal_uuids", "cache_salt")
@@ -23,6 +23,7 @@ class ReadPrompt:
 
     ids: Optional[list[int]] = None
     text: Optional[str] = None
+    said: Optional[str] = None  # the prompt where it was given as text
     parts: list[dict[str, Any]] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)  # of pictures and clips
     cache_salt: Optional[str] = None
@@ -31,8 +32,11 @@ class ReadPrompt:
 def is_one_prompt(prompts: Any) -> bool:
     if isinstance(prompts, (str, Mapping)):
         return True
-    if isinstance(prompts, (bytes, bytearray)) or not hasattr(prompts, "__len__"):
+    shape = getattr(prompts, "shape", "T")
+    if isinstance(prompts, (bytes, bytearray)) or not hasattr(prompts, "__len__") or not shape:
         raise TypeError(f"[llm] a {type(prompts).__name__} is no prompt: give a text, token ids, or a list of these")
+    if len(shape) > 1:  # rows of ids
+        return False
     return len(prompts) > 0 and all(hasattr(token, "__index__") for token in prompts)
 
 
@@ -43,7 +47,7 @@ def is_prompt_dict(value: Any) -> bool:
 
 def read_prompt(core: _core.Llm, prompt: Any) -> ReadPrompt:
     if not isinstance(prompt, Mapping):
-        return ReadPrompt(ids=_ids_of(core, prompt))
+        return ReadPrompt(ids=_ids_of(core, prompt), said=prompt if isinstance(prompt, str) else None)
     for name, value in prompt.items():
         if name not in _KEYS and value is not None:
             raise NotImplementedError(f'[llm] a prompt cannot have "{name}"; it may have {", ".join(_KEYS)}')
@@ -55,13 +59,18 @@ def read_prompt(core: _core.Llm, prompt: Any) -> ReadPrompt:
     if not pictures and not clips:
         if said.get("mm_processor_kwargs"):
             raise ValueError("[llm] a prompt has mm_processor_kwargs and no pictures and clips in multi_modal_data")
-        return ReadPrompt(ids=_ids_of(core, said.get("prompt_token_ids", said.get("prompt"))), cache_salt=salt)
+        return ReadPrompt(ids=_ids_of(core, said.get("prompt_token_ids", said.get("prompt"))), said=_said(said), cache_salt=salt)
     text = _text_of(core, said)
     parts = _in_places(text, *core.media_tokens, pictures, clips)
     options = said.get("mm_processor_kwargs") or {}
     if not isinstance(options, Mapping):
         raise TypeError(f"[llm] mm_processor_kwargs is a {type(options).__name__}; it should be a dict")
-    return ReadPrompt(text=text, parts=parts, options=dict(options), cache_salt=salt)
+    return ReadPrompt(text=text, said=_said(said), parts=parts, options=dict(options), cache_salt=salt)
+
+
+def _said(prompt: Mapping[str, Any]) -> Optional[str]:
+    text = prompt.get("prompt")
+    return text if isinstance(text, str) else None
 
 
 def places_of(text: str, image: str, video: str) -> list[bool]:
@@ -80,10 +89,18 @@ def places_of(text: str, image: str, video: str) -> list[bool]:
 def _ids_of(core: _core.Llm, prompt: Any) -> list[int]:
     if prompt is None:
         raise ValueError('[llm] a prompt has neither "prompt" nor "prompt_token_ids"')
-    ids = core.tokenizer.encode(prompt, True) if isinstance(prompt, str) else [int(token) for token in prompt]
+    ids = core.tokenizer.encode(prompt, True) if isinstance(prompt, str) else _listed(prompt)
     if not ids:
         raise ValueError("[llm] a prompt has no tokens")
     return ids
+
+
+def _listed(ids: Any) -> list[int]:
+    if not hasattr(ids, "__len__") or not all(hasattr(token, "__index__") for token in ids):
+        raise TypeError(f"[llm] a prompt is {ids!a:.80}; it should be a text, or a list of token ids")
+    if len(getattr(ids, "shape", "T")) != 1:
+        raise ValueError(f"[llm] a prompt is of the shape {tuple(ids.shape)}; token ids are a list, and several prompts a list of lists")
+    return [_kinds.integer(token, "prompt_token_ids") for token in ids]
 
 
 def _text_of(core: _core.Llm, said: Mapping[str, Any]) -> str:
@@ -95,7 +112,7 @@ def _text_of(core: _core.Llm, said: Mapping[str, Any]) -> str:
         if text is None:
             raise ValueError('[llm] multi_modal_data comes without a "prompt" whose placeholders it fills')
         said = {"prompt_token_ids": text}
-    ids = [int(token) for token in said["prompt_token_ids"]]
+    ids = _listed(said["prompt_token_ids"])
     text = core.tokenizer.decode(ids, False)
     if core.tokenizer.encode(text, True) != ids:
         raise NotImplementedError("[llm] prompt_token_ids beside multi_modal_data are not those of their own text: give the "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from .media import Frames, Lender
@@ -24,10 +26,22 @@ def is_clip(frames: Any) -> bool:
     return hasattr(first, "convert") or getattr(first, "ndim", 0) == 3
 
 
-def source(runtime: Any, value: Any, name: str, video: bool = False) -> Any:
+@contextlib.contextmanager
+def naming_allow_addresses() -> Iterator[None]:
+    """What fetches in here says of an address that is not public which option would allow it."""
+    try:
+        yield
+    except ValueError as error:
+        if "not public" not in str(error):
+            raise
+        raise ValueError(f"{error}: allow_addresses of from_pretrained names blocks of an inner network") from None
+
+
+def source(runtime: Any, value: Any, name: str, allow_addresses: list[str], video: bool = False) -> Any:
     """A path, an address, or what Lender takes."""
     if isinstance(value, str) and value.startswith(("http://", "https://")):
-        return runtime.media_address(value, video, [])
+        with naming_allow_addresses():
+            return runtime.media_address(value, video, allow_addresses)
     if isinstance(value, str) or hasattr(value, "__fspath__"):
         return runtime.media_path(value)
     lender = Lender(runtime, 0)
@@ -53,18 +67,17 @@ def timed(clips: Any, metadata: Any) -> list[Any]:
     return made
 
 
-def clip_sources(runtime: Any, clip: Any, name: str) -> list[Any]:
+def clip_sources(runtime: Any, clip: Any, name: str, allow_addresses: list[str]) -> list[Any]:
     if isinstance(clip, (list, tuple)) and all(isinstance(frame, str) or hasattr(frame, "__fspath__") for frame in clip):
         return [runtime.media_path(frame) for frame in clip]
     if isinstance(clip, (list, tuple, Frames)) or hasattr(clip, "shape"):
         lender = Lender(runtime, 0)
         return [lender.media[lender.frames({}, clip, name)]]
-    return [source(runtime, clip, name, video=True)]
+    return [source(runtime, clip, name, allow_addresses, video=True)]
 
 
-def timed_messages(conversations: list[Any], metadata: Any, fps: Any) -> list[Any]:
-    """Conversations whose clips, all of them in memory, have the times that video_metadata gives their frames, in their order.
-    fps: how often they are looked at; None: all frames are."""
+def timed_messages(conversations: list[Any], metadata: Any) -> list[Any]:
+    """Conversations whose clips, all of them in memory, have the times that video_metadata gives their frames, in their order."""
     said = list(metadata) if isinstance(metadata, (list, tuple)) else [metadata]
     count = 0
 
@@ -76,7 +89,7 @@ def timed_messages(conversations: list[Any], metadata: Any, fps: Any) -> list[An
         count += 1
         if count > len(said):
             return part
-        return {**({} if fps is None else {"fps": fps}), **part, key: timed([part[key]], said[count - 1:count])[0]}
+        return {**part, key: timed([part[key]], said[count - 1:count])[0]}
 
     made = [[{**message, "content": [part_of(part) for part in message["content"]]}
              if isinstance(message, dict) and isinstance(message.get("content"), (list, tuple)) else message for message in messages]

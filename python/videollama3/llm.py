@@ -23,12 +23,14 @@ from ._llm_options import (
     fetch_of,
     media_settings,
     one_per_row,
+    take_other_names,
 )
 from ._llm_streams import AsyncStream, Stream
 from ._prompts import ReadPrompt, is_one_prompt, is_prompt_dict, read_prompt
 from .media import Lender, has_media, has_text
 from .results import EmbeddingResult, Plan, Result, embedding_of, plan_of, result_of
 from .sampling import read_settings
+from .tokenizer import Tokenizer
 
 Messages = Union[str, Sequence[Mapping[str, Any]]]
 Prompt = Union[str, Sequence[int], Mapping[str, Any]]
@@ -220,6 +222,10 @@ class LLM:
     def tokenizer(self) -> _core.Tokenizer:
         return self._core.tokenizer
 
+    def get_tokenizer(self) -> Tokenizer:
+        """The same in the reference's shape."""
+        return Tokenizer(self._core.tokenizer, self.model)
+
     @property
     def config(self) -> dict[str, Any]:
         """config.json as it was read."""
@@ -232,6 +238,7 @@ class LLM:
 
     def stats(self) -> dict[str, int]:
         """Counters since the model was opened, and what its caches have saved."""
+        self._core.check_open()
         return {**self._core.stats(), **{f"cache_{name}": value for name, value in self._core.cache_stats().items()}}
 
     @property
@@ -272,6 +279,7 @@ class LLM:
 
     def _chats(self, messages: Any, sampling: Any, settings: dict[str, Any]) -> Call:
         rows = [messages] if _is_one(messages) else list(messages)
+        sampling = take_other_names(sampling, settings)
         request, turn, on_error = self._take_request(settings)
         samplings = one_per_row(sampling, len(rows))
         asked = [self._chat_work(row, read_settings(own, settings, _REQUEST_NAMES), request, turn) for row, own in zip(rows, samplings)]
@@ -281,7 +289,7 @@ class LLM:
         generate, form = read
 
         def start(box: _core.Mailbox, events: bool) -> _core.Job:
-            lender = Lender(self._core, self._core.max_frames)
+            lender = self._lender(request)
             whole = {**request, "conversations": [lender.messages(messages)], "generate": generate}
             return self._core.answer(whole, form, lender.media, None, box, events=events, **turn)
 
@@ -289,6 +297,7 @@ class LLM:
 
     def _prompts(self, prompts: Any, sampling: Any, settings: dict[str, Any]) -> Call:
         rows = [prompts] if is_one_prompt(prompts) else list(prompts)
+        sampling = take_other_names(sampling, settings)
         request, turn, on_error = self._take_request(settings)
         for name in _TEMPLATE_NAMES:
             if name in request:
@@ -311,7 +320,7 @@ class LLM:
             whole, media = self._shown_by(prompt, request)
             return self._core.answer({**whole, "generate": generate}, form, media, None, box, events=events, text=prompt.text, **turn)
 
-        return Work(start, result_of)
+        return Work(start, lambda made: result_of({**made, "prompt": prompt.said}))
 
     def _shown_by(self, prompt: ReadPrompt, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, _core.Media]]:
         """A request for what a prompt shows, and what of it lies in memory."""
@@ -324,9 +333,13 @@ class LLM:
         for name in own:
             if name in _TAKEN_NAMES:
                 raise ValueError(f'[llm] mm_processor_kwargs has "{name}", which is no option of pictures and clips')
-        lender = Lender(self._core, self._core.max_frames)
+        lender = self._lender({**own, **kept})
         conversation = lender.messages([{"role": "user", "content": prompt.parts}], "multi_modal_data")
         return {**own, **kept, "conversations": [conversation]}, lender.media
+
+    def _lender(self, request: Mapping[str, Any]) -> Lender:
+        clips = request.get("videos")
+        return Lender(self._core, self._core.max_frames, {**request, **(clips if isinstance(clips, Mapping) else {})})
 
     def _one_stream(self, messages: Any, sampling: Any, settings: dict[str, Any]) -> Work:
         if not _is_one(messages):
@@ -336,12 +349,13 @@ class LLM:
 
     def _plans(self, messages: Any, sampling: Any, estimate: bool, settings: dict[str, Any]) -> Call:
         rows = [messages] if _is_one(messages) else list(messages)
+        sampling = take_other_names(sampling, settings)
         request, _, on_error = self._take_request(settings)
         generate, _ = read_settings(sampling, settings, _REQUEST_NAMES)
 
         def work(row: Any) -> Work:
             def start(box: _core.Mailbox, events: bool) -> _core.Job:
-                lender = Lender(self._core, self._core.max_frames)
+                lender = self._lender(request)
                 whole = {**request, "conversations": [lender.messages(row)], "generate": generate}
                 return self._core.plan(whole, lender.media, estimate, box)
 
@@ -370,7 +384,7 @@ class LLM:
                 raise ValueError("[llm] per_frame is for pictures and clips without text beside them")
 
             def start(box: _core.Mailbox, events: bool) -> _core.Job:
-                lender = Lender(self._core, self._core.max_frames)
+                lender = self._lender(request)
                 whole = {**request, "conversations": [lender.messages(row)]}
                 return self._core.embed(whole, lender.media, None, media_alone, per_frame, box)
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Optional, Union
+
+from ._kinds import dtype_name, kind_of
 
 if TYPE_CHECKING:
     from ._core import Llm, Media, Runtime
@@ -20,7 +23,7 @@ class Frames:
     """A clip that is decoded already: a list of pictures (Pillow, arrays), or an array [T, H, W, 3] or [T, 3, H, W].
 
     fps: how many are shown a second; or timestamps: when each is shown, in seconds, ascending. Without either, one
-    a second is assumed. All are looked at, up to max_frames, unless the part says otherwise.
+    a second is assumed. All are looked at, up to max_frames, unless the part or the call says otherwise.
     """
 
     def __init__(self, frames: Any, *, fps: Optional[float] = None, timestamps: Optional[Sequence[float]] = None) -> None:
@@ -55,12 +58,27 @@ def _is_memory(value: Any) -> bool:
     return _is_bytes(value) or is_pixels(value) or _is_file(value) or isinstance(value, Frames)
 
 
-def _pixels(value: Any) -> Any:
-    """What the engine takes: an array as it is; of Pillow's pictures their bytes, which are stored otherwise there."""
+def _pixels(value: Any, where: str) -> Any:
+    """What the engine takes: an array as it is, of wider integers as bytes; of Pillow's pictures their bytes, which are stored
+    otherwise there."""
     if not _is_picture(value):
-        return value
+        return value if kind_of(value) is None else _in_bytes(value, where)
     picture = _on_white(value) if _is_clear(value) else value if value.mode == "RGB" else value.convert("RGB")
     return (picture.tobytes(), picture.height, picture.width)
+
+
+def _in_bytes(value: Any, where: str) -> Any:
+    """An array of numpy or torch as uint8."""
+    dtype = dtype_name(value.dtype)
+    if dtype == "uint8":
+        return value
+    if "int" not in str(getattr(value.dtype, "name", dtype)):
+        raise ValueError(f"[{where}] is an array of {dtype}, not of uint8: pixels are 0 to 255; floating-point pictures are to be "
+                         "scaled and rounded by whoever knows their range")
+    wide = value.long() if kind_of(value) == "pt" else value  # torch has no extremes of all integers
+    if 0 not in value.shape and not 0 <= int(wide.min()) <= int(wide.max()) <= 255:
+        raise ValueError(f"[{where}] is an array of {dtype} from {int(wide.min())} to {int(wide.max())}: pixels are 0 to 255")
+    return wide.byte() if kind_of(value) == "pt" else value.astype("uint8")
 
 
 def _is_clear(picture: Any) -> bool:
@@ -80,12 +98,21 @@ def count_frames(frames: Sequence[Any]) -> int:
     return sum(frame.shape[0] if is_array(frame) and len(frame.shape) == 4 else 1 for frame in frames)
 
 
-class Lender:
-    """Messages of one request on their way to the engine: media holds what they show from memory."""
+def tells_sampling(options: Mapping[str, Any]) -> bool:
+    """Whether these options of clips say how many frames are looked at."""
+    if options.get("do_sample_frames") is not None:
+        return bool(options["do_sample_frames"])
+    return options.get("fps") is not None or options.get("num_frames") is not None
 
-    def __init__(self, core: Union[Llm, Runtime], max_frames: int) -> None:
+
+class Lender:
+    """Messages of one request on their way to the engine: media holds what they show from memory. clips: what the request
+    says of its clips."""
+
+    def __init__(self, core: Union[Llm, Runtime], max_frames: int, clips: Mapping[str, Any] = MappingProxyType({})) -> None:
         self._core = core
-        self._max_frames = max_frames
+        self._max_frames = clips["max_frames"] if isinstance(clips.get("max_frames"), int) else max_frames
+        self._sampled = tells_sampling(clips)
         self.media: dict[str, Media] = {}
 
     def messages(self, messages: Any, where: str = "messages") -> list[Any]:
@@ -147,7 +174,7 @@ class Lender:
     def one(self, value: Any, where: str) -> str:
         """A picture, or what a file of a picture or clip holds."""
         if is_pixels(value):
-            medium = self._core.media_pixels([_pixels(value)], [], where)
+            medium = self._core.media_pixels([_pixels(value, where)], [], where)
         elif _is_bytes(value):
             medium = self._core.media_bytes(value, where)
         elif _is_file(value):
@@ -173,7 +200,8 @@ class Lender:
         return self._core.media_bytes(data, shown)
 
     def frames(self, part: dict[str, Any], value: Any, where: str) -> str:
-        """Frames that are decoded, with the options of their part: its fps is their rate unless pictures_rate says it."""
+        """Frames that are decoded, with the options of their part: its fps is their rate unless pictures_rate says it. All are
+        looked at where neither part nor call says how many."""
         frames, fps, times = value, None, part.pop("timestamps", None)
         if isinstance(value, Frames):
             frames, fps = value.frames, value.fps
@@ -183,23 +211,22 @@ class Lender:
         if len(frames) == 0:
             raise ValueError(f"[{where}] has no frames")
         seconds = [float(time) for time in times] if times is not None else []
-        self.media[where] = self._core.media_pixels([_pixels(frame) for frame in frames], seconds, where)
-        if "num_frames" not in part and part.get("do_sample_frames") is None:
-            self._sample(part, fps, bool(seconds), count_frames(frames))
+        self.media[where] = self._core.media_pixels([_pixels(frame, where) for frame in frames], seconds, where)
+        if fps is not None and not seconds:
+            part["pictures_rate"] = fps
+        if part.get("do_sample_frames") is None:
+            self._sample(part, bool(seconds), count_frames(frames))
         return where
 
-    def _sample(self, part: dict[str, Any], fps: Optional[float], timed: bool, count: int) -> None:
-        if timed:
-            if part.get("fps") is None:
-                part["num_frames"] = min(count, part.get("max_frames") or self._max_frames)
+    def _sample(self, part: dict[str, Any], timed: bool, count: int) -> None:
+        if not timed and part.get("pictures_rate") is None and part.get("fps") is not None:
+            part["pictures_rate"] = part.pop("fps")
+        if self._sampled or part.get("num_frames") is not None or part.get("fps") is not None:
             return
-        if fps is None and part.get("pictures_rate") is None:
-            fps = part.pop("fps", None)
-        rate = fps if fps is not None else part.get("pictures_rate")
-        if fps is not None:
-            part["pictures_rate"] = fps
-        if part.get("fps") is None:
-            part["fps"] = rate if rate is not None else 1
+        if timed:
+            part["num_frames"] = min(count, part.get("max_frames") or self._max_frames)
+        else:
+            part["fps"] = part.get("pictures_rate") or 1
 
 
 def _holds_memory(value: Any) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import operator
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _core, _hub, _kinds, generation
+from ._llm_options import bytes_of
 from ._model_parts import Embedding, ShownAnswer
 from .config import VideoLlama3Config, VideoLlama3VisionConfig
+from .errors import LimitError
 from .feature import _Device
 from .generation import GenerationConfig
 from .outputs import BaseOutput, CausalLMOutput, GenerateOutput, ModelOutput, VisionOutput
@@ -44,13 +46,13 @@ class PreTrainedModel:
     base_model_prefix = "model"
     _adapter: Any = None
 
-    def __init__(self, core: Any, runtime: Any, folder: Path, dtype: str, settings: dict[str, Any]) -> None:
+    def __init__(self, core: Any, *opened: Any) -> None:
+        if not isinstance(core, _core.Model):
+            raise TypeError(f"{type(self).__name__} is no model of a {type(core).__name__}: {type(self).__name__}.from_pretrained "
+                            "opens a checkpoint, and weights are not made here")
         self._core = core
-        self._runtime = runtime
-        self._folder = folder
-        self._dtype = dtype
-        self._settings = settings  # of the runtime
-        self.name_or_path = str(folder)
+        self._runtime, self._folder, self._dtype, self._settings = opened  # settings of the runtime
+        self.name_or_path = str(self._folder)
 
     @classmethod
     def from_pretrained(
@@ -65,6 +67,7 @@ class PreTrainedModel:
         token: Any = None,
         cache_dir: Any = None,
         local_files_only: bool = False,
+        max_memory: Any = None,
         adapter: Any = None,
         threads: int = 0,
         cpu: str = "",
@@ -76,19 +79,24 @@ class PreTrainedModel:
 
         dtype (torch_dtype): "auto", a name or a torch.dtype. Weights stay as they are stored; "float32" computes with
         them in float32 throughout, 16-bit types as the machine does it best, within the bounds of docs/numerics.md.
-        device_map: "auto", "cpu". attn_implementation: any of the reference's; there is one, which is exact.
+        device_map: "auto", "cpu". max_memory: {"cpu": "8GiB"}, what the weights may take of that; other devices are not used.
+        attn_implementation: any of the reference's; there is one, which is exact.
         adapter: a LoRA's folder. threads: 0 takes all that the process may use. cpu: instruction set to use.
         compute: "auto" or "f32" whatever dtype says. cache: how keys and values are kept, "auto", "f32", "f16", "int8".
         Throws OSError naming path and name, FormatError, ValueError for an unknown dtype, device or attention."""
         _refuse_others(others)
+        if not isinstance(threads, int) or threads < 0:
+            raise ValueError(f"[from_pretrained] threads is {threads!r}; it should be an integer from 0 on")
+        for name, value in (("compute", compute or "auto"), ("cache", cache), ("cpu", cpu)):
+            if not isinstance(value, str):
+                raise ValueError(f"[from_pretrained] {name} is {value!r}; it should be a text")
         wanted = _dtype_of(torch_dtype if dtype is None else dtype)
-        if attn_implementation not in _ATTENTIONS:
-            known = ", ".join(str(name) for name in _ATTENTIONS[1:])
-            raise ValueError(f"attn_implementation should be one of {known}, not {attn_implementation!r}")
+        _check_attention(attn_implementation)
         _check_device_map(device_map)
         folder = _hub.folder_of(pretrained_model_name_or_path, revision=revision, token=token, cache_dir=cache_dir,
                                 local_files_only=local_files_only)
         core = _core.Model.open(folder, adapter)
+        _check_memory(int(core.weight_bytes), max_memory)
         settings: dict[str, Any] = {"threads": threads, "compute": compute or _DTYPES[wanted], "cache": cache, "cpu": cpu}
         made = cls(core, _core.Runtime(**settings), folder, wanted, settings)
         made._adapter = adapter
@@ -97,7 +105,7 @@ class PreTrainedModel:
     @property
     def device(self) -> Any:
         """Where it computes: torch's where the program has torch, else a text."""
-        torch = sys.modules.get("torch")
+        torch = _kinds.imported("torch")
         return torch.device("cpu") if torch is not None else _Device()
 
     @property
@@ -106,7 +114,7 @@ class PreTrainedModel:
         its name."""
         stored = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
         name = "float32" if self._dtype == "float32" else stored.get(self._core.weights_dtype, self._core.weights_dtype)
-        torch = sys.modules.get("torch")
+        torch = _kinds.imported("torch")
         return getattr(torch, name, name) if torch is not None else name
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
@@ -136,6 +144,13 @@ class PreTrainedModel:
     def cuda(self, *args: Any) -> Any:
         return self.to("cuda")
 
+    def set_attn_implementation(self, attn_implementation: Any) -> None:
+        """Nothing changes: there is one, which is exact. ValueError for a name that the reference has not."""
+        _check_attention(attn_implementation)
+
+    def tie_weights(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing changes: weights are tied as the checkpoint says."""
+
     def eval(self) -> Self:
         return self
 
@@ -163,8 +178,10 @@ class PreTrainedModel:
         return int(self._core.num_parameters) - (table.num_embeddings * table.embedding_dim if exclude_embeddings else 0)
 
     def save_pretrained(self, save_directory: Any, **others: Any) -> None:
-        """The checkpoint's files in another folder, as they are: configuration, weights, tokenizer, templates. Throws
-        FileExistsError where the folder has a checkpoint already."""
+        """The checkpoint's files in another folder, as they are: configuration, weights in safetensors, tokenizer, templates.
+        Throws FileExistsError where the folder has a checkpoint already."""
+        if not others.pop("safe_serialization", True):
+            raise NotImplementedError("[save_pretrained] safe_serialization=False is not done: weights are written as safetensors")
         if any(others.values()):
             raise NotImplementedError(f"[save_pretrained] {sorted(others)} are not done: files are copied as they are")
         target = Path(save_directory)
@@ -217,6 +234,23 @@ def _reopened(kind: Any, folder: str, adapter: Any, dtype: str, settings: dict[s
     return made
 
 
+class Caches:
+    """Keys and values of a batch between two calls of the model that made them."""
+
+    def __init__(self, core: Any, model: Any) -> None:
+        self._core = core
+        self._model = model
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        return int(self._core.get_seq_length())
+
+    def fork(self) -> Caches:
+        return Caches(self._core.fork(), self._model)
+
+    def crop(self, max_length: int) -> None:
+        self._core.crop(max_length)
+
+
 class _Callable(PreTrainedModel):
     """Models that are called with ids: with a head, or without."""
 
@@ -225,26 +259,39 @@ class _Callable(PreTrainedModel):
     def __call__(self, input_ids: Any = None, attention_mask: Any = None, position_ids: Any = None,
                  past_key_values: Any = None, inputs_embeds: Any = None, labels: Any = None, use_cache: bool | None = None,
                  output_hidden_states: bool | None = None, output_attentions: bool | None = None,
-                 logits_to_keep: int = 0, return_dict: bool | None = None, **inputs: Any) -> Any:
-        """One pass. Ids [B, T], mask [B, T], visual tensors as the processor makes them; logits_to_keep: of the last
-        columns alone; labels [B, T], -100 where none counts, make `loss`. Throws ValueError with names and shapes."""
+                 logits_to_keep: Any = 0, return_dict: bool | None = None, **inputs: Any) -> Any:
+        """One pass. Ids [B, T], mask [B, T], visual tensors as the processor makes them; logits_to_keep: of so many last
+        columns alone, or of those of an array of indices; labels [B, T], -100 where none counts, make `loss`. Throws
+        ValueError with names and shapes."""
         self._check_inputs(inputs)
         given = {"input_ids": input_ids, "attention_mask": attention_mask, "position_ids": position_ids,
                  "inputs_embeds": inputs_embeds, "labels": labels, **inputs}
         kind = _kinds.kind_among(given.values())
         taken = self._taken(given)
-        if past_key_values is not None and not isinstance(past_key_values, _core.Caches):
-            raise ValueError(f"past_key_values should be what a call of this model returned, not {type(past_key_values)}")
+        past = None
         if past_key_values is not None:
+            past = self._past_of(past_key_values)
             taken = self._behind(taken)
         wants_cache = past_key_values is not None or (use_cache if use_cache is not None else labels is None)
+        last, columns = _columns_of(logits_to_keep)
         made, caches = self._core.forward(
-            self._runtime, taken, self._head, bool(output_hidden_states), bool(output_attentions), int(logits_to_keep),
-            past_key_values, bool(wants_cache))
-        output = self._output({name: _with_kind(value, kind) for name, value in made.items()}, caches)
+            self._runtime, taken, self._head, bool(output_hidden_states), bool(output_attentions), last, past, bool(wants_cache))
+        if caches is not None:
+            caches = Caches(caches, self._core) if past_key_values is None else past_key_values
+        made = {name: _with_kind(value, kind) for name, value in made.items()}
+        if columns is not None and self._head:
+            made["logits"] = made["logits"][:, columns]
+        output = self._output(made, caches)
         return output.to_tuple() if return_dict is False else output
 
     forward = __call__
+
+    def _past_of(self, caches: Any) -> Any:
+        if not isinstance(caches, Caches):
+            raise ValueError(f"past_key_values should be what a call of this model returned, not {type(caches)}")
+        if caches._model is not self._core:
+            raise ValueError("past_key_values are of another model: its keys and values mean nothing to this one")
+        return caches._core
 
     def _behind(self, taken: dict[str, Any]) -> dict[str, Any]:
         """A mask of the reference's kind counts the columns that are in the cache; the engine's the new ones."""
@@ -266,16 +313,17 @@ class _Callable(PreTrainedModel):
     def _output(self, made: dict[str, Any], caches: Any) -> ModelOutput:
         raise NotImplementedError
 
-    def get_image_features(self, pixel_values: Any, image_grid_thw: Any, image_merge_sizes: Any) -> VisionOutput:
+    def get_image_features(self, pixel_values: Any, image_grid_thw: Any, image_merge_sizes: Any, **wishes: Any) -> Any:
         """Of pictures: pooler_output, projected rows [V, H] of each."""
-        return self._features(pixel_values, image_grid_thw, image_merge_sizes)
+        return self._features(pixel_values, image_grid_thw, image_merge_sizes, wishes)
 
     def get_video_features(self, pixel_values_videos: Any, video_grid_thw: Any, video_merge_sizes: Any,
-                           video_compression_mask: Any = None) -> VisionOutput:
+                           video_compression_mask: Any = None, **wishes: Any) -> Any:
         """Of clips, likewise: of every token, also of those that the mask leaves out."""
-        return self._features(pixel_values_videos, video_grid_thw, video_merge_sizes)
+        return self._features(pixel_values_videos, video_grid_thw, video_merge_sizes, wishes)
 
-    def _features(self, pixels: Any, grid: Any, merge: Any) -> VisionOutput:
+    def _features(self, pixels: Any, grid: Any, merge: Any, wishes: dict[str, Any]) -> Any:
+        _check_wishes(wishes)
         kind = _kinds.kind_among((pixels, grid))
         taken = [_kinds.take(value, name) for value, name in
                  ((pixels, "pixel_values"), (grid, "grid_thw"), (merge, "merge_sizes"))]
@@ -286,7 +334,30 @@ class _Callable(PreTrainedModel):
             count = t * h * w // size**2
             pieces.append(projected[at:at + count])
             at += count
-        return VisionOutput(last_hidden_state=rows, pooler_output=tuple(pieces))
+        output = VisionOutput(last_hidden_state=rows, pooler_output=tuple(pieces))
+        return output.to_tuple() if wishes.get("return_dict") is False else output
+
+
+def _check_wishes(wishes: dict[str, Any]) -> None:
+    """What a call of the vision encoder is asked for besides: return_dict alone."""
+    for name, value in wishes.items():
+        if name not in ("return_dict", "output_hidden_states", "output_attentions"):
+            raise ValueError(f"[vision_model] {name!r} is no argument of this call")
+        if value and name != "return_dict":
+            raise NotImplementedError(f"[vision_model] {name} is not done here")
+
+
+def _columns_of(logits_to_keep: Any) -> tuple[int, Any]:
+    """How many last columns, 0 for all of them, and which of these."""
+    if len(getattr(logits_to_keep, "shape", ())) == 1:
+        return 0, logits_to_keep
+    try:
+        last = operator.index(logits_to_keep)
+    except TypeError:
+        raise TypeError(f"logits_to_keep should be a number of columns or an array [n] of them, not {logits_to_keep!r}") from None
+    if last < 0:
+        raise ValueError(f"logits_to_keep is {last}; it should be from 0 on, which keeps all")
+    return last, None
 
 
 def _numbers(value: Any) -> Any:
@@ -327,12 +398,14 @@ class VideoLlama3VisionModel(PreTrainedModel):
         super().__init__(*args)
         self.config = VideoLlama3VisionConfig(**self._core.config["vision_config"])
 
-    def __call__(self, pixel_values: Any, grid_thw: Any, merge_sizes: Any) -> VisionOutput:
+    def __call__(self, pixel_values: Any, grid_thw: Any, merge_sizes: Any, **wishes: Any) -> Any:
         """last_hidden_state: rows [V, D] f32. Throws ValueError where patches and grids disagree."""
+        _check_wishes(wishes)
         taken = [_kinds.take(value, name) for value, name in
                  ((pixel_values, "pixel_values"), (grid_thw, "grid_thw"), (merge_sizes, "merge_sizes"))]
         rows = self._core.vision(self._runtime, *taken)
-        return VisionOutput(last_hidden_state=_kinds.give(rows, _kinds.kind_among((pixel_values, grid_thw))))
+        output = VisionOutput(last_hidden_state=_kinds.give(rows, _kinds.kind_among((pixel_values, grid_thw))))
+        return output.to_tuple() if wishes.get("return_dict") is False else output
 
     forward = __call__
 
@@ -384,7 +457,8 @@ class VideoLlama3ForConditionalGeneration(_Callable):
         **kwargs: Any,
     ) -> Any:
         """Answers to a batch of prompts: ids [B · num_return_sequences, T + new] i64, prompts as given and answers padded on
-        the right, in the kind of the inputs; the answers alone where inputs_embeds were given without ids.
+        the right, in the kind of the inputs. Where inputs_embeds are given, the model reads them, and ids stand before the answers
+        alone; without ids the answers are all there is.
 
         kwargs: the model's inputs, and settings of generation (docs/generation.md) over those of generation_config (ours
         or Transformers') over self.generation_config. seed: of sampling; the same gives the same answers.
@@ -408,6 +482,10 @@ class VideoLlama3ForConditionalGeneration(_Callable):
         settings = generation.settings_of(self.generation_config, generation_config, kwargs)
         criteria = generation.listed(stopping_criteria)
         prompts = _rows_of(tensors.get("input_ids"))
+        if prompts and tensors.get("inputs_embeds") is not None:
+            del tensors["input_ids"]  # they stand before the answers alone
+            if len(prompts) != len(tensors["inputs_embeds"]):
+                raise ValueError(f"[generate] input_ids are of {len(prompts)} prompts, inputs_embeds of {len(tensors['inputs_embeds'])}")
         if prompts and tensors.get("attention_mask") is None:
             tensors["attention_mask"] = generation.mask_of(prompts, settings)
         stream = ShownAnswer(streamer, prompts, settings, kind)
@@ -448,9 +526,9 @@ def _rows_of(ids: Any) -> list[list[int]]:
     if ids is None:
         return []
     rows = _numbers(ids)
-    if rows and not isinstance(rows[0], list):
+    if not isinstance(rows, list) or (rows and not isinstance(rows[0], list)):
         raise ValueError("[input_ids] should be [B, T]: one list of ids a prompt")
-    return rows  # type: ignore[no-any-return]
+    return rows
 
 
 def _dtype_of(dtype: Any) -> str:
@@ -460,19 +538,33 @@ def _dtype_of(dtype: Any) -> str:
     return name
 
 
+def _check_attention(name: Any) -> None:
+    if name not in _ATTENTIONS:
+        known = ", ".join(str(known) for known in _ATTENTIONS[1:])
+        raise ValueError(f"attn_implementation should be one of {known}, not {name!r}")
+
+
 def _check_device_map(device_map: Any) -> None:
     places = set(map(str, device_map.values())) if isinstance(device_map, dict) else {str(device_map)}
-    for place in places - {"None", "auto", "cpu", "balanced", "sequential"}:
-        raise ValueError(f'device "{place}" is not there: this engine computes on "cpu"')
+    for place in places - {"None", "auto", "balanced", "sequential"}:
+        _kinds.check_device(place)
+
+
+def _check_memory(weights: int, given: Any) -> None:
+    if given is not None and not isinstance(given, dict):
+        raise TypeError(f"[from_pretrained] max_memory is {given!r}; it should be a dict of devices and sizes")
+    most = bytes_of("max_memory", (given or {}).get("cpu"), "from_pretrained")
+    if most is not None and weights > most:
+        raise LimitError(f"[from_pretrained] the weights have {weights} bytes, more than max_memory gives the cpu: {most}")
 
 
 def _refuse_others(others: dict[str, Any]) -> None:
     passed_over = {"trust_remote_code", "low_cpu_mem_usage", "use_safetensors", "force_download", "weights_only"}
     for name, value in others.items():
-        if name in passed_over:
+        if name in passed_over or value is None:
             continue
-        if name in ("quantization_config", "load_in_8bit", "load_in_4bit", "gguf_file", "config", "state_dict", "max_memory",
-                    "offload_folder", "subfolder", "variant", "tp_plan"):
+        if name in ("quantization_config", "load_in_8bit", "load_in_4bit", "gguf_file", "config", "state_dict", "proxies", "mirror",
+                    "key_mapping", "offload_folder", "subfolder", "variant", "tp_plan"):
             if value:
                 raise NotImplementedError(f"[from_pretrained] {name} is not done here")
             continue

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from . import _core, _hub, _kinds
 from ._files import write_whole
 from ._prompts import places_of
-from ._sources import VideoMetadata, clip_sources, flat, is_clip, source, timed, timed_messages
+from ._sources import VideoMetadata, clip_sources, flat, is_clip, naming_allow_addresses, source, timed, timed_messages
 from .feature import BatchFeature
 from .generation import tensor_of
 from .media import Lender
@@ -22,9 +24,27 @@ _FURTHER = ("return_mm_token_type_ids", "return_metadata")
 
 
 def _hub_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    for name in ("trust_remote_code", "use_fast", "force_download", "backend"):
+    for name in ("trust_remote_code", "force_download"):
         settings.pop(name, None)
     return {name: settings.pop(name) for name in _HUB if name in settings}
+
+
+def _folder_with(names: tuple[str, ...], name: Any, settings: dict[str, Any]) -> Path:
+    """A model's folder that has one of these files."""
+    folder = _hub.folder_of(name, **_hub_settings(settings))
+    if not any((folder / file).is_file() for file in names):
+        raise FileNotFoundError(errno.ENOENT, f"there is no {' and no '.join(names)}", str(folder))
+    return folder
+
+
+def _take_pil(settings: dict[str, Any]) -> bool | None:
+    """Whether Pillow's arithmetic is asked for, by either of the reference's names, or torchvision's; None: neither."""
+    backend, fast = settings.pop("backend", None), settings.pop("use_fast", None)
+    if backend not in (None, "pil", "torchvision"):
+        raise ValueError(f'backend should be "pil" or "torchvision", not {backend!r}')
+    if backend is not None:
+        return bool(backend == "pil")
+    return None if fast is None else not fast
 
 
 class _MediaProcessor:
@@ -36,6 +56,7 @@ class _MediaProcessor:
 
     def __init__(self, **settings: Any) -> None:
         self._runtime = settings.pop("_runtime", None) or _core.Runtime()
+        self._allow_addresses = list(settings.pop("allow_addresses", None) or ())
         self._settings: dict[str, Any] = type(self)._options_of(_said(settings))
 
     def __getattr__(self, name: str) -> Any:
@@ -53,13 +74,13 @@ class _MediaProcessor:
             self._settings.update(type(self)._options_of(self._with({name: value})))
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return type(self)(_runtime=self._runtime, **self._settings)
+        return type(self)(_runtime=self._runtime, allow_addresses=self._allow_addresses, **self._settings)
 
     def __copy__(self) -> Any:
         return self.__deepcopy__({})
 
     def __reduce__(self) -> Any:
-        return _of_options, (type(self), self._settings)
+        return _of_options, (type(self), {**self._settings, "allow_addresses": self._allow_addresses})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"
@@ -112,15 +133,18 @@ class VideoLlama3ImageProcessor(_MediaProcessor):
 
     @classmethod
     def from_pretrained(cls, name: Any, **settings: Any) -> Any:
-        """Of a folder or a model's name, with these options over its own."""
-        folder = _hub.folder_of(name, **_hub_settings(settings))
-        return cls(**{**_core.read_image_options(folder), **settings})
+        """Of a folder or a model's name, with these options over its own. use_fast=False or backend="pil": with Pillow's
+        arithmetic."""
+        folder = _folder_with(("preprocessor_config.json", "processor_config.json"), name, settings)
+        return _picture_class(_take_pil(settings), cls)(**{**_core.read_image_options(folder), **settings})
 
     def preprocess(self, images: Any, return_tensors: Any = None, **settings: Any) -> BatchFeature:
         """{"pixel_values" [P, 588] f32, "image_grid_thw" [n, 3], "image_merge_sizes" [n]}: patches of a picture or a
         list of them (paths, bytes, Pillow's, arrays [H, W, 3] or [3, H, W] uint8), in merge-block order."""
+        _kinds.check_device(settings.pop("device", None))
         pictures = images if isinstance(images, (list, tuple)) else [images]
-        sources = [source(self._runtime, picture, f"picture {i + 1}") for i, picture in enumerate(flat(pictures))]
+        sources = [source(self._runtime, picture, f"picture {i + 1}", self._allow_addresses)
+                   for i, picture in enumerate(flat(pictures))]
         if not sources:
             raise ValueError("[image_processor] there are no pictures")
         tensors = _core.preprocess_images(self._runtime, self._with(settings), sources, self._pil)
@@ -141,6 +165,12 @@ class VideoLlama3ImageProcessorPil(VideoLlama3ImageProcessor):
 VideoLlama3ImageProcessorFast = VideoLlama3ImageProcessor
 
 
+def _picture_class(pil: bool | None, usual: Any = VideoLlama3ImageProcessor) -> Any:
+    if pil is None:
+        return usual
+    return VideoLlama3ImageProcessorPil if pil else VideoLlama3ImageProcessor
+
+
 class VideoLlama3VideoProcessor(_MediaProcessor):
     """Clips to patches, and which of their tokens to keep."""
 
@@ -150,27 +180,28 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
 
     @classmethod
     def from_pretrained(cls, name: Any, **settings: Any) -> Any:
-        folder = _hub.folder_of(name, **_hub_settings(settings))
+        """Of a folder or a model's name, with these options over its own."""
+        if settings.get("backend") == "pil":
+            raise NotImplementedError('[video_processor] backend="pil" is of pictures: clips have torchvision\'s arithmetic')
+        _take_pil(settings)
+        folder = _folder_with(("video_preprocessor_config.json", "preprocessor_config.json", "processor_config.json"), name, settings)
         return cls(**{**_core.read_video_options(folder), **settings})
 
     def preprocess(self, videos: Any, return_tensors: Any = None, **settings: Any) -> BatchFeature:
         """{"pixel_values_videos" [P, 588] f32, "video_grid_thw" [n, 3], "video_merge_sizes" [n],
         "video_compression_mask" [V] bool, "video_metadata"} of a clip or a list of them: paths, bytes, arrays
-        [T, H, W, 3] or [T, 3, H, W] uint8, lists of pictures. video_metadata: of clips in memory, for each {"fps"} and
-        "frames_indices" of its frames, all where there are none: when they are shown. `fps` or `num_frames` of this call turn sampling on."""
-        clips = videos if isinstance(videos, (list, tuple)) and not is_clip(videos) else [videos]
+        [T, H, W, 3] or [T, 3, H, W] uint8, lists of pictures; or an array of several. video_metadata: of clips in memory,
+        for each {"fps"} and "frames_indices" of its frames, all where there are none: when they are shown. `fps` or
+        `num_frames` of this call turn sampling on."""
+        _kinds.check_device(settings.pop("device", None))
+        several = (isinstance(videos, (list, tuple)) and not is_clip(videos)) or getattr(videos, "ndim", 0) == 5
+        clips = list(videos) if several else [videos]
         settings.pop("return_metadata", None)  # it is always there
         clips = timed(clips, settings.pop("video_metadata", None))
-        sources = [clip_sources(self._runtime, clip, f"clip {i + 1}") for i, clip in enumerate(clips)]
+        sources = [clip_sources(self._runtime, clip, f"clip {i + 1}", self._allow_addresses) for i, clip in enumerate(clips)]
         if not sources:
             raise ValueError("[video_processor] there are no clips")
-        given = self._with(settings)
-        if "do_sample_frames" not in settings and (settings.get("fps") or settings.get("num_frames")):
-            given.pop("do_sample_frames", None)  # of the defaults: the call's rate turns it on
-        if settings.get("fps"):
-            given.pop("num_frames", None)
-        elif settings.get("num_frames"):
-            given.pop("fps", None)
+        given = {**_left_by(self._settings, settings), **_said(settings)}
         tensors, reports = _core.preprocess_videos(self._runtime, given, sources)
         made = _given(tensors, return_tensors)
         made["video_metadata"] = [VideoMetadata(report) for report in reports]
@@ -180,6 +211,13 @@ class VideoLlama3VideoProcessor(_MediaProcessor):
 
     def get_num_of_video_patches(self, num_frames: int, height: int, width: int, videos_kwargs: Any = None) -> int:
         return int(_core.number_of_video_patches(self._with(videos_kwargs or {}), num_frames, height, width))
+
+
+def _left_by(own: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
+    """Options of clips that count behind those of a call, whose rate takes the place of another and turns sampling on."""
+    if call.get("fps") is None and call.get("num_frames") is None:
+        return _said(own)
+    return {name: value for name, value in _said(own).items() if name not in ("fps", "num_frames", "do_sample_frames")}
 
 
 def _given(tensors: dict[str, Any], return_tensors: Any) -> BatchFeature:
@@ -192,13 +230,16 @@ class VideoLlama3Processor:
     """Conversations with pictures and clips to what the model takes."""
 
     def __init__(self, folder: Any, padding_side: str | None = None, allow_addresses: Any = ()) -> None:
+        if not isinstance(folder, (str, os.PathLike)):
+            raise TypeError(f"VideoLlama3Processor is not put together of a {type(folder).__name__} and other parts: open a folder "
+                            "with from_pretrained, and set image_processor, video_processor or tokenizer")
         self._core = _core.Processor.open(folder)
         self._runtime = _core.Runtime()
         self._folder = folder
-        self._allow_addresses = list(allow_addresses)
+        self._allow_addresses = list(allow_addresses or ())
         self.tokenizer = Tokenizer(self._core.tokenizer, folder, padding_side)
-        self.image_processor = VideoLlama3ImageProcessor(_runtime=self._runtime, **_said(self._core.image_options))
-        self.video_processor = VideoLlama3VideoProcessor(_runtime=self._runtime, **_said(self._core.video_options))
+        self.image_processor = VideoLlama3ImageProcessor(**self._media_settings(self._core.image_options))
+        self.video_processor = VideoLlama3VideoProcessor(**self._media_settings(self._core.video_options))
         self.image_token, self.video_token = _core.media_tokens(folder, self._core.tokenizer)
         self.image_token_id: int = self._core.image_token_id
         self.video_token_id: int = self._core.video_token_id
@@ -207,14 +248,20 @@ class VideoLlama3Processor:
     def from_pretrained(cls, name: Any, **settings: Any) -> VideoLlama3Processor:
         """Of a folder, or of a model's name.
 
-        revision, token, cache_dir, local_files_only: of the hub. padding_side: "left" or "right". allow_addresses: blocks
-        ("10.1.0.0/16") of an inner network that messages may name, beside the public web. Options of pictures and clips
+        revision, token, cache_dir, local_files_only: of the hub. padding_side: "left" or "right". use_fast=False or
+        backend="pil": pictures with Pillow's arithmetic. allow_addresses: blocks ("10.1.0.0/16") of an inner network that
+        messages may name, beside the public web. Options of pictures and clips
         (size, min_pixels, fps, …) become this processor's own. Throws FileNotFoundError with the file that
         is missing, FormatError, ValueError for an unknown option."""
         folder = _hub.folder_of(name, **_hub_settings(settings))
+        pil = _take_pil(settings)
         made = cls(folder, settings.pop("padding_side", None), settings.pop("allow_addresses", ()))
+        made.image_processor = _picture_class(pil)(**made._media_settings(made._core.image_options))
         made._take_options(settings)
         return made
+
+    def _media_settings(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"_runtime": self._runtime, "allow_addresses": self._allow_addresses, **_said(options)}
 
     def __deepcopy__(self, memo: Any) -> VideoLlama3Processor:
         """Another one with options of its own, over the same files."""
@@ -229,7 +276,7 @@ class VideoLlama3Processor:
 
     def __reduce__(self) -> Any:
         """Another process opens the folder again."""
-        parts = (self.tokenizer, self.image_processor._settings, self.video_processor._settings)
+        parts = (self.tokenizer, self.image_processor, self.video_processor)
         return _reopened, (str(self._folder), self._allow_addresses, self.chat_template, parts)
 
     def _take_options(self, settings: dict[str, Any]) -> None:
@@ -307,10 +354,12 @@ class VideoLlama3Processor:
         batched = isinstance(conversation[0], (list, tuple))
         options, variables = self._split({**kwargs, **(processor_kwargs or {})})
         conversations = list(conversation) if batched else [conversation]
-        metadata = options.pop("video_metadata", None)
+        videos = dict(options.pop("videos_kwargs", None) or {})
+        metadata = videos.pop("video_metadata", options.pop("video_metadata", None))
         if metadata is not None:
-            conversations = timed_messages(conversations, metadata, options.get("fps") if options.get("do_sample_frames", True) else None)
-        lender = Lender(self._runtime, self.video_processor.max_frames)
+            conversations = timed_messages(conversations, metadata)
+        lender = Lender(self._runtime, self.video_processor.max_frames, {**options, **videos})
+        options["videos_kwargs"] = videos
         messages = [lender.messages(each, f"conversation[{i}]" if batched else "messages") for i, each in enumerate(conversations)]
         variables.update({name: value for name, value in (("tools", tools), ("documents", documents)) if value})
         if not tokenize:
@@ -326,7 +375,8 @@ class VideoLlama3Processor:
                    "special_tokens_in_messages": not sanitized}
         if variables:
             request["chat_template_kwargs"] = variables
-        made = core.process(self._runtime, request, lender.media, self._allow_addresses)
+        with naming_allow_addresses():
+            made = core.process(self._runtime, request, lender.media, self._allow_addresses, self.image_processor._pil)
         rows = further(self._rows(made.ids, shape, kind, with_types), wanted, kind)
         if not return_dict:
             return rows["input_ids"]
@@ -369,10 +419,13 @@ class VideoLlama3Processor:
                  *self.image_processor.to_dict(), *self.video_processor.to_dict()}
         if given.get("return_offsets_mapping"):
             raise NotImplementedError("[processor] return_offsets_mapping is not done here")
+        for group in (given, *(given.get(name) or {} for name in ("images_kwargs", "videos_kwargs", "common_kwargs"))):
+            _kinds.check_device(group.get("device"))
         passed_over = {"add_special_tokens", "device", "return_offsets_mapping"}
         options = {name: value for name, value in given.items() if name in known}
         options.update(options.pop("common_kwargs", None) or {})
         options.update(options.pop("text_kwargs", None) or {})
+        options.pop("device", None)
         return options, {n: v for n, v in given.items() if n not in known and n not in passed_over and v is not None}
 
     def _request(self, messages: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -385,6 +438,7 @@ class VideoLlama3Processor:
         own_images = _changed(self.image_processor._settings, self._core.image_options)
         own_videos = _changed(self.video_processor._settings, self._core.video_options)
         beside = _said(options)
+        own_videos = _left_by(own_videos, {**beside, **videos})
         request: dict[str, Any] = {"conversations": messages, **beside}
         request["images"] = {**{k: v for k, v in own_images.items() if k not in beside}, **images}
         request["videos"] = {**{k: v for k, v in own_videos.items() if k not in beside}, **videos}
@@ -456,7 +510,7 @@ class VideoLlama3Processor:
 
 def _reopened(folder: str, allow_addresses: list[str], template: str, parts: tuple[Any, ...]) -> VideoLlama3Processor:
     made = VideoLlama3Processor(folder, None, allow_addresses)
-    made.tokenizer, made.image_processor._settings, made.video_processor._settings = parts
+    made.tokenizer, made.image_processor, made.video_processor = parts
     if template != made.chat_template:
         made.chat_template = template
     return made

@@ -92,6 +92,13 @@ class Result:
     clips: list[Clip]
     timings: Timings
     seed: int  # that tokens are drawn with, where any are
+    request_id: str = ""  # of this LLM's
+    prompt: Optional[str] = field(default=None, repr=False)  # of generate, where it was given as text
+
+    @property
+    def finished(self) -> bool:
+        """A result is that of an answer that has ended."""
+        return True
 
     @property
     def text(self) -> str:
@@ -229,6 +236,8 @@ def result_of(made: dict[str, Any]) -> Result:
         clips=[_clip(clip) for clip in made["clips"]],
         timings=Timings(total_s=made["seconds"], **made["timings"]),
         seed=made["seed"],
+        request_id=made["request_id"],
+        prompt=made.get("prompt"),
     )
 
 

@@ -105,6 +105,27 @@ def test_settings_of_other_programs(endless: LLM) -> None:
         endless.chat(["a", "b"], [{"max_tokens": 2}])
 
 
+def test_arguments_of_vllm(endless: LLM) -> None:
+    params = videollama3.SamplingParams(max_tokens=3, ignore_eos=True, temperature=0)
+    wanted = endless.chat("hello", params)
+    for further in ({}, {"use_tqdm": False}, {"use_tqdm": True, "lora_request": None, "mm_processor_kwargs": None}):
+        assert endless.chat("hello", sampling_params=params, **further).token_ids == wanted.token_ids
+        assert endless.generate(wanted.prompt_token_ids, sampling_params=params, **further).token_ids == wanted.token_ids
+    assert endless.plan("hello", sampling_params=params).new_tokens == 3
+    with endless.stream("hello", sampling_params=params) as stream:
+        assert [event.token_id for event in stream] == wanted.token_ids
+    with pytest.raises(ValueError, match="twice: as sampling and as sampling_params"):
+        endless.chat("hello", params, sampling_params=params)
+    with pytest.raises(NotImplementedError, match="lora_request.*adapter"):
+        endless.chat("hello", lora_request=object())
+    with pytest.raises(ValueError, match='mm_processor_kwargs of a call has "fpz"'):
+        endless.chat("hello", mm_processor_kwargs={"fpz": 1})
+    assert endless.get_tokenizer()("hello")["input_ids"] == endless.tokenizer.encode("hello")
+    asked = endless.generate(["a red", {"prompt": "a ring"}, wanted.prompt_token_ids], params)
+    assert [row.prompt for row in asked] == ["a red", "a ring", None] and all(row.finished for row in asked)
+    assert len({row.request_id for row in [wanted, *asked]}) == 4 and isinstance(wanted.request_id, str)
+
+
 def test_draws_are_repeatable(endless: LLM) -> None:
     def draw(**settings: object) -> list[int]:
         return endless.chat("Tell me.", max_tokens=12, ignore_eos=True, **settings).token_ids

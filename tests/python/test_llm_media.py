@@ -62,6 +62,9 @@ def test_a_picture_in_every_form(llm: LLM, media: Path, pixels: Any) -> None:
         "[3, H, W]": pixels.transpose(2, 0, 1),
         "[3, H, W] dense": numpy.ascontiguousarray(pixels.transpose(2, 0, 1)),
         "read only": pixels.view(),
+        "int16": pixels.astype("int16"),
+        "int64": pixels.astype("int64").transpose(2, 0, 1),
+        "uint16, the other byte order": pixels.astype(">u2"),
         "a part of an array": numpy.pad(pixels, ((3, 3), (5, 5), (0, 0)))[3:-3, 5:-5],
     }
     forms["read only"].flags.writeable = False
@@ -80,6 +83,7 @@ def test_torch(llm: LLM, pixels: Any) -> None:
     torch = pytest.importorskip("torch")
     tensor = torch.from_numpy(pixels.copy())
     expected = llm.chat(shown("image", pixels)).text
+    assert llm.chat(shown("image", tensor.int())).text == expected
     assert llm.chat(shown("image", tensor)).text == expected
     assert llm.chat(shown("image", tensor.permute(2, 0, 1))).text == expected
     with pytest.raises(ValueError, match="uint8"):
@@ -118,10 +122,36 @@ def test_rates_and_times_of_frames(llm: LLM, frames: Any) -> None:
     assert len(seen(Frames(frames, fps=2), num_frames=3).frames) == 3
     assert seen(frames[:1]).frames == [0]
     assert seen(frames[:2], fps=8).frames == [0, 1]
+    three = seen(Frames(frames, fps=2), num_frames=3)
+    assert (three.frames, three.timestamps) == ([0, 2, 4], [0, 1, 2])
+    assert seen(frames, fps=2, num_frames=3).timestamps == three.timestamps
     with pytest.raises(ValueError, match="exclude each other"):
         Frames(frames, fps=1, timestamps=[0])
     with pytest.raises(ValueError, match="6 frames and 2 times"):
         seen(Frames(frames, timestamps=[0, 1]))
+
+
+def test_a_call_says_how_many_frames_are_looked_at(llm: LLM, frames: Any) -> None:
+    def seen(value: Any, **settings: Any) -> Any:
+        return llm.chat(shown("video", value), max_tokens=1, **settings).clips[0]
+
+    for value in (frames, list(frames), Frames(frames, fps=2), Frames(frames, timestamps=[0, 1, 2, 3, 4, 5])):
+        assert seen(value, num_frames=2).frames == [0, 3]
+        assert seen(value, videos={"num_frames": 2}).frames == [0, 3]
+        assert len(seen(value, max_frames=4).frames) == 4
+        assert len(seen(value, num_frames=2, videos={"do_sample_frames": False}).frames) == 6
+        with pytest.raises(ValueError, match="fps is -1"):
+            seen(value, fps=-1)
+        with pytest.raises(ValueError, match="fps is nan"):
+            seen(value, fps=float("nan"))
+    slower = seen(Frames(frames, fps=2), fps=1, min_frames=1)
+    assert (slower.frames, slower.timestamps) == ([0, 2, 4], [0, 1, 2])
+    assert seen(frames, fps=0.5, min_frames=1).frames == [0, 2, 4]
+    prompt = {"prompt": "".join(llm._core.media_tokens[1:]), "multi_modal_data": {"video": frames}}
+    assert llm.generate(prompt, num_frames=2, max_tokens=1).clips[0].frames == [0, 3]
+    assert llm.generate({**prompt, "mm_processor_kwargs": {"num_frames": 3}}, max_tokens=1).clips[0].frames == [0, 2, 4]
+    assert llm.plan(shown("video", frames), num_frames=2).media[0].frames == 2
+    assert llm.chat(shown("video", frames), max_tokens=1, mm_processor_kwargs={"num_frames": 2}).clips[0].frames == [0, 3]
 
 
 def test_a_clips_file(llm: LLM, media: Path) -> None:
@@ -139,7 +169,12 @@ def test_a_clips_file(llm: LLM, media: Path) -> None:
 
 def test_what_is_no_picture(llm: LLM, media: Path, pixels: Any) -> None:
     for value, message in (
-        (pixels.astype("float32"), "uint8"),
+        (pixels.astype("float32"), "array of float32, not of uint8"),
+        (pixels.astype(">f4"), "array of >f4, not of uint8"),
+        (pixels.astype("bool"), "array of bool"),
+        (pixels.astype("object"), "array of object"),
+        (pixels.astype("int32") + 200, r"array of int32 from \d+ to 4\d\d: pixels are 0 to 255"),
+        (pixels.astype("int8") * 0 - 1, "array of int8 from -1 to -1"),
         (pixels[:, :, 0], r"shape \(\d+, \d+\)"),
         (numpy.zeros((4, 5, 6), numpy.uint8), r"\(4, 5, 6\)"),
         (numpy.zeros((0, 5, 3), numpy.uint8), "empty"),

@@ -194,7 +194,8 @@ def test_a_fork_is_told() -> None:
         next(stream)
         child = os.fork()
         if child == 0:
-            for ask in (llm.chat, llm.stream, llm.embed, llm.generate, llm.plan):
+            llm.close()
+            for ask in (llm.chat, llm.stream, llm.embed, llm.generate, llm.plan, lambda text: llm.stats()):
                 try:
                     ask('a')
                     os._exit(1)

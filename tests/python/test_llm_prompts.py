@@ -141,6 +141,23 @@ def test_a_salt_of_its_own(demo: Path, processor: Any, media: Path) -> None:
         assert llm.generate({**shown, "cache_salt": "a"}, max_tokens=1).usage.cached_tokens > 0
 
 
+def test_ids_that_are_none_are_named(llm: LLM) -> None:
+    for prompt, kind, words in (
+        ([10**20], ValueError, "prompt_token_ids.*beyond 64 bits"),
+        ({"prompt_token_ids": [10**20]}, ValueError, "prompt_token_ids.*beyond 64 bits"),
+        ({"prompt": 5}, TypeError, "a prompt is 5"),
+        ({"prompt_token_ids": ["a"]}, TypeError, r"a prompt is \['a'\]"),
+        ({"prompt_token_ids": numpy.array([[1, 2]])}, ValueError, r"shape \(1, 2\)"),
+        (numpy.array(5), TypeError, "ndarray is no prompt"),
+    ):
+        with pytest.raises(kind, match=words):
+            llm.generate(prompt, max_tokens=1)
+        with pytest.raises(kind, match=words):
+            llm.embed(prompt)
+    rows = llm.generate(numpy.array([[5, 6], [7, 8]]), max_tokens=1)
+    assert [row.prompt_token_ids for row in rows] == [[5, 6], [7, 8]]
+
+
 def test_what_cannot_be_honoured_is_named(llm: LLM, processor: Any, frames: Any) -> None:
     text = prompt(processor, "image")
     pixels, clip = frames[0], prompt(processor, "video")

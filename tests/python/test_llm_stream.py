@@ -173,6 +173,43 @@ def test_a_cancelled_task_cancels_its_request(llm: LLM) -> None:
     asyncio.run(ask())
 
 
+def test_a_stream_that_was_waited_for_in_vain_says_so(llm: LLM) -> None:
+    async def ask() -> None:
+        stream = llm.astream("Tell me.", **LONG)
+        while True:
+            waiting = asyncio.ensure_future(stream.__anext__())
+            await asyncio.sleep(0)
+            if waiting.cancel():
+                break
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        for _ in range(2):
+            with pytest.raises(videollama3.Cancelled, match="waiting for the next token was cancelled"):
+                await stream.__anext__()
+        wait_until_idle(llm)
+        closed = llm.astream("Tell me.", **LONG)
+        await closed.aclose()
+        assert [event async for event in closed] == []
+
+    asyncio.run(ask())
+
+
+def test_a_stream_is_of_its_loop(llm: LLM) -> None:
+    async def ask() -> None:
+        stream = llm.astream("Tell me.", **LONG)
+
+        async def other() -> None:
+            await asyncio.wait_for(stream.__anext__(), PATIENCE_S)
+
+        with pytest.raises(RuntimeError, match="another loop"):
+            await asyncio.to_thread(asyncio.run, other())
+        assert (await stream.__anext__()).index == 0  # its own goes on
+        await stream.aclose()
+
+    asyncio.run(ask())
+    wait_until_idle(llm)
+
+
 def test_closing_the_model_ends_what_is_under_way(tiny: Path) -> None:
     async def ask() -> None:
         llm = LLM(tiny, threads=1)

@@ -91,6 +91,37 @@ def test_strided_arrays_and_lists_are_taken(model: Model, inputs: videollama3.Ba
     numpy.testing.assert_array_equal(model(**given).logits, wanted)
 
 
+def test_integers_of_every_width(model: Model) -> None:
+    ids, mask = numpy.array([[0, 5, 6, 7]]), numpy.array([[0, 1, 1, 1]])
+    wanted = model(input_ids=ids, attention_mask=mask).logits
+    widths = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", ">i2", ">i8"]
+    for dtype in widths:
+        numpy.testing.assert_array_equal(model(input_ids=ids.astype(dtype), attention_mask=mask).logits, wanted, err_msg=dtype)
+    for dtype in [*widths, "bool", "float32", "float64", "float16"]:
+        numpy.testing.assert_array_equal(model(input_ids=ids, attention_mask=mask.astype(dtype)).logits, wanted, err_msg=dtype)
+    numpy.testing.assert_array_equal(model(input_ids=[list(ids[0])], attention_mask=[list(mask[0].astype("uint8"))]).logits, wanted)
+    with pytest.raises(TypeError, match="input_ids.*'5'"):
+        model(input_ids=[["5"]])
+    with pytest.raises(ValueError, match="input_ids.*beyond 64 bits"):
+        model(input_ids=[[10**20]])
+    with pytest.raises(TypeError, match="input_ids.*objects"):
+        model(input_ids=ids.astype(object))
+
+
+def test_what_is_put_together_wrongly(model: Model, demo: Path) -> None:
+    for call in (lambda: model(input_ids=numpy.array(5)), lambda: model.generate(numpy.int64(5)), lambda: model.generate(5)):
+        with pytest.raises(ValueError, match="input_ids"):
+            call()
+    for kind in (Model, videollama3.VideoLlama3Model, videollama3.VideoLlama3VisionModel):
+        with pytest.raises(TypeError, match=f"{kind.__name__}.from_pretrained"):
+            kind(model.config)
+    with pytest.raises(TypeError, match="from_pretrained"):
+        videollama3.VideoLlama3Processor(object(), object(), object())
+    for name, value in (("threads", "2"), ("threads", -1), ("compute", 5), ("cache", 5), ("cpu", 5)):
+        with pytest.raises(ValueError, match=f"{name} is {value!r}"):
+            Model.from_pretrained(demo, **{name: value})
+
+
 def test_wrong_inputs_are_named(model: Model, inputs: videollama3.BatchFeature) -> None:
     with pytest.raises(ValueError, match="input_idz.*input_ids"):
         model(input_idz=inputs.input_ids)
@@ -119,7 +150,19 @@ def test_a_cache_goes_on_where_it_was(model: Model, inputs: videollama3.BatchFea
     numpy.testing.assert_allclose(then.logits, whole.logits[:, cut:], atol=2e-4)
     with pytest.raises(ValueError, match="1 sequences.*2"):
         exact(input_ids=[[1], [2]], past_key_values=then.past_key_values)
-    # Padding counts: a row's next token stands behind the columns of its batch.
+    assert then.past_key_values is first.past_key_values
+    kept = then.past_key_values.fork()
+    kept.crop(cut)
+    again = exact.model(input_ids=inputs.input_ids[:, cut:], past_key_values=kept)  # the same network without its head
+    assert again.past_key_values.get_seq_length() == first.past_key_values.get_seq_length()
+    with pytest.raises(ValueError, match="past_key_values are of another model"):
+        model(input_ids=[[1]], past_key_values=kept)
+    with pytest.raises(ValueError, match="past_key_values should be.*str"):
+        model(input_ids=[[1]], past_key_values="kept")
+
+
+def test_padding_counts_in_the_columns_of_later_calls(model: Model) -> None:
+    exact = Model.from_pretrained(model.name_or_path, dtype="float32")
     ids, mask = numpy.array([[0, 0, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6]]), numpy.array([[0, 0, 1, 1, 1, 1], [1] * 6])
     padded = exact(input_ids=ids, attention_mask=mask)
     first = exact(input_ids=ids[:, :4], attention_mask=mask[:, :4])
@@ -128,13 +171,32 @@ def test_a_cache_goes_on_where_it_was(model: Model, inputs: videollama3.BatchFea
     numpy.testing.assert_allclose(then.logits, padded.logits[:, 4:], atol=1e-5)
 
 
+def test_columns_that_are_kept(model: Model) -> None:
+    ids = numpy.array([[5, 6, 7, 8]])
+    whole = model(ids).logits
+    numpy.testing.assert_array_equal(model(ids, logits_to_keep=numpy.int64(2)).logits, whole[:, 2:])
+    numpy.testing.assert_array_equal(model(ids, logits_to_keep=numpy.array([0, 2])).logits, whole[:, [0, 2]])
+    assert model.model(ids, logits_to_keep=numpy.array([0, 2])).last_hidden_state.shape[1] == 4
+    with pytest.raises(ValueError, match="logits_to_keep is -1"):
+        model(ids, logits_to_keep=-1)
+    with pytest.raises(TypeError, match=r"logits_to_keep should be.*\[0, 2\]"):
+        model(ids, logits_to_keep=[0, 2])
+
+
 def test_embeddings_in_place_of_ids(model: Model) -> None:
     ids = numpy.array([[5, 6, 7, 8]])
     embeds = model.get_input_embeddings()(ids)
     assert embeds.shape == (1, 4, model.config.text_config.hidden_size)
     numpy.testing.assert_array_equal(model(inputs_embeds=embeds).logits, model(input_ids=ids).logits)
     new = model.generate(inputs_embeds=embeds, max_new_tokens=4, do_sample=False)
-    assert new.tolist() == model.generate(input_ids=ids, max_new_tokens=4, do_sample=False)[:, 4:].tolist()
+    wanted = model.generate(input_ids=ids, max_new_tokens=4, do_sample=False)
+    assert new.tolist() == wanted[:, 4:].tolist()
+    other = numpy.array([[9, 9]])  # what the model reads are the embeddings
+    for given, before in ((ids, ids), (other, other), (other.tolist(), other)):
+        made = model.generate(input_ids=given, inputs_embeds=embeds, max_new_tokens=4, do_sample=False)
+        assert made.tolist() == numpy.concatenate([before, new], axis=1).tolist()
+    with pytest.raises(ValueError, match="input_ids are of 2 prompts, inputs_embeds of 1"):
+        model.generate(input_ids=[[1], [2]], inputs_embeds=embeds)
 
 
 def test_parts_of_the_model(model: Model, inputs: videollama3.BatchFeature) -> None:
@@ -146,6 +208,14 @@ def test_parts_of_the_model(model: Model, inputs: videollama3.BatchFeature) -> N
     vision = videollama3.VideoLlama3VisionModel.from_pretrained(model.name_or_path)
     rows = vision(inputs.pixel_values, inputs.image_grid_thw, inputs.image_merge_sizes).last_hidden_state
     numpy.testing.assert_array_equal(rows, features.last_hidden_state)
+    pixels = (inputs.pixel_values, inputs.image_grid_thw, inputs.image_merge_sizes)
+    assert vision(*pixels, return_dict=True, output_attentions=False).last_hidden_state.shape == rows.shape
+    for call in (vision, model.get_image_features, model.get_video_features):
+        numpy.testing.assert_array_equal(call(*pixels, return_dict=False)[0], rows)
+        with pytest.raises(NotImplementedError, match="output_hidden_states"):
+            call(*pixels, output_hidden_states=True)
+        with pytest.raises(ValueError, match="'no_such'"):
+            call(*pixels, no_such=1)
     layers, columns = model.config.text_config.num_hidden_layers, inputs.input_ids.shape[1]
     assert len(output.attentions) == layers
     assert output.attentions[0][0].shape == (model.config.text_config.num_attention_heads, columns, columns)
@@ -155,17 +225,23 @@ def test_parts_of_the_model(model: Model, inputs: videollama3.BatchFeature) -> N
 def test_about_the_model(model: Model, tmp_path: Path) -> None:
     assert model.eval() is model and model.to("cpu") is model and model.to(model.device) is model
     assert model.config.model_type == "video_llama_3" and model.config.vision_config.patch_size == 14
+    model.set_attn_implementation("sdpa")
+    model.tie_weights()
+    with pytest.raises(ValueError, match="attn_implementation.*fast"):
+        model.set_attn_implementation("fast")
     assert model.get_memory_footprint() > 0 and not model.training and model.can_generate()
     assert model.num_parameters() == 4428736 and type(model.base_model) is videollama3.VideoLlama3Model
     with pytest.raises(AttributeError, match="'parameters'.*num_parameters"):
         model.parameters()
     with pytest.raises(AttributeError, match="no 'no_such'"):
         model.no_such
-    model.save_pretrained(tmp_path / "copy")
+    model.save_pretrained(tmp_path / "copy", safe_serialization=True, push_to_hub=False)
     again = Model.from_pretrained(tmp_path / "copy")
     numpy.testing.assert_array_equal(again(input_ids=[[1, 2, 3]]).logits, model(input_ids=[[1, 2, 3]]).logits)
     with pytest.raises(FileExistsError):
         model.save_pretrained(tmp_path / "copy")
+    with pytest.raises(NotImplementedError, match="safe_serialization=False"):
+        model.save_pretrained(tmp_path / "other", safe_serialization=False)
     with pytest.raises(NotImplementedError, match="trains"):
         model.train()
 
@@ -183,6 +259,16 @@ def test_what_cannot_be_opened(tmp_path: Path, demo: Path) -> None:
         Model.from_pretrained(demo, thread=3)
     with pytest.raises(NotImplementedError, match="load_in_8bit"):
         Model.from_pretrained(demo, load_in_8bit=True)
+    with pytest.raises(NotImplementedError, match="proxies"):
+        Model.from_pretrained(demo, proxies={"https": "a"})
+    assert Model.from_pretrained(demo, proxies=None, mirror=None, key_mapping=None, subfolder="", quantization_config=None)
+    assert Model.from_pretrained(demo, device_map="auto", max_memory={0: "10GiB", "cpu": "4GiB"}) and Model.from_pretrained(demo, max_memory=None)
+    with pytest.raises(videollama3.LimitError, match="weights have.*max_memory.*1000000$"):
+        Model.from_pretrained(demo, max_memory={"cpu": "1MB"})
+    with pytest.raises(ValueError, match="from_pretrained.*max_memory.*'much'"):
+        Model.from_pretrained(demo, max_memory={"cpu": "much"})
+    with pytest.raises(TypeError, match="max_memory is '4GiB'"):
+        Model.from_pretrained(demo, max_memory="4GiB")
 
 
 # --- Generation.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import resource
 from pathlib import Path
 
@@ -59,9 +61,18 @@ def test_pictures_of_the_web(demo: Path, processor: videollama3.VideoLlama3Proce
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         part = {"type": "image", "image": f"http://127.0.0.1:{server.server_address[1]}/shapes.png"}
-        with pytest.raises(ValueError, match="127.0.0.1"):  # an inner network, which a message may not name
-            made(processor, asked(part))
+        clip = part["image"].replace("shapes.png", "moving.mp4")
+        for call in (lambda: made(processor, asked(part)), lambda: processor(images=part["image"]), lambda: processor(videos=clip),
+                     lambda: processor.image_processor(part["image"]), lambda: processor.video_processor(clip)):
+            with pytest.raises(ValueError, match="127.0.0.1.*allow_addresses"):  # an inner network, which a message may not name
+                call()
         inner = videollama3.AutoProcessor.from_pretrained(demo, allow_addresses=["127.0.0.0/8"])
+        alone = videollama3.AutoImageProcessor.from_pretrained(demo, allow_addresses=["127.0.0.0/8"])
+        wanted = processor(images=media / "shapes.png", return_tensors="np")
+        same(inner(images=part["image"], return_tensors="np"), wanted)
+        for pictures in (inner.image_processor, copy.deepcopy(inner).image_processor, pickle.loads(pickle.dumps(alone))):
+            same(pictures(part["image"], return_tensors="np"), wanted)
+        assert inner.video_processor(clip, fps=1)["video_metadata"]
         same(made(inner, asked(part)), made(processor, asked({"type": "image", "image": str(media / "shapes.png")})))
         with pytest.raises(FileNotFoundError, match="no-such.png"):
             made(inner, asked({"type": "image", "image": part["image"].replace("shapes", "no-such")}))
@@ -74,8 +85,11 @@ def test_pictures_that_are_none(processor: videollama3.VideoLlama3Processor, tmp
         made(processor, asked({"type": "image", "image": str(tmp_path / "no-such.png")}))
     with pytest.raises(videollama3.FormatError):
         made(processor, asked({"type": "image", "image": b"no picture"}))
-    with pytest.raises(ValueError, match="uint8"):
-        made(processor, asked({"type": "image", "image": numpy.zeros((8, 8, 3), "float32")}))
+    for dtype in ("float32", "bool", "object", ">f4"):
+        with pytest.raises(ValueError, match=f"array of {dtype}, not of uint8"):
+            made(processor, asked({"type": "image", "image": numpy.zeros((8, 8, 3), dtype)}))
+        with pytest.raises(ValueError, match=f"array of {dtype}, not of uint8"):
+            processor.video_processor(numpy.zeros((2, 8, 8, 3), dtype))
     with pytest.raises(ValueError, match=r"\(8, 8\)|shape"):
         made(processor, asked({"type": "image", "image": numpy.zeros((8, 8), "uint8")}))
     with pytest.raises(ValueError, match="max_pixelz"):
@@ -103,6 +117,35 @@ def test_the_processor_of_pictures(processor: videollama3.VideoLlama3Processor, 
     resized = pil.preprocess(path, return_tensors="np", size={"shortest_edge": 784, "longest_edge": 50176})
     assert resized.pixel_values.shape == small.pixel_values.shape
     assert 0 < numpy.abs(resized.pixel_values - small.pixel_values).max() < 0.1
+
+
+def test_arithmetic_of_pictures(demo: Path, media: Path) -> None:
+    path, size = str(media / "shapes.png"), {"shortest_edge": 784, "longest_edge": 50176}
+    pil, torchvision = videollama3.VideoLlama3ImageProcessorPil, videollama3.VideoLlama3ImageProcessor
+    wanted = pil.from_pretrained(demo, size=size)(path, return_tensors="np")
+    for settings, kind in (({"use_fast": False}, pil), ({"backend": "pil"}, pil), ({"use_fast": True}, torchvision),
+                           ({"backend": "torchvision", "use_fast": False}, torchvision), ({}, torchvision)):
+        assert type(videollama3.AutoImageProcessor.from_pretrained(demo, **settings)) is kind
+        own = videollama3.AutoProcessor.from_pretrained(demo, size=size, **settings)
+        assert type(own.image_processor) is kind is type(copy.deepcopy(own).image_processor)
+        assert type(pickle.loads(pickle.dumps(own)).image_processor) is kind
+        seen = own(text=own.image_token, images=path, return_tensors="np").pixel_values
+        assert (seen == wanted.pixel_values).all() == (kind is pil)
+    own.image_processor = pil.from_pretrained(demo, size=size)
+    assert (made(own, asked({"type": "image", "image": path})).pixel_values == wanted.pixel_values).all()
+    for kind in (videollama3.AutoProcessor, videollama3.AutoImageProcessor, videollama3.AutoVideoProcessor):
+        with pytest.raises(ValueError, match="backend.*nope"):
+            kind.from_pretrained(demo, backend="nope")
+    with pytest.raises(NotImplementedError, match='backend="pil"'):
+        videollama3.AutoVideoProcessor.from_pretrained(demo, backend="pil")
+
+
+def test_processors_of_folders_without_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind in (videollama3.AutoImageProcessor, videollama3.AutoVideoProcessor):
+        for name in (tmp_path, ""):
+            with pytest.raises(FileNotFoundError, match="no .*preprocessor_config.json"):
+                kind.from_pretrained(name)
 
 
 def test_the_processor_of_clips(processor: videollama3.VideoLlama3Processor, media: Path) -> None:
@@ -137,6 +180,32 @@ def test_frames_of_clips(processor: videollama3.VideoLlama3Processor, media: Pat
     same(made(processor, asked({"type": "video", "video": numpy.stack(frames).transpose(0, 3, 1, 2)})), wanted)
     videos = processor.video_processor.preprocess([frames], return_tensors="np")
     numpy.testing.assert_array_equal(videos.pixel_values_videos, wanted.pixel_values_videos)
+    batch = numpy.stack([numpy.stack(frames), numpy.stack(frames[::-1])])
+    wanted = processor.video_processor(list(batch), return_tensors="np")
+    for several in (batch, batch.transpose(0, 1, 4, 2, 3)):
+        videos = processor(videos=several, return_tensors="np")
+        assert videos.video_grid_thw.shape == (2, 3)
+        numpy.testing.assert_array_equal(videos.pixel_values_videos, wanted.pixel_values_videos)
+
+
+def test_a_call_chooses_among_frames(processor: videollama3.VideoLlama3Processor) -> None:
+    frames = numpy.random.default_rng(0).integers(0, 256, (6, 56, 56, 3), dtype=numpy.uint8)
+    conversation = asked({"type": "video", "video": frames})
+    metadata = [{"fps": 2, "total_num_frames": 6}]
+    wanted = made(processor, asked({"type": "video", "video": frames, "num_frames": 3}))
+    assert wanted.video_grid_thw[0, 0] == 3
+    for settings in ({"num_frames": 3}, {"videos_kwargs": {"num_frames": 3}}, {"processor_kwargs": {"num_frames": 3}}):
+        same(made(processor, conversation, **settings), wanted)
+    for settings in ({"num_frames": 3, "video_metadata": metadata}, {"videos_kwargs": {"num_frames": 3, "video_metadata": metadata}},
+                     {"fps": 1, "min_frames": 1, "video_metadata": metadata}):
+        chosen = made(processor, conversation, return_metadata=True, **settings)
+        numpy.testing.assert_array_equal(chosen.pixel_values_videos, wanted.pixel_values_videos)
+        assert chosen.video_metadata[0].timestamps == [0, 1, 2]
+    assert made(processor, conversation, num_frames=3, do_sample_frames=False).video_grid_thw[0, 0] == 6
+    slow = videollama3.VideoLlama3Processor.from_pretrained(processor._folder, fps=1, do_sample_frames=False)
+    same(made(slow, conversation, videos_kwargs={"num_frames": 3}), wanted)
+    with pytest.raises(ValueError, match="10 frames are wanted of 6"):
+        made(processor, conversation, num_frames=10)
 
 
 def test_prompts_that_are_text(processor: videollama3.VideoLlama3Processor, media: Path) -> None:
@@ -289,6 +358,23 @@ def test_what_is_not_known_is_refused(processor: videollama3.VideoLlama3Processo
         videollama3.AutoProcessor.from_pretrained(demo, max_pixelz=3)
     small = videollama3.AutoProcessor.from_pretrained(demo, size={"shortest_edge": 784, "longest_edge": 50176})
     assert small.image_processor.size == {"shortest_edge": 784, "longest_edge": 50176}
+
+
+def test_devices(processor: videollama3.VideoLlama3Processor, media: Path) -> None:
+    picture = str(media / "shapes.png")
+    conversation = asked({"type": "image", "image": picture})
+    calls = (lambda **given: made(processor, conversation, **given), lambda **given: processor.image_processor(picture, **given),
+             lambda **given: processor(text=processor.image_token, images=picture, **given),
+             lambda **given: processor.video_processor(str(media / "moving.mp4"), fps=1, **given))
+    for call in calls:
+        assert call(device="cpu") and call(device=None)
+        with pytest.raises(ValueError, match='device "cuda:0" is not there'):
+            call(device="cuda:0")
+    for group in ("images_kwargs", "common_kwargs"):
+        assert made(processor, conversation, **{group: {"device": "cpu"}})
+    for group in ("images_kwargs", "videos_kwargs", "common_kwargs"):
+        with pytest.raises(ValueError, match='device "cuda" is not there'):
+            made(processor, conversation, **{group: {"device": "cuda"}})
 
 
 def test_options_of_the_processor_count(demo: Path, media: Path, processor: videollama3.VideoLlama3Processor) -> None:
