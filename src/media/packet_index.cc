@@ -42,7 +42,8 @@ void PacketIndex::add(const AVPacket& packet, const PacketFacts& facts) {
   entry.mark = mark_of(packet);
   entry.duration = duration_of(packet.duration);
   entry.key = (packet.flags & AV_PKT_FLAG_KEY) != 0;
-  entry.shown = facts.shown > 0 && (packet.flags & AV_PKT_FLAG_DISCARD) == 0;
+  entry.discarded = (packet.flags & AV_PKT_FLAG_DISCARD) != 0;
+  entry.shown = facts.shown > 0 && !entry.discarded;
   entry.entry = facts.entry;
   entry.second_field = facts.second_field;
   entry.restarts = facts.order_restarts;
@@ -185,6 +186,10 @@ void PacketIndex::find_ticks() {
   }
   const int64_t first = ticks_[0];
   for (int64_t& tick : ticks_) tick -= first;
+}
+
+bool PacketIndex::is_discarded(int64_t packet) const {
+  return packet >= 0 && packet < packets() && packets_[static_cast<size_t>(packet)].discarded;
 }
 
 int64_t PacketIndex::last_packet_of(int64_t frame) const {

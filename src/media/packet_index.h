@@ -42,6 +42,8 @@ class PacketIndex {
 
   // The frame a packet shows or belongs to; -1 where it shows none. Needs ordered().
   int64_t frame_of(int64_t packet) const { return packets_[static_cast<size_t>(packet)].frame; }
+  // Whether the container says that nobody is to see what comes of it: an edit begins or ends there.
+  bool is_discarded(int64_t packet) const;
   // The last packet of a frame that is shown: its second field, where that is a packet of its own.
   int64_t last_packet_of(int64_t frame) const;
   struct Entry {
@@ -85,7 +87,7 @@ class PacketIndex {
     int32_t run = 0;  // of packets in one clock, or one count of pictures
     int32_t frame = -1;
     int32_t duration = 0;
-    bool shown, entry, second_field, has_order, restarts, key;
+    bool shown, entry, second_field, has_order, restarts, key, discarded;
   };
 
   static int32_t duration_of(int64_t ticks);

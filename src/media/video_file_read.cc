@@ -120,6 +120,11 @@ bool VideoFile::next_frame() {
     const int got = decoder_->receive(*frame_);
     if (got == 0) {
       ++frames_decoded_;
+      // Decoders that take packets by themselves (dav1d's, those of JPEG) show what FFmpeg drops of others.
+      if (index_.is_discarded(frame_->pts) || (frame_->flags & AV_FRAME_FLAG_DISCARD) != 0) {
+        av_frame_unref(frame_.get());
+        continue;
+      }
       if (frame_->decode_error_flags != 0) damage(frame_->pts, "is broken");
       return true;
     }

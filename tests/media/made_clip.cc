@@ -54,13 +54,23 @@ void draw(AVFrame& frame, int number) {
   }
 }
 
+// Of the formats that the encoder takes the one that is drawn, if it is there.
+AVPixelFormat choose_format(const AVCodec& encoder) {
+  const AVPixelFormat* formats = encoder.pix_fmts;
+  if (formats == nullptr) return AV_PIX_FMT_YUV420P;
+  for (const AVPixelFormat* format = formats; *format != AV_PIX_FMT_NONE; ++format) {
+    if (*format == AV_PIX_FMT_YUV420P) return *format;
+  }
+  return formats[0];
+}
+
 Codec open_encoder(const ClipRecipe& recipe, bool global_header) {
   const AVCodec* known = avcodec_find_encoder_by_name(recipe.encoder);
   if (known == nullptr) return nullptr;
   Codec codec(avcodec_alloc_context3(known));
   codec->width = 64;
   codec->height = 48;
-  codec->pix_fmt = known->pix_fmts != nullptr ? known->pix_fmts[0] : AV_PIX_FMT_YUV420P;
+  codec->pix_fmt = choose_format(*known);
   codec->time_base = {1, 25};
   codec->framerate = {25, 1};
   codec->gop_size = recipe.group;
