@@ -59,7 +59,8 @@ void PacketIndex::find_runs(const IndexRules& rules) {
   int32_t run = 0;
   run_shift_ = {0};
   for (Packet& packet : packets_) {
-    if (packet.dts != kNoTime) {
+    // What leads to an edit lies before it in time, and behind the edit before it in the file.
+    if (packet.dts != kNoTime && !packet.discarded) {
       const int64_t by = before == kNoTime ? 0 : packet.dts - before;
       const bool back = by < 0 && (packet.key || -by > rules.back_ticks);
       if (back || (rules.far_ticks > 0 && by > rules.far_ticks)) {

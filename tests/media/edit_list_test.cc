@@ -72,32 +72,50 @@ std::vector<ClipRecipe> recipes() {
           {.encoder = "mpeg4", .container = "mov", .b_frames = 2},
           {.encoder = "mjpeg", .container = "mov", .options = {{"strict", "unofficial"}}},
           {.encoder = "libx264", .container = "mov", .b_frames = 2, .options = {{"preset", "veryfast"}}},
+          {.encoder = "libx265",
+           .container = "mov",
+           .b_frames = 3,
+           .options = {{"x265-params", "log-level=none"}, {"preset", "veryfast"}}},
           {.encoder = "libaom-av1", .container = "mp4", .options = {{"cpu-used", "8"}}}};
 }
 
-// Frames that decoding only passes are not shown, whichever decoder it is.
-TEST(EditList, APartOfAClipIsThatPart) {
+// Where its own list has the first frame: behind 0 where frames wait for others.
+uint32_t first_frame(const std::string& bytes) {
+  return number_at(bytes, bytes.find("elst") + 16) * 25 / number_at(bytes, bytes.find("mdhd") + 16);
+}
+
+// What those edits of each clip show, of its 160 frames.
+void check_edits(const std::vector<Edit>& edits) {
   int made = 0;
   for (const ClipRecipe& recipe : recipes()) {
     SCOPED_TRACE(fmt::format("{} {}", recipe.encoder, recipe.b_frames));
     const test::TemporaryFolder folder;
-    if (!make_clip(folder / "clip", recipe)) continue;
-    const auto whole = VideoReader::open(folder / "clip");
-    const std::vector<std::string> all = hashes_of(*whole);
-    ASSERT_EQ(all.size(), 160U);
-    // Times of frames that wait for others begin behind 0: the container's own list says where.
-    const std::string bytes = test::read_text(folder / "clip");
-    const size_t list = bytes.find("elst");
-    ASSERT_NE(list, std::string::npos);
-    const uint32_t shift = number_at(bytes, list + 16) * 25 / number_at(bytes, bytes.find("mdhd") + 16);
-    test::write_text(folder / "part", with_edits(bytes, {{50, 33 + shift}}));
-    const auto part = VideoReader::open(folder / "part");
-    EXPECT_EQ(part->info().total_frames, 50);
-    EXPECT_EQ(hashes_of(*part), std::vector<std::string>(all.begin() + 33, all.begin() + 83));
+    if (!make_clip(folder / "whole", recipe)) continue;
     ++made;
+    const std::vector<std::string> all = hashes_of(*VideoReader::open(folder / "whole"));
+    ASSERT_EQ(all.size(), 160U);
+    const std::string bytes = test::read_text(folder / "whole");
+    ASSERT_NE(bytes.find("elst"), std::string::npos);
+    std::vector<std::string> shown;
+    std::vector<Edit> shifted = edits;
+    for (Edit& edit : shifted) {
+      shown.insert(shown.end(), all.begin() + edit.first, all.begin() + edit.first + edit.frames);
+      edit.first += first_frame(bytes);
+    }
+    test::write_text(folder / "edited", with_edits(bytes, shifted));
+    const auto reader = VideoReader::open(folder / "edited");
+    EXPECT_EQ(hashes_of(*reader), shown);
+    EXPECT_NEAR(reader->info().fps.value_or(0), 25, 1e-6);
+    EXPECT_NEAR(reader->info().duration_s, static_cast<double>(shown.size()) / 25, 0.1);
   }
   EXPECT_GE(made, 3);
 }
+
+// Frames that decoding only passes are not shown, whichever decoder it is.
+TEST(EditList, APartOfAClipIsThatPart) { check_edits({{50, 33}}); }
+
+// Nor do they count as a clock that was set back, or as damage.
+TEST(EditList, TwoPartsFollowEachOther) { check_edits({{50, 0}, {35, 122}}); }
 
 }  // namespace
 }  // namespace vl3
