@@ -79,7 +79,7 @@ bool VideoFile::in_quiet(int64_t packet) const {
 }
 
 void VideoFile::damage(int64_t packet, const std::string& words) {
-  if (packet >= index_.packets() || in_quiet(packet)) return;
+  if (packet >= index_.packets() || index_.is_discarded(packet) || in_quiet(packet)) return;
   const int64_t frame = number_of(packet);
   if (!skip_broken_) broken("frame {} ({:.2f} s) {}", frame, time_of(frame), words);
   broken_.insert(frame);
