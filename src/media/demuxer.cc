@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "media/source_bytes.h"
 
 namespace vl3 {
 namespace {
@@ -18,6 +19,30 @@ bool goes_by_bytes(std::string_view container) {
     if (container == name) return true;
   }
   return false;
+}
+
+uint64_t load_be(std::string_view bytes) {
+  uint64_t value = 0;
+  for (const char byte : bytes) value = value << 8 | static_cast<uint8_t>(byte);
+  return value;
+}
+
+// Whether an MP4 has fragments, of which FFmpeg lists those alone that it has come to. One whose boxes cannot
+// be made out may have them.
+bool has_fragments(const MediaSource& source) {
+  constexpr int kMostBoxes = 256;
+  uint64_t at = 0;
+  for (int i = 0; i < kMostBoxes; ++i) {
+    const std::string bytes = part_of(source, at, 16);
+    const std::string_view head = bytes;
+    if (head.empty()) return false;
+    if (head.size() < 8 || head.substr(4, 4) == "moof" || head.substr(4, 4) == "sidx") return true;
+    const uint64_t small = load_be(head.substr(0, 4)), size = small == 1 ? load_be(head.substr(8)) : small;
+    if (size == 0) return false;  // the last one, up to the file's end
+    if (size < 8) return true;
+    at += size;
+  }
+  return true;
 }
 
 }  // namespace
@@ -90,6 +115,7 @@ std::vector<int64_t> Demuxer::listed_ticks() const {
     before = entry.timestamp;
     ticks.push_back(i * step);
   }
+  if (has_fragments(source())) return {};
   return ticks;
 }
 

@@ -1,0 +1,47 @@
+// Clips whose container says something else than what it holds.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "media/fnv.h"
+#include "media/made_clip.h"
+#include "support/support.h"
+#include "vl3/video.h"
+
+namespace vl3 {
+namespace {
+
+using test::ClipRecipe;
+using test::make_clip;
+
+std::vector<std::string> hashes_of(VideoReader& reader) {
+  std::vector<int64_t> all(static_cast<size_t>(reader.info().total_frames));
+  std::iota(all.begin(), all.end(), int64_t{0});
+  std::vector<std::string> hashes;
+  reader.read(all, [&](size_t, const Image& frame) { hashes.push_back(test::fnv(frame.rgb)); });
+  return hashes;
+}
+
+// The container lists those fragments alone that were come to: the first one, which is long.
+TEST(ClipFiles, FragmentsThatAreNotListedCount) {
+  for (const char* flags : {"dash+frag_keyframe", "frag_keyframe", "empty_moov+frag_keyframe"}) {
+    SCOPED_TRACE(flags);
+    const test::TemporaryFolder folder;
+    const ClipRecipe recipe{.encoder = "libx264",
+                            .container = "mp4",
+                            .frames = 1300,
+                            .options = {{"x264-params", "keyint=600:min-keyint=600:scenecut=0:bframes=0"},
+                                        {"preset", "ultrafast"}},
+                            .file_options = {{"movflags", flags}}};
+    if (!make_clip(folder / "clip", recipe)) GTEST_SKIP() << "no x264 in FFmpeg's libraries here";
+    const auto reader = VideoReader::open(folder / "clip");
+    EXPECT_EQ(reader->info().total_frames, 1300);
+    EXPECT_NEAR(reader->info().duration_s, 52, 0.1);
+    EXPECT_EQ(hashes_of(*reader).size(), 1300U);
+  }
+}
+
+}  // namespace
+}  // namespace vl3
