@@ -24,6 +24,18 @@ std::vector<std::string> hashes_of(VideoReader& reader) {
   return hashes;
 }
 
+// The error that opening and reading a file gives; empty where there is none.
+std::string complaint(const std::filesystem::path& path, bool skip_broken = false) {
+  try {
+    const auto reader = VideoReader::open(path);
+    reader->skip_broken_frames(skip_broken);
+    hashes_of(*reader);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
 // The container lists those fragments alone that were come to: the first one, which is long.
 TEST(ClipFiles, FragmentsThatAreNotListedCount) {
   for (const char* flags : {"dash+frag_keyframe", "frag_keyframe", "empty_moov+frag_keyframe"}) {
@@ -41,6 +53,17 @@ TEST(ClipFiles, FragmentsThatAreNotListedCount) {
     EXPECT_NEAR(reader->info().duration_s, 52, 0.1);
     EXPECT_EQ(hashes_of(*reader).size(), 1300U);
   }
+}
+
+TEST(ClipFiles, ManyStreamsAreReadAndTooManyRefused) {
+  const test::TemporaryFolder folder;
+  ASSERT_TRUE(make_clip(folder / "clip", {.encoder = "mpeg4", .container = "matroska", .frames = 10}));
+  const std::vector<std::string> hashes = hashes_of(*VideoReader::open(folder / "clip"));
+  ASSERT_TRUE(test::put_behind_subtitles(folder / "clip", folder / "many", "matroska", 100));
+  EXPECT_EQ(hashes_of(*VideoReader::open(folder / "many")), hashes);
+  // Containers whose streams come one by one, and one whose header has them all.
+  ASSERT_TRUE(test::put_behind_subtitles(folder / "clip", folder / "more", "matroska", 1000));
+  EXPECT_NE(complaint(folder / "more").find("has more than 1000 streams"), std::string::npos);
 }
 
 }  // namespace

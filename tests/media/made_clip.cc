@@ -166,6 +166,46 @@ bool put_into(const std::filesystem::path& from, const std::filesystem::path& to
   return av_write_trailer(output.get()) >= 0;
 }
 
+bool put_behind_subtitles(const std::filesystem::path& from, const std::filesystem::path& to,
+                          const char* container, int subtitles) {
+  AVFormatContext* raw = nullptr;
+  if (avformat_open_input(&raw, from.c_str(), nullptr, nullptr) < 0) return false;
+  const Input input(raw);
+  const Output output = open_output(to, container);
+  if (output == nullptr || avformat_find_stream_info(raw, nullptr) < 0) return false;
+  output->max_streams = subtitles + 1;
+  for (int i = 0; i <= subtitles; ++i) {
+    AVStream* stream = avformat_new_stream(output.get(), nullptr);
+    if (i == subtitles) {
+      avcodec_parameters_copy(stream->codecpar, raw->streams[0]->codecpar);
+      stream->codecpar->codec_tag = 0;
+      stream->time_base = raw->streams[0]->time_base;
+    } else {
+      stream->codecpar->codec_type = AVMEDIA_TYPE_SUBTITLE;
+      stream->codecpar->codec_id = AV_CODEC_ID_SUBRIP;
+    }
+  }
+  if (avformat_write_header(output.get(), nullptr) < 0) return false;
+  const Packet packet(av_packet_alloc());
+  for (int i = 0; i < subtitles; ++i) {
+    if (av_new_packet(packet.get(), 1) < 0) return false;
+    packet->data[0] = 'a';
+    packet->pts = packet->dts = 0;
+    packet->duration = 1;
+    packet->stream_index = i;
+    if (av_write_frame(output.get(), packet.get()) < 0) return false;
+    av_packet_unref(packet.get());
+  }
+  while (av_read_frame(raw, packet.get()) >= 0) {
+    packet->stream_index = subtitles;
+    av_packet_rescale_ts(packet.get(), raw->streams[0]->time_base, output->streams[subtitles]->time_base);
+    packet->pos = -1;
+    if (av_write_frame(output.get(), packet.get()) < 0) return false;
+    av_packet_unref(packet.get());
+  }
+  return av_write_trailer(output.get()) >= 0;
+}
+
 int64_t frames_decoded(const std::filesystem::path& path) {
   AVFormatContext* raw = nullptr;
   if (avformat_open_input(&raw, path.c_str(), nullptr, nullptr) < 0) return -1;

@@ -26,6 +26,9 @@ bool make_clip(const std::filesystem::path& path, const ClipRecipe& recipe);
 // hold them.
 bool put_into(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
               const std::vector<int>& joined = {}, int left_out = 0);
+// The same stream behind so many subtitles, each with a packet at 0. False where the container has none.
+bool put_behind_subtitles(const std::filesystem::path& from, const std::filesystem::path& to,
+                          const char* container, int subtitles);
 // How many frames FFmpeg's decoder gives for a whole file; -1 where it has none for it.
 int64_t frames_decoded(const std::filesystem::path& path);
 
