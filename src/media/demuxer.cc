@@ -137,7 +137,10 @@ Demuxer::Next Demuxer::next(AVPacket& packet) {
   av_packet_unref(&packet);  // what an error left there: reading would forget it
   for (;;) {
     const int got = av_read_frame(container_.get(), &packet);
-    if (got == AVERROR_EOF) return Next::kEnd;
+    // Behind the last boundary this one looks for one more picture.
+    const bool boundary =
+        std::string_view(container_->iformat->name) == "mpjpeg" && avio_feof(container_->pb);
+    if (got == AVERROR_EOF || (got < 0 && boundary)) return Next::kEnd;
     if (got < 0) {
       words_ = av_words(got);
       return Next::kBroken;

@@ -60,6 +60,7 @@ bool VideoFile::trust_list() {
   demuxer_.rewind();
   lost_packets_ = 0;
   cut_off_ = false;
+  cut_words_.clear();
   const AVRational rate = demuxer_.stream().avg_frame_rate;
   const StreamClock clock{av_q2d(demuxer_.stream().time_base),
                           rate.num > 0 && rate.den > 0 ? std::optional(av_q2d(rate)) : std::nullopt,

@@ -116,6 +116,7 @@ class VideoFile final : public VideoReader {
                        const Cancelled& cancelled);
   bool advance(int64_t wanted, const Cancelled& cancelled);
   bool place_frame();
+  void tell_unread();
   void tell_concealed();
 
   std::string name_;

@@ -303,6 +303,15 @@ void VideoFile::read_from_start(std::span<const int64_t> indices, size_t i, cons
   }
 }
 
+// Of a file that cannot be read to its end, and whose container does not say what lies behind.
+void VideoFile::tell_unread() {
+  if (!cut_off_ || lost_packets_ > 0) return;
+  const int64_t last = info_.total_frames - 1;
+  if (!skip_broken_) broken("cannot be read behind frame {} ({:.2f} s){}", last, time_of(last), cut_words_);
+  notes_.push_back(fmt::format("[{}] cannot be read behind frame {} ({:.2f} s){}: what is there is looked at",
+                               name_, last, time_of(last), cut_words_));
+}
+
 void VideoFile::tell_concealed() {
   if (concealed_ == 0) return;
   notes_.push_back(fmt::format(
@@ -326,6 +335,7 @@ void VideoFile::read(std::span<const int64_t> indices, const Sink& sink, const C
     throw ClipEnded(fmt::format("[{}] has {} frames, where its list of them says {}", name_,
                                 info_.total_frames, listed_.size()));
   }
+  tell_unread();
   const size_t served = leaps_pay(indices) ? read_by_leaps(indices, false, sink, cancelled) : 0;
   if (served < indices.size()) read_from_start(indices, served, sink, cancelled);
   tell_concealed();
