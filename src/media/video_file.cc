@@ -44,8 +44,10 @@ void VideoFile::describe() {
   require(info_.height <= limits_.max_pixels / info_.width, ErrorCode::kLimitExceeded,
           "[{}] frames of {} x {} pixels are above max_pixels, {}", name_, info_.width, info_.height,
           limits_.max_pixels);
-  require(stream.nb_frames <= limits_.max_frames, ErrorCode::kLimitExceeded,
-          "[{}] {} frames are more than max_frames, {}", name_, stream.nb_frames, limits_.max_frames);
+  // What a header says may be made up: AVI that was written to a pipe says 2^30.
+  require(demuxer_.listed_packets() <= limits_.max_frames, ErrorCode::kLimitExceeded,
+          "[{}] {} frames are more than max_frames, {}", name_, demuxer_.listed_packets(),
+          limits_.max_frames);
 }
 
 // A long clip whose container lists its frames is opened without reading them all: true where the list can be

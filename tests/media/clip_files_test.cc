@@ -91,5 +91,18 @@ TEST(ClipFiles, WhatCannotBeReadToItsEndIsAnErrorOrANote) {
   EXPECT_EQ(complaint(folder / "boundaries"), "");
 }
 
+// AVI written to a pipe has no list, and says that it has 2^30 frames.
+TEST(ClipFiles, FramesOfAHeaderAreNotBelieved) {
+  const test::TemporaryFolder folder;
+  ASSERT_TRUE(make_clip(folder / "clip", {.encoder = "mpeg4", .container = "avi", .frames = 30}));
+  std::string bytes = test::read_text(folder / "clip");
+  const std::string many{'\0', '\0', '\0', '\x40'};
+  bytes.replace(bytes.find("avih") + 8 + 16, 4, many);
+  bytes.replace(bytes.find("strh") + 8 + 32, 4, many);
+  bytes.resize(bytes.find("idx1"));
+  test::write_text(folder / "piped", bytes);
+  EXPECT_EQ(hashes_of(*VideoReader::open(folder / "piped")), hashes_of(*VideoReader::open(folder / "clip")));
+}
+
 }  // namespace
 }  // namespace vl3
