@@ -15,7 +15,6 @@ namespace vl3 {
 namespace {
 
 constexpr unsigned kMostStreams = 1000;
-constexpr int64_t kMostAnalysed = 5 * int64_t{AV_TIME_BASE};
 constexpr int64_t kMostUncut = 1 << 24;  // bytes of a packet of a transport stream; longer ones come in parts
 
 constexpr const char* kContainers =
@@ -137,7 +136,6 @@ AVFormatContext* new_container(FileSource& source, const std::string& name) {
   container->pb = source.io();
   container->max_streams =
       static_cast<int>(kMostStreams) + 1;  // above it FFmpeg leaves streams out, or has no memory for them
-  container->max_analyze_duration = kMostAnalysed;
   // Whatever a file says of other ones, it is this one alone that is read.
   container->io_open = [](AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) {
     return AVERROR(EPERM);

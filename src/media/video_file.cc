@@ -39,6 +39,11 @@ void VideoFile::describe() {
   info_.width = frame_width_ = stream.codecpar->width;
   info_.turn = clip_turn(stream);
   info_.format = demuxer_.format();
+  if (info_.height == 0 && info_.width == 0)
+    broken(
+        "has a video stream ({}), and near its beginning no frame of it that can be decoded: how large "
+        "frames are is not known",
+        info_.format);
   if (info_.height <= 0 || info_.width <= 0)
     broken("says its frames have {} x {} pixels", info_.width, info_.height);
   require(info_.height <= limits_.max_pixels / info_.width, ErrorCode::kLimitExceeded,

@@ -104,5 +104,13 @@ TEST(ClipFiles, FramesOfAHeaderAreNotBelieved) {
   EXPECT_EQ(hashes_of(*VideoReader::open(folder / "piped")), hashes_of(*VideoReader::open(folder / "clip")));
 }
 
+TEST(ClipFiles, SoundMayBeginLongBeforeThePicture) {
+  const test::TemporaryFolder folder;
+  ASSERT_TRUE(make_clip(folder / "clip", {.encoder = "mpeg4", .container = "flv", .frames = 30}) ||
+              make_clip(folder / "clip", {.encoder = "flv", .container = "flv", .frames = 30}));
+  ASSERT_TRUE(test::put_behind_silence(folder / "clip", folder / "late", "flv", 20));
+  EXPECT_EQ(hashes_of(*VideoReader::open(folder / "late")), hashes_of(*VideoReader::open(folder / "clip")));
+}
+
 }  // namespace
 }  // namespace vl3

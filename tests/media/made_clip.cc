@@ -3,10 +3,13 @@
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/channel_layout.h>
 #include <libavutil/opt.h>
 }
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <memory>
 
 namespace vl3::test {
@@ -96,6 +99,50 @@ bool write_ready(AVCodecContext& codec, AVFormatContext& output) {
   return true;
 }
 
+// A packet of zeros, or of a letter.
+bool write_packet(AVFormatContext& output, int stream, double time_s, double duration_s, int bytes,
+                  char fill) {
+  const Packet packet(av_packet_alloc());
+  if (av_new_packet(packet.get(), bytes) < 0) return false;
+  std::fill_n(packet->data, bytes, static_cast<uint8_t>(fill));
+  const double tick_s = av_q2d(output.streams[stream]->time_base);
+  packet->pts = packet->dts = std::llround(time_s / tick_s);
+  packet->duration = std::llround(duration_s / tick_s);
+  packet->stream_index = stream;
+  return av_write_frame(&output, packet.get()) >= 0;
+}
+
+// The video stream of a file behind `others`, which fill() gives packets, so many seconds later.
+bool put_behind(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
+                int others, const AVCodecParameters& other, double later_s,
+                const std::function<bool(AVFormatContext&)>& fill) {
+  AVFormatContext* raw = nullptr;
+  if (avformat_open_input(&raw, from.c_str(), nullptr, nullptr) < 0) return false;
+  const Input input(raw);
+  const Output output = open_output(to, container);
+  if (output == nullptr || avformat_find_stream_info(raw, nullptr) < 0) return false;
+  output->max_streams = others + 1;
+  for (int i = 0; i <= others; ++i) {
+    AVStream* stream = avformat_new_stream(output.get(), nullptr);
+    avcodec_parameters_copy(stream->codecpar, i == others ? raw->streams[0]->codecpar : &other);
+    stream->codecpar->codec_tag = 0;
+    if (i == others) stream->time_base = raw->streams[0]->time_base;
+  }
+  if (avformat_write_header(output.get(), nullptr) < 0 || !fill(*output)) return false;
+  const AVRational tick = output->streams[others]->time_base;
+  const Packet packet(av_packet_alloc());
+  while (av_read_frame(raw, packet.get()) >= 0) {
+    packet->stream_index = others;
+    av_packet_rescale_ts(packet.get(), raw->streams[0]->time_base, tick);
+    packet->pts += std::llround(later_s / av_q2d(tick));
+    packet->dts += std::llround(later_s / av_q2d(tick));
+    packet->pos = -1;
+    if (av_write_frame(output.get(), packet.get()) < 0) return false;
+    av_packet_unref(packet.get());
+  }
+  return av_write_trailer(output.get()) >= 0;
+}
+
 }  // namespace
 
 bool make_clip(const std::filesystem::path& path, const ClipRecipe& recipe) {
@@ -168,42 +215,33 @@ bool put_into(const std::filesystem::path& from, const std::filesystem::path& to
 
 bool put_behind_subtitles(const std::filesystem::path& from, const std::filesystem::path& to,
                           const char* container, int subtitles) {
-  AVFormatContext* raw = nullptr;
-  if (avformat_open_input(&raw, from.c_str(), nullptr, nullptr) < 0) return false;
-  const Input input(raw);
-  const Output output = open_output(to, container);
-  if (output == nullptr || avformat_find_stream_info(raw, nullptr) < 0) return false;
-  output->max_streams = subtitles + 1;
-  for (int i = 0; i <= subtitles; ++i) {
-    AVStream* stream = avformat_new_stream(output.get(), nullptr);
-    if (i == subtitles) {
-      avcodec_parameters_copy(stream->codecpar, raw->streams[0]->codecpar);
-      stream->codecpar->codec_tag = 0;
-      stream->time_base = raw->streams[0]->time_base;
-    } else {
-      stream->codecpar->codec_type = AVMEDIA_TYPE_SUBTITLE;
-      stream->codecpar->codec_id = AV_CODEC_ID_SUBRIP;
+  AVCodecParameters text{};
+  text.codec_type = AVMEDIA_TYPE_SUBTITLE;
+  text.codec_id = AV_CODEC_ID_SUBRIP;
+  return put_behind(from, to, container, subtitles, text, 0, [&](AVFormatContext& output) {
+    for (int i = 0; i < subtitles; ++i) {
+      if (!write_packet(output, i, 0, 0.001, 1, 'a')) return false;
     }
-  }
-  if (avformat_write_header(output.get(), nullptr) < 0) return false;
-  const Packet packet(av_packet_alloc());
-  for (int i = 0; i < subtitles; ++i) {
-    if (av_new_packet(packet.get(), 1) < 0) return false;
-    packet->data[0] = 'a';
-    packet->pts = packet->dts = 0;
-    packet->duration = 1;
-    packet->stream_index = i;
-    if (av_write_frame(output.get(), packet.get()) < 0) return false;
-    av_packet_unref(packet.get());
-  }
-  while (av_read_frame(raw, packet.get()) >= 0) {
-    packet->stream_index = subtitles;
-    av_packet_rescale_ts(packet.get(), raw->streams[0]->time_base, output->streams[subtitles]->time_base);
-    packet->pos = -1;
-    if (av_write_frame(output.get(), packet.get()) < 0) return false;
-    av_packet_unref(packet.get());
-  }
-  return av_write_trailer(output.get()) >= 0;
+    return true;
+  });
+}
+
+bool put_behind_silence(const std::filesystem::path& from, const std::filesystem::path& to,
+                        const char* container, int seconds) {
+  constexpr int kRate = 11025, kParts = 25;  // of a second
+  AVCodecParameters sound{};
+  sound.codec_type = AVMEDIA_TYPE_AUDIO;
+  sound.codec_id = AV_CODEC_ID_PCM_S16LE;
+  sound.sample_rate = kRate;
+  sound.bits_per_coded_sample = 16;
+  av_channel_layout_default(&sound.ch_layout, 1);
+  return put_behind(from, to, container, 1, sound, seconds, [&](AVFormatContext& output) {
+    for (int i = 0; i < seconds * kParts; ++i) {
+      if (!write_packet(output, 0, i / double{kParts}, 1 / double{kParts}, kRate / kParts * 2, '\0'))
+        return false;
+    }
+    return true;
+  });
 }
 
 int64_t frames_decoded(const std::filesystem::path& path) {
