@@ -186,7 +186,10 @@ FolderPictures folder_pictures(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> pictures;
   std::vector<std::string> others;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (!entry.is_regular_file()) continue;
+    std::error_code unknown;
+    // A link that leads nowhere is what its name says: if a picture's, a frame that cannot be read.
+    const bool dangles = entry.is_symlink(unknown) && !entry.exists(unknown);
+    if (!dangles && !entry.is_regular_file(unknown)) continue;
     const std::string name = entry.path().filename().string();
     if (name[0] != '.' && is_picture(entry.path())) {
       pictures.push_back(entry.path());
