@@ -128,7 +128,7 @@ IndexRules Demuxer::rules() const {
   const auto ticks = [tick_s](double seconds) {
     return tick_s > 0 ? static_cast<int64_t>(seconds / tick_s) : INT64_MAX;
   };
-  return {reorders(stream_->codecpar->codec_id),
+  return {reorders(stream_->codecpar->codec_id), stream_->codecpar->video_delay > 0,
           (container_->iformat->flags & AVFMT_TS_DISCONT) != 0 ? ticks(kFarSeconds) : 0, ticks(kBackSeconds)};
 }
 

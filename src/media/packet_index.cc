@@ -50,6 +50,9 @@ void PacketIndex::add(const AVPacket& packet, const PacketFacts& facts) {
   frames_ += entry.shown ? facts.shown : 0;
   packed_ = packed_ || facts.packed;
   lacks_times_ = lacks_times_ || (entry.shown && packet.pts == kNoTime);
+  const int64_t before = packets_.empty() ? kNoTime : packets_.back().pts;
+  goes_back_ =
+      goes_back_ || (!entry.key && packet.pts != kNoTime && before != kNoTime && packet.pts < before);
   packets_.push_back(entry);
 }
 
@@ -98,7 +101,8 @@ bool PacketIndex::sort_frames(const IndexRules& rules) {
     shown_.push_back(i);
     counted = counted && packet.has_order;
   }
-  order_ = !rules.reorders ? Order::kFile : !lacks_times_ ? Order::kTime : Order::kCodec;
+  const bool times_tell = !lacks_times_ && !(rules.delays && shows_in_order());
+  order_ = !rules.reorders ? Order::kFile : times_tell ? Order::kTime : Order::kCodec;
   for (;;) {
     find_runs(rules);
     if (packed_) return false;
@@ -140,7 +144,8 @@ void PacketIndex::find_entries() {
     const Packet& packet = packets_[static_cast<size_t>(i)];
     int64_t frame = packet.shown ? packet.frame : -1;
     if (packet.entry && !packet.shown && order_ == Order::kFile) frame = passed;
-    if (packet.entry && !packet.shown && order_ == Order::kTime && packet.pts != kNoTime) {
+    const bool placed = order_ == Order::kTime ? packet.pts != kNoTime : packet.has_order;
+    if (packet.entry && !packet.shown && order_ != Order::kFile && placed) {
       const auto next = std::partition_point(shown_.begin(), shown_.end(), [&](int64_t k) {
         return shown_before(packets_[static_cast<size_t>(k)], packet);
       });

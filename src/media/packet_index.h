@@ -19,6 +19,7 @@ namespace vl3 {
 // What the container and the codec are like.
 struct IndexRules {
   bool reorders = true;    // frames may be shown in another order than their packets come in
+  bool delays = false;     // and the stream does so, as far as its beginning was decoded
   int64_t far_ticks = 0;   // a step of decoding times of more, up or down, is a cut; 0: upwards never
   int64_t back_ticks = 0;  // a step down of more is a cut, whatever packet it is at
 };
@@ -35,6 +36,9 @@ class PacketIndex {
   // Whether it is known which packet shows which frame; else frames() is all there is to know.
   bool ordered() const noexcept { return ordered_; }
   bool lacks_times() const noexcept { return lacks_times_; }  // some shown packet has no time of showing
+  // Whether times of showing say that packets come in the order shown. Some tools write times of decoding in
+  // their place, whatever the order.
+  bool shows_in_order() const noexcept { return !goes_back_; }
   // When each frame is shown, in ticks of the stream behind the first; empty where that is unknown. Cuts
   // (recordings put one behind the other, whose clocks jump) are closed.
   const std::vector<int64_t>& ticks() const noexcept { return ticks_; }
@@ -107,7 +111,7 @@ class PacketIndex {
   std::vector<int64_t> ticks_, run_shift_;
   int64_t frames_ = 0, last_duration_ = 0;
   enum class Order { kFile, kTime, kCodec } order_ = Order::kFile;
-  bool ordered_ = false, lacks_times_ = false, packed_ = false;
+  bool ordered_ = false, lacks_times_ = false, packed_ = false, goes_back_ = false;
 };
 
 }  // namespace vl3

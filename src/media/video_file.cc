@@ -146,8 +146,11 @@ void VideoFile::index_packets(int64_t most) {
   // Containers that carry a time of showing for every frame, and whole frames in their packets, spare the
   // parser.
   const std::string_view format = info_.format;
-  const bool times = !index_.lacks_times() && (format.starts_with("mov") || format.starts_with("matroska"));
-  const bool find_order = !times;
+  const IndexRules rules = demuxer_.rules();
+  const auto times_tell = [&] { return !index_.lacks_times() && !(rules.delays && index_.shows_in_order()); };
+  const bool anew = index_.packets() > 0;
+  const bool find_order =
+      (anew && !times_tell()) || !(format.starts_with("mov") || format.starts_with("matroska"));
   index_ = PacketIndex();
   std::optional<PacketInspector> inspector(std::in_place, *demuxer_.stream().codecpar, find_order);
   Demuxer::Next next = add_packets(*inspector, std::min(most, kCompared - 1));
@@ -163,12 +166,13 @@ void VideoFile::index_packets(int64_t most) {
   }
   require(index_.packets() <= limits_.max_frames, ErrorCode::kLimitExceeded,
           "[{}] more packets than max_frames, {}", name_, limits_.max_frames);
-  // Matroska files that were cut out of others lack the times of frames before their first key frame.
-  if (!find_order && index_.lacks_times()) {
+  // Matroska files that were cut out of others lack the times of frames before their first key frame, and
+  // some were written with times of decoding alone.
+  if (!find_order && index_.packets() > 0 && !times_tell()) {
     demuxer_.rewind();
     return index_packets(most);
   }
-  index_.finish(demuxer_.rules());
+  index_.finish(rules);
   lost_packets_ = std::max<int64_t>(0, demuxer_.listed_packets() - index_.packets());
   cut_off_ = lost_packets_ > 0 || next == Demuxer::Next::kBroken;
   if (next == Demuxer::Next::kBroken) cut_words_ = ": " + demuxer_.words();

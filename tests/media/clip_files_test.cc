@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <string_view>
 
 #include "media/fnv.h"
 #include "media/made_clip.h"
@@ -102,6 +103,33 @@ TEST(ClipFiles, FramesOfAHeaderAreNotBelieved) {
   bytes.resize(bytes.find("idx1"));
   test::write_text(folder / "piped", bytes);
   EXPECT_EQ(hashes_of(*VideoReader::open(folder / "piped")), hashes_of(*VideoReader::open(folder / "clip")));
+}
+
+// Some tools write times of decoding for those of showing, whatever the order.
+TEST(ClipFiles, TimesThatDoNotTellTheOrder) {
+  int made = 0;
+  for (const char* encoder : {"mpeg2video", "mpeg4", "libx264", "libx265"}) {
+    for (const char* container : {"matroska", "nut", "mov"}) {
+      SCOPED_TRACE(fmt::format("{} in {}", encoder, container));
+      const test::TemporaryFolder folder;
+      ClipRecipe recipe{.encoder = encoder, .container = "mov", .b_frames = 2};
+      if (std::string_view(encoder).starts_with("libx")) recipe.options = {{"preset", "veryfast"}};
+      if (std::string_view(encoder) == "libx265")
+        recipe.options.emplace_back("x265-params", "log-level=none");
+      if (!make_clip(folder / "clip", recipe)) continue;
+      if (!test::put_at_decoding_times(folder / "clip", folder / "flat", container)) continue;
+      ++made;
+      const std::vector<std::string> hashes = hashes_of(*VideoReader::open(folder / "clip"));
+      const auto reader = VideoReader::open(folder / "flat");
+      ASSERT_EQ(hashes_of(*reader), hashes);
+      const std::vector<int64_t> some = {80, 159};
+      reader->read(some, [&](size_t i, const Image& frame) {
+        EXPECT_EQ(test::fnv(frame.rgb), hashes[static_cast<size_t>(some[i])]) << "frame " << some[i];
+      });
+      EXPECT_LT(reader->frames_decoded(), 140);
+    }
+  }
+  EXPECT_GE(made, 4);
 }
 
 TEST(ClipFiles, SoundMayBeginLongBeforeThePicture) {

@@ -11,6 +11,7 @@ extern "C" {
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace vl3::test {
 namespace {
@@ -112,9 +113,9 @@ bool write_packet(AVFormatContext& output, int stream, double time_s, double dur
   return av_write_frame(&output, packet.get()) >= 0;
 }
 
-// The video stream of a file behind `others`, which fill() gives packets, so many seconds later.
+// The video stream of a file behind `others`, which fill() gives packets, with its own packets changed.
 bool put_behind(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
-                int others, const AVCodecParameters& other, double later_s,
+                int others, const AVCodecParameters& other, const std::function<void(AVPacket&)>& change,
                 const std::function<bool(AVFormatContext&)>& fill) {
   AVFormatContext* raw = nullptr;
   if (avformat_open_input(&raw, from.c_str(), nullptr, nullptr) < 0) return false;
@@ -133,9 +134,8 @@ bool put_behind(const std::filesystem::path& from, const std::filesystem::path& 
   const Packet packet(av_packet_alloc());
   while (av_read_frame(raw, packet.get()) >= 0) {
     packet->stream_index = others;
+    change(*packet);
     av_packet_rescale_ts(packet.get(), raw->streams[0]->time_base, tick);
-    packet->pts += std::llround(later_s / av_q2d(tick));
-    packet->dts += std::llround(later_s / av_q2d(tick));
     packet->pos = -1;
     if (av_write_frame(output.get(), packet.get()) < 0) return false;
     av_packet_unref(packet.get());
@@ -218,12 +218,14 @@ bool put_behind_subtitles(const std::filesystem::path& from, const std::filesyst
   AVCodecParameters text{};
   text.codec_type = AVMEDIA_TYPE_SUBTITLE;
   text.codec_id = AV_CODEC_ID_SUBRIP;
-  return put_behind(from, to, container, subtitles, text, 0, [&](AVFormatContext& output) {
-    for (int i = 0; i < subtitles; ++i) {
-      if (!write_packet(output, i, 0, 0.001, 1, 'a')) return false;
-    }
-    return true;
-  });
+  return put_behind(
+      from, to, container, subtitles, text, [](AVPacket&) {},
+      [&](AVFormatContext& output) {
+        for (int i = 0; i < subtitles; ++i) {
+          if (!write_packet(output, i, 0, 0.001, 1, 'a')) return false;
+        }
+        return true;
+      });
 }
 
 bool put_behind_silence(const std::filesystem::path& from, const std::filesystem::path& to,
@@ -235,13 +237,28 @@ bool put_behind_silence(const std::filesystem::path& from, const std::filesystem
   sound.sample_rate = kRate;
   sound.bits_per_coded_sample = 16;
   av_channel_layout_default(&sound.ch_layout, 1);
-  return put_behind(from, to, container, 1, sound, seconds, [&](AVFormatContext& output) {
+  const auto later = [&](AVPacket& packet) {  // ticks of FLV are milliseconds
+    packet.pts += seconds * 1000;
+    packet.dts += seconds * 1000;
+  };
+  return put_behind(from, to, container, 1, sound, later, [&](AVFormatContext& output) {
     for (int i = 0; i < seconds * kParts; ++i) {
       if (!write_packet(output, 0, i / double{kParts}, 1 / double{kParts}, kRate / kParts * 2, '\0'))
         return false;
     }
     return true;
   });
+}
+
+bool put_at_decoding_times(const std::filesystem::path& from, const std::filesystem::path& to,
+                           const char* container) {
+  std::optional<int64_t> first;
+  const auto flatten = [&](AVPacket& packet) {
+    if (!first) first = packet.dts;
+    packet.dts -= *first;
+    packet.pts = packet.dts;
+  };
+  return put_behind(from, to, container, 0, {}, flatten, [](AVFormatContext&) { return true; });
 }
 
 int64_t frames_decoded(const std::filesystem::path& path) {
