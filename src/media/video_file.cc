@@ -6,13 +6,9 @@
 
 #include "media/clip_turn.h"
 #include "media/frame_times.h"
-#include "media/picture_frames.h"
-#include "media/webp_clip.h"
 
 namespace vl3 {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr int64_t kWorthTrusting = 512, kHeadLooked = 64;  // packets
 constexpr int64_t kHeadPackets = 4096;                     // that may come before the first frame
@@ -309,15 +305,6 @@ void VideoFile::end_early() {
   const std::string words = fmt::format("[{}] ends after {} frames ({:.2f} s), where {} were expected{}",
                                         name_, there, end_s, said, cut_words_);
   throw ClipEnded(words);
-}
-
-std::unique_ptr<VideoReader> VideoReader::open(const MediaSource& source, const MediaLimits& limits,
-                                               std::optional<double> pictures_rate) {
-  if (source.kind() == MediaSource::Kind::kFrames) return open_frames(source, limits, pictures_rate);
-  if (source.kind() == MediaSource::Kind::kFile && fs::is_directory(source.path()))
-    return open_folder(source.path(), limits, pictures_rate);
-  if (is_animated_webp(source)) return open_animated_webp(source, limits);
-  return std::make_unique<VideoFile>(source, limits, pictures_rate);
 }
 
 }  // namespace vl3

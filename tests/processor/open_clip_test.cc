@@ -50,6 +50,7 @@ TEST(OpenClip, AnimatedPicturesAreClipsAndStillOnesOneFrame) {
   EXPECT_EQ(frames(test::data_path("media/pictures/gif_animated_mixed.gif")) > 1, true);
   EXPECT_EQ(frames(test::data_path("media/pictures/webp_lossy.webp")), 1);
   EXPECT_EQ(frames(picture()), 1);
+  EXPECT_EQ(frames(test::data_path("media/formats/animated.avif")), 4);
   // Cut within the chunk that would say so: a picture, and a broken one.
   const test::TemporaryFolder folder;
   test::write_text(folder / "cut.png",
