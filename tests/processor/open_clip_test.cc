@@ -58,6 +58,16 @@ TEST(OpenClip, AnimatedPicturesAreClipsAndStillOnesOneFrame) {
   EXPECT_THROW(frames(folder / "cut.png"), Error);
 }
 
+TEST(OpenClip, OfSeveralPicturesInAFileTheFirstIsLookedAt) {
+  const MediaSource pages(test::data_path("media/pictures/tiff_pages.tif"));
+  const auto reader = open_clip({pages}, {}, options_of(Json::object()));
+  EXPECT_EQ(reader->info().total_frames, 1);
+  const auto notes = clip_notes(pages.name(), *reader, options_of(Json::object()));
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_NE(notes[0].find("the first one alone"), std::string::npos) << notes[0];
+  EXPECT_TRUE(clip_notes("one", *open_clip({picture()}, {}, options_of(Json::object())), {}).empty());
+}
+
 TEST(OpenClip, RowsOfJpegsAreClips) {
   const test::TemporaryFolder folder;
   const auto frames = [&](const std::string& bytes) {
