@@ -119,6 +119,24 @@ std::vector<int64_t> Demuxer::listed_ticks() const {
   return ticks;
 }
 
+std::optional<int64_t> Demuxer::last_time() {
+  constexpr int kBehind = 32;  // frames may come so much later than they are shown
+  fresh_ = false;
+  const int entries = avformat_index_get_entries_count(stream_), at = std::max(0, entries - kBehind);
+  const AVIndexEntry* entry = avformat_index_get_entry(stream_, at);
+  constexpr int kAnywhere = AVSEEK_FLAG_ANY | AVSEEK_FLAG_BACKWARD;
+  if (entry == nullptr || av_seek_frame(container_.get(), stream_->index, entry->timestamp, kAnywhere) < 0)
+    return std::nullopt;
+  const std::unique_ptr<AVPacket, FreePacket> packet(av_packet_alloc());
+  std::optional<int64_t> last;
+  Next came = next(*packet);
+  for (; came == Next::kPacket; came = next(*packet)) {
+    if (packet->pts == AV_NOPTS_VALUE) return std::nullopt;
+    last = std::max(last.value_or(packet->pts), packet->pts);
+  }
+  return came == Next::kEnd ? last : std::nullopt;
+}
+
 bool Demuxer::means_damage(const AVPacket& packet) const {
   return (packet.flags & AV_PKT_FLAG_CORRUPT) != 0 && std::string_view(container_->iformat->name) != "mpegts";
 }

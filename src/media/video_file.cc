@@ -59,6 +59,8 @@ bool VideoFile::trust_list() {
   index_packets(kHeadLooked);
   const bool whole = !index_.head_is_doubtful() && index_.ordered() && index_.packets() >= kHeadLooked &&
                      index_.frames() == index_.packets();
+  // The list has times of decoding: those of showing should end where it says.
+  const bool ends_there = whole && lasts(listed_.back(), listed_[1]);
   index_ = PacketIndex();
   demuxer_.rewind();
   lost_packets_ = 0;
@@ -71,8 +73,16 @@ bool VideoFile::trust_list() {
                           0};
   const bool even =
       frame_times(listed_, static_cast<int64_t>(listed_.size()), clock).times_s.empty() && clock.average_fps;
-  if (!whole || !even) listed_.clear();
+  if (!ends_there || !even) listed_.clear();
   return !listed_.empty();
+}
+
+// Whether so many ticks, within half a step, lie between the first frame of the index and the file's last.
+bool VideoFile::lasts(int64_t ticks, int64_t step) {
+  int64_t first = INT64_MAX;
+  for (int64_t i = 0; i < index_.packets(); ++i) first = std::min(first, index_.place(i).pts);
+  const std::optional<int64_t> last = demuxer_.last_time();
+  return last && std::abs(*last - first - ticks) <= step / 2;
 }
 
 // Reads the packets of a clip of which only the list was read.

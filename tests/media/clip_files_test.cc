@@ -132,6 +132,20 @@ TEST(ClipFiles, TimesThatDoNotTellTheOrder) {
   EXPECT_GE(made, 4);
 }
 
+// A list of even times of decoding, and pictures that are shown two seconds late from the middle on.
+TEST(ClipFiles, ALongListIsNotAllThereIsOfTimes) {
+  const test::TemporaryFolder folder;
+  const ClipRecipe recipe{
+      .encoder = "libx264", .container = "mp4", .frames = 700, .options = {{"preset", "ultrafast"}}};
+  if (!make_clip(folder / "clip", recipe)) GTEST_SKIP() << "no x264 in FFmpeg's libraries here";
+  EXPECT_TRUE(VideoReader::open(folder / "clip")->info().times_s.empty());
+  ASSERT_TRUE(test::put_late(folder / "clip", folder / "late", "mp4", 400, 2));
+  const auto reader = VideoReader::open(folder / "late");
+  ASSERT_EQ(reader->info().times_s.size(), 700U);
+  EXPECT_NEAR(reader->info().times_s[399], 399 / 25.0, 1e-6);
+  EXPECT_NEAR(reader->info().times_s[400], 2 + 400 / 25.0, 1e-6);
+}
+
 TEST(ClipFiles, SoundMayBeginLongBeforeThePicture) {
   const test::TemporaryFolder folder;
   ASSERT_TRUE(make_clip(folder / "clip", {.encoder = "mpeg4", .container = "flv", .frames = 30}) ||

@@ -261,6 +261,15 @@ bool put_at_decoding_times(const std::filesystem::path& from, const std::filesys
   return put_behind(from, to, container, 0, {}, flatten, [](AVFormatContext&) { return true; });
 }
 
+bool put_late(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
+              int number, int seconds) {
+  int seen = 0;
+  const auto delay = [&](AVPacket& packet) {
+    if (seen++ >= number) packet.pts += packet.duration * 25 * seconds;
+  };
+  return put_behind(from, to, container, 0, {}, delay, [](AVFormatContext&) { return true; });
+}
+
 int64_t frames_decoded(const std::filesystem::path& path) {
   AVFormatContext* raw = nullptr;
   if (avformat_open_input(&raw, path.c_str(), nullptr, nullptr) < 0) return -1;

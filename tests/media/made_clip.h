@@ -36,6 +36,9 @@ bool put_behind_silence(const std::filesystem::path& from, const std::filesystem
 // cannot hold it.
 bool put_at_decoding_times(const std::filesystem::path& from, const std::filesystem::path& to,
                            const char* container);
+// The same stream, whose packets from that number on are shown so many seconds later than they were.
+bool put_late(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
+              int number, int seconds);
 // How many frames FFmpeg's decoder gives for a whole file; -1 where it has none for it.
 int64_t frames_decoded(const std::filesystem::path& path);
 
