@@ -1,18 +1,14 @@
 // AVIF through libavif, with the conversions to RGB that libavif 1.4 makes, which is Pillow's: of 8 bits
 // every version makes them; of more, older ones convert at full depth what newer ones narrow to 8 bits first.
-#include <avif/avif.h>
-
 #include <algorithm>
 #include <cstring>
-#include <memory>
 
+#include "media/avif_reader.h"
 #include "media/exif.h"
-#include "media/image_codec.h"
 
 namespace vl3::media {
 namespace {
 
-using Decoder = std::unique_ptr<avifDecoder, decltype([](avifDecoder* p) { avifDecoderDestroy(p); })>;
 using Picture = std::unique_ptr<avifImage, decltype([](avifImage* p) { avifImageDestroy(p); })>;
 
 void check(const Source& source, const avifDecoder* decoder, avifResult result) {
@@ -38,50 +34,6 @@ int transform_orientation(const avifImage& image) {
   static constexpr int kOrientation[3][4] = {{1, 8, 3, 6}, {4, 5, 2, 7}, {2, 7, 4, 5}};
   return kOrientation[axis + 1][angle];
 }
-
-class AvifReader {
- public:
-  explicit AvifReader(const Source& source) : source_(source), decoder_(avifDecoderCreate()) {
-    require(decoder_ != nullptr, ErrorCode::kOutOfMemory,
-            "[{}] not enough memory to decode this AVIF picture", source.name);
-    decoder_->maxThreads = 1;
-    decoder_->strictFlags = AVIF_STRICT_ENABLED & ~(AVIF_STRICT_PIXI_REQUIRED | AVIF_STRICT_CLAP_VALID);
-    // libavif refuses larger sizes by itself while it reads the boxes; what it would say names no limit of
-    // ours.
-    decoder_->imageSizeLimit = AVIF_DEFAULT_IMAGE_SIZE_LIMIT;
-    check(source, decoder_.get(),
-          avifDecoderSetIOMemory(decoder_.get(), source.bytes.data(), source.bytes.size()));
-    check(source, decoder_.get(), avifDecoderParse(decoder_.get()));
-    const avifImage& image = *decoder_->image;
-    // Planes of up to two bytes, four of them at most, beside the picture's own bytes.
-    check_size(source, image.width, image.height, 12);
-    info_.width = image.width;
-    info_.height = image.height;
-    info_.frames = std::max(decoder_->imageCount, 1);
-    info_.mode = decoder_->alphaPresent != 0                   ? "RGBA"
-                 : image.yuvFormat == AVIF_PIXEL_FORMAT_YUV400 ? "L"
-                                                               : "RGB";
-    const int turned = transform_orientation(image);
-    const int stored = exif_orientation({image.exif.data, image.exif.size});
-    const int packet = xmp_orientation({image.xmp.data, image.xmp.size});
-    info_.orientation = turned != 1 ? turned : choose_orientation(stored != 0 ? 1 : 0, packet);
-  }
-
-  const ImageInfo& info() const { return info_; }
-  const avifImage& decode() {
-    check(source_, decoder_.get(), avifDecoderNextImage(decoder_.get()));
-    const avifImage& image = *decoder_->image;
-    require(image.width == info_.width && image.height == info_.height, ErrorCode::kFormat,
-            "[{}] broken AVIF: its picture has {} x {} pixels, its header {} x {}", source_.name, image.width,
-            image.height, info_.width, info_.height);
-    return image;
-  }
-
- private:
-  const Source& source_;
-  Decoder decoder_;
-  ImageInfo info_;
-};
 
 // Whether libyuv has the matrix. What it has not, libavif converts by itself, at full depth in every version.
 bool libyuv_knows(const avifImage& image) {
@@ -165,18 +117,56 @@ Picture narrow(const Source& source, const avifImage& image) {
 
 }  // namespace
 
-ImageInfo probe_avif(const Source& source) { return AvifReader(source).info(); }
+AvifReader::AvifReader(const Source& source) : source_(source), decoder_(avifDecoderCreate()) {
+  require(decoder_ != nullptr, ErrorCode::kOutOfMemory, "[{}] not enough memory to decode this AVIF picture",
+          source.name);
+  decoder_->maxThreads = 1;
+  decoder_->strictFlags = AVIF_STRICT_ENABLED & ~(AVIF_STRICT_PIXI_REQUIRED | AVIF_STRICT_CLAP_VALID);
+  // libavif refuses larger sizes by itself while it reads the boxes; what it would say names no limit of
+  // ours.
+  decoder_->imageSizeLimit = AVIF_DEFAULT_IMAGE_SIZE_LIMIT;
+  check(source, decoder_.get(),
+        avifDecoderSetIOMemory(decoder_.get(), source.bytes.data(), source.bytes.size()));
+  check(source, decoder_.get(), avifDecoderParse(decoder_.get()));
+  const avifImage& image = *decoder_->image;
+  // Planes of up to two bytes, four of them at most, beside the picture's own bytes.
+  check_size(source, image.width, image.height, 12);
+  info_.width = image.width;
+  info_.height = image.height;
+  info_.frames = std::max(decoder_->imageCount, 1);
+  info_.mode = decoder_->alphaPresent != 0                   ? "RGBA"
+               : image.yuvFormat == AVIF_PIXEL_FORMAT_YUV400 ? "L"
+                                                             : "RGB";
+  const int turned = transform_orientation(image);
+  const int stored = exif_orientation({image.exif.data, image.exif.size});
+  const int packet = xmp_orientation({image.xmp.data, image.xmp.size});
+  info_.orientation = turned != 1 ? turned : choose_orientation(stored != 0 ? 1 : 0, packet);
+}
 
-void decode_avif(const Source& source, Image* image) {
-  AvifReader reader(source);
-  const ImageInfo& info = reader.info();
-  const avifImage* decoded = &reader.decode();
+double AvifReader::end_s(int64_t frame) const {
+  avifImageTiming timing{};
+  check(source_, decoder_.get(),
+        avifDecoderNthImageTiming(decoder_.get(), static_cast<uint32_t>(frame), &timing));
+  return timing.pts + timing.duration;
+}
+
+const avifImage& AvifReader::decode(int64_t frame) {
+  check(source_, decoder_.get(), avifDecoderNthImage(decoder_.get(), static_cast<uint32_t>(frame)));
+  const avifImage& image = *decoder_->image;
+  require(image.width == info_.width && image.height == info_.height, ErrorCode::kFormat,
+          "[{}] broken AVIF: frame {} has {} x {} pixels, its header {} x {}", source_.name, frame,
+          image.width, image.height, info_.width, info_.height);
+  return image;
+}
+
+void AvifReader::read(int64_t frame, Image* image) {
+  const avifImage* decoded = &decode(frame);
   Picture narrowed;
   if (is_narrowed(*decoded)) {
-    narrowed = narrow(source, *decoded);
+    narrowed = narrow(source_, *decoded);
     decoded = narrowed.get();
   }
-  *image = new_image(source, info.width, info.height, info.mode);
+  *image = new_image(source_, info_.width, info_.height, info_.mode);
   avifRGBImage rgb;
   avifRGBImageSetDefaults(&rgb, decoded);
   rgb.depth = 8;
@@ -185,9 +175,13 @@ void decode_avif(const Source& source, Image* image) {
   rgb.format = alpha ? AVIF_RGB_FORMAT_RGBA : AVIF_RGB_FORMAT_RGB;
   std::vector<uint8_t> rgba(alpha ? image->rgb.size() / 3 * 4 : 0);
   rgb.pixels = alpha ? rgba.data() : image->rgb.data();
-  rgb.rowBytes = static_cast<uint32_t>(info.width * (alpha ? 4 : 3));
-  check(source, nullptr, avifImageYUVToRGB(decoded, &rgb));
+  rgb.rowBytes = static_cast<uint32_t>(info_.width * (alpha ? 4 : 3));
+  check(source_, nullptr, avifImageYUVToRGB(decoded, &rgb));
   for (size_t i = 0; i < rgba.size() / 4; ++i) std::memcpy(&image->rgb[3 * i], &rgba[4 * i], 3);
 }
+
+ImageInfo probe_avif(const Source& source) { return AvifReader(source).info(); }
+
+void decode_avif(const Source& source, Image* image) { AvifReader(source).read(0, image); }
 
 }  // namespace vl3::media

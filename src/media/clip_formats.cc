@@ -14,8 +14,7 @@ extern "C" {
 namespace vl3 {
 namespace {
 
-constexpr int kMostStreams = 32;
-constexpr int64_t kMostAnalysed = 5 * int64_t{AV_TIME_BASE};
+constexpr unsigned kMostStreams = 1000;
 constexpr int64_t kMostUncut = 1 << 24;  // bytes of a packet of a transport stream; longer ones come in parts
 
 constexpr const char* kContainers =
@@ -91,6 +90,9 @@ const AVInputFormat* probe(FileSource& source) {
 }
 
 [[noreturn]] void refuse(FileSource& source, const std::string& name, int error) {
+  require(error != AVERROR(ENOMEM), ErrorCode::kLimitExceeded,
+          "[{}] has more than {} streams, or more in its headers than there is memory for", name,
+          kMostStreams);
   const AVInputFormat* format = probe(source);
   if (format == nullptr || any_among(kContainers, format->name)) {
     fail(ErrorCode::kFormat, "[{}] is no clip that can be read: {} ({} bytes{}{})", name, av_words(error),
@@ -132,8 +134,8 @@ AVFormatContext* new_container(FileSource& source, const std::string& name) {
   require(container != nullptr, ErrorCode::kOutOfMemory, "[{}] no memory to open it", name);
   keep_quiet(*container);
   container->pb = source.io();
-  container->max_streams = kMostStreams;
-  container->max_analyze_duration = kMostAnalysed;
+  container->max_streams =
+      static_cast<int>(kMostStreams) + 1;  // above it FFmpeg leaves streams out, or has no memory for them
   // Whatever a file says of other ones, it is this one alone that is read.
   container->io_open = [](AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) {
     return AVERROR(EPERM);
@@ -201,6 +203,8 @@ ClipStream open_clip_stream(FileSource& source, const std::string& name) {
   clip.container.reset(raw);
   const int found = avformat_find_stream_info(raw, nullptr);
   require(found >= 0, ErrorCode::kFormat, "[{}] has no readable streams: {}", name, av_words(found));
+  require(raw->nb_streams <= kMostStreams, ErrorCode::kLimitExceeded, "[{}] has more than {} streams", name,
+          kMostStreams);
   for (unsigned i = 0; i < raw->nb_streams; ++i) {
     AVStream* stream = raw->streams[i];
     const bool video = stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && !is_cover(*stream);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "media/source_bytes.h"
 
 namespace vl3 {
 namespace {
@@ -18,6 +19,30 @@ bool goes_by_bytes(std::string_view container) {
     if (container == name) return true;
   }
   return false;
+}
+
+uint64_t load_be(std::string_view bytes) {
+  uint64_t value = 0;
+  for (const char byte : bytes) value = value << 8 | static_cast<uint8_t>(byte);
+  return value;
+}
+
+// Whether an MP4 has fragments, of which FFmpeg lists those alone that it has come to. One whose boxes cannot
+// be made out may have them.
+bool has_fragments(const MediaSource& source) {
+  constexpr int kMostBoxes = 256;
+  uint64_t at = 0;
+  for (int i = 0; i < kMostBoxes; ++i) {
+    const std::string bytes = part_of(source, at, 16);
+    const std::string_view head = bytes;
+    if (head.empty()) return false;
+    if (head.size() < 8 || head.substr(4, 4) == "moof" || head.substr(4, 4) == "sidx") return true;
+    const uint64_t small = load_be(head.substr(0, 4)), size = small == 1 ? load_be(head.substr(8)) : small;
+    if (size == 0) return false;  // the last one, up to the file's end
+    if (size < 8) return true;
+    at += size;
+  }
+  return true;
 }
 
 }  // namespace
@@ -90,7 +115,26 @@ std::vector<int64_t> Demuxer::listed_ticks() const {
     before = entry.timestamp;
     ticks.push_back(i * step);
   }
+  if (has_fragments(source())) return {};
   return ticks;
+}
+
+std::optional<int64_t> Demuxer::last_time() {
+  constexpr int kBehind = 32;  // frames may come so much later than they are shown
+  fresh_ = false;
+  const int entries = avformat_index_get_entries_count(stream_), at = std::max(0, entries - kBehind);
+  const AVIndexEntry* entry = avformat_index_get_entry(stream_, at);
+  constexpr int kAnywhere = AVSEEK_FLAG_ANY | AVSEEK_FLAG_BACKWARD;
+  if (entry == nullptr || av_seek_frame(container_.get(), stream_->index, entry->timestamp, kAnywhere) < 0)
+    return std::nullopt;
+  const std::unique_ptr<AVPacket, FreePacket> packet(av_packet_alloc());
+  std::optional<int64_t> last;
+  Next came = next(*packet);
+  for (; came == Next::kPacket; came = next(*packet)) {
+    if (packet->pts == AV_NOPTS_VALUE) return std::nullopt;
+    last = std::max(last.value_or(packet->pts), packet->pts);
+  }
+  return came == Next::kEnd ? last : std::nullopt;
 }
 
 bool Demuxer::means_damage(const AVPacket& packet) const {
@@ -102,7 +146,7 @@ IndexRules Demuxer::rules() const {
   const auto ticks = [tick_s](double seconds) {
     return tick_s > 0 ? static_cast<int64_t>(seconds / tick_s) : INT64_MAX;
   };
-  return {reorders(stream_->codecpar->codec_id),
+  return {reorders(stream_->codecpar->codec_id), stream_->codecpar->video_delay > 0,
           (container_->iformat->flags & AVFMT_TS_DISCONT) != 0 ? ticks(kFarSeconds) : 0, ticks(kBackSeconds)};
 }
 
@@ -111,7 +155,10 @@ Demuxer::Next Demuxer::next(AVPacket& packet) {
   av_packet_unref(&packet);  // what an error left there: reading would forget it
   for (;;) {
     const int got = av_read_frame(container_.get(), &packet);
-    if (got == AVERROR_EOF) return Next::kEnd;
+    // Behind the last boundary this one looks for one more picture.
+    const bool boundary =
+        std::string_view(container_->iformat->name) == "mpjpeg" && avio_feof(container_->pb);
+    if (got == AVERROR_EOF || (got < 0 && boundary)) return Next::kEnd;
     if (got < 0) {
       words_ = av_words(got);
       return Next::kBroken;

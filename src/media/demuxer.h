@@ -6,6 +6,7 @@ extern "C" {
 }
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "media/clip_formats.h"
@@ -17,6 +18,10 @@ namespace vl3 {
 
 // What FFmpeg calls an error, in its words.
 std::string av_words(int error);
+
+struct FreePacket {
+  void operator()(AVPacket* p) const { av_packet_free(&p); }
+};
 
 class Demuxer {
  public:
@@ -38,6 +43,9 @@ class Demuxer {
   // list alone says how many are shown and that they are evenly spaced: one that begins with a key frame, of
   // a codec of which every packet is a frame. Empty where it does not.
   std::vector<int64_t> listed_ticks() const;
+  // The latest time of showing among the last packets of such a list, in ticks; nothing where it cannot be
+  // had. The stream is then at its end.
+  std::optional<int64_t> last_time();
   // Whether a packet that the container calls corrupt is damaged. In a transport stream it need not be: a
   // counter has jumped, as where two recordings are put together.
   bool means_damage(const AVPacket& packet) const;

@@ -80,6 +80,8 @@ bool is_foreign(AVColorSpace matrix) {
     case AVCOL_SPC_YCGCO:
     case AVCOL_SPC_BT2020_CL:
     case AVCOL_SPC_SMPTE2085:
+    case AVCOL_SPC_CHROMA_DERIVED_NCL:
+    case AVCOL_SPC_CHROMA_DERIVED_CL:
     case AVCOL_SPC_ICTCP:
       return true;
     default:

@@ -50,6 +50,7 @@ class HeifReader {
     constexpr int64_t kTile = 2048;
     heif_context_set_maximum_image_size_limit(
         context_.get(), static_cast<int>(std::max({info_.width, info_.height, kTile}) + 1));
+    info_.frames = std::max(1, heif_context_get_number_of_top_level_images(context_.get()));
     const bool alpha = heif_image_handle_has_alpha_channel(raw) != 0;
     const bool grey = !alpha && find_chroma(source.bytes) == HevcChroma::kGrey;
     const bool wide = heif_image_handle_get_luma_bits_per_pixel(raw) > 8;

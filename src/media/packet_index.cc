@@ -42,13 +42,17 @@ void PacketIndex::add(const AVPacket& packet, const PacketFacts& facts) {
   entry.mark = mark_of(packet);
   entry.duration = duration_of(packet.duration);
   entry.key = (packet.flags & AV_PKT_FLAG_KEY) != 0;
-  entry.shown = facts.shown > 0 && (packet.flags & AV_PKT_FLAG_DISCARD) == 0;
+  entry.discarded = (packet.flags & AV_PKT_FLAG_DISCARD) != 0;
+  entry.shown = facts.shown > 0 && !entry.discarded;
   entry.entry = facts.entry;
   entry.second_field = facts.second_field;
   entry.restarts = facts.order_restarts;
   frames_ += entry.shown ? facts.shown : 0;
   packed_ = packed_ || facts.packed;
   lacks_times_ = lacks_times_ || (entry.shown && packet.pts == kNoTime);
+  const int64_t before = packets_.empty() ? kNoTime : packets_.back().pts;
+  goes_back_ =
+      goes_back_ || (!entry.key && packet.pts != kNoTime && before != kNoTime && packet.pts < before);
   packets_.push_back(entry);
 }
 
@@ -58,7 +62,8 @@ void PacketIndex::find_runs(const IndexRules& rules) {
   int32_t run = 0;
   run_shift_ = {0};
   for (Packet& packet : packets_) {
-    if (packet.dts != kNoTime) {
+    // What leads to an edit lies before it in time, and behind the edit before it in the file.
+    if (packet.dts != kNoTime && !packet.discarded) {
       const int64_t by = before == kNoTime ? 0 : packet.dts - before;
       const bool back = by < 0 && (packet.key || -by > rules.back_ticks);
       if (back || (rules.far_ticks > 0 && by > rules.far_ticks)) {
@@ -96,7 +101,8 @@ bool PacketIndex::sort_frames(const IndexRules& rules) {
     shown_.push_back(i);
     counted = counted && packet.has_order;
   }
-  order_ = !rules.reorders ? Order::kFile : !lacks_times_ ? Order::kTime : Order::kCodec;
+  const bool times_tell = !lacks_times_ && !(rules.delays && shows_in_order());
+  order_ = !rules.reorders ? Order::kFile : times_tell ? Order::kTime : Order::kCodec;
   for (;;) {
     find_runs(rules);
     if (packed_) return false;
@@ -138,7 +144,8 @@ void PacketIndex::find_entries() {
     const Packet& packet = packets_[static_cast<size_t>(i)];
     int64_t frame = packet.shown ? packet.frame : -1;
     if (packet.entry && !packet.shown && order_ == Order::kFile) frame = passed;
-    if (packet.entry && !packet.shown && order_ == Order::kTime && packet.pts != kNoTime) {
+    const bool placed = order_ == Order::kTime ? packet.pts != kNoTime : packet.has_order;
+    if (packet.entry && !packet.shown && order_ != Order::kFile && placed) {
       const auto next = std::partition_point(shown_.begin(), shown_.end(), [&](int64_t k) {
         return shown_before(packets_[static_cast<size_t>(k)], packet);
       });
@@ -185,6 +192,10 @@ void PacketIndex::find_ticks() {
   }
   const int64_t first = ticks_[0];
   for (int64_t& tick : ticks_) tick -= first;
+}
+
+bool PacketIndex::is_discarded(int64_t packet) const {
+  return packet >= 0 && packet < packets() && packets_[static_cast<size_t>(packet)].discarded;
 }
 
 int64_t PacketIndex::last_packet_of(int64_t frame) const {

@@ -19,6 +19,7 @@ namespace vl3 {
 // What the container and the codec are like.
 struct IndexRules {
   bool reorders = true;    // frames may be shown in another order than their packets come in
+  bool delays = false;     // and the stream does so, as far as its beginning was decoded
   int64_t far_ticks = 0;   // a step of decoding times of more, up or down, is a cut; 0: upwards never
   int64_t back_ticks = 0;  // a step down of more is a cut, whatever packet it is at
 };
@@ -35,6 +36,9 @@ class PacketIndex {
   // Whether it is known which packet shows which frame; else frames() is all there is to know.
   bool ordered() const noexcept { return ordered_; }
   bool lacks_times() const noexcept { return lacks_times_; }  // some shown packet has no time of showing
+  // Whether times of showing say that packets come in the order shown. Some tools write times of decoding in
+  // their place, whatever the order.
+  bool shows_in_order() const noexcept { return !goes_back_; }
   // When each frame is shown, in ticks of the stream behind the first; empty where that is unknown. Cuts
   // (recordings put one behind the other, whose clocks jump) are closed.
   const std::vector<int64_t>& ticks() const noexcept { return ticks_; }
@@ -42,6 +46,8 @@ class PacketIndex {
 
   // The frame a packet shows or belongs to; -1 where it shows none. Needs ordered().
   int64_t frame_of(int64_t packet) const { return packets_[static_cast<size_t>(packet)].frame; }
+  // Whether the container says that nobody is to see what comes of it: an edit begins or ends there.
+  bool is_discarded(int64_t packet) const;
   // The last packet of a frame that is shown: its second field, where that is a packet of its own.
   int64_t last_packet_of(int64_t frame) const;
   struct Entry {
@@ -85,7 +91,7 @@ class PacketIndex {
     int32_t run = 0;  // of packets in one clock, or one count of pictures
     int32_t frame = -1;
     int32_t duration = 0;
-    bool shown, entry, second_field, has_order, restarts, key;
+    bool shown, entry, second_field, has_order, restarts, key, discarded;
   };
 
   static int32_t duration_of(int64_t ticks);
@@ -105,7 +111,7 @@ class PacketIndex {
   std::vector<int64_t> ticks_, run_shift_;
   int64_t frames_ = 0, last_duration_ = 0;
   enum class Order { kFile, kTime, kCodec } order_ = Order::kFile;
-  bool ordered_ = false, lacks_times_ = false, packed_ = false;
+  bool ordered_ = false, lacks_times_ = false, packed_ = false, goes_back_ = false;
 };
 
 }  // namespace vl3

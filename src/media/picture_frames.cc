@@ -20,6 +20,7 @@ class PictureFrames final : public VideoReader {
     require(!pictures_.empty(), ErrorCode::kInvalidArgument, "[clip] no pictures were given as frames");
     require(static_cast<int64_t>(pictures_.size()) <= limits.max_frames, ErrorCode::kLimitExceeded,
             "[clip] {} pictures are more than max_frames, {}", pictures_.size(), limits.max_frames);
+    notes_ = std::move(notes);
     const Size first = size_of(pictures_[0]);
     info_.height = first.height;
     info_.width = first.width;
@@ -30,7 +31,6 @@ class PictureFrames final : public VideoReader {
     require(info_.duration_s <= limits.max_duration_s, ErrorCode::kLimitExceeded,
             "[clip] {} pictures at {} per second, {:.1f} s, are more than max_duration_s, {:.1f}",
             info_.total_frames, rate.value_or(0), info_.duration_s, limits.max_duration_s);
-    notes_ = std::move(notes);
   }
 
   void read(std::span<const int64_t> indices, const std::function<void(size_t, const Image&)>& sink,
@@ -54,7 +54,7 @@ class PictureFrames final : public VideoReader {
   struct Size {
     int64_t height, width;
   };
-  Size size_of(const MediaSource& picture) const {
+  Size size_of(const MediaSource& picture) {
     if (picture.kind() == MediaSource::Kind::kFrames) {
       require(picture.pictures().size() == 1, ErrorCode::kInvalidArgument,
               "[{}] is one of several pictures that are a clip and has {} frames", picture.name(),
@@ -62,6 +62,10 @@ class PictureFrames final : public VideoReader {
       return {picture.pictures()[0].height, picture.pictures()[0].width};
     }
     const ImageInfo info = probe_image(bytes_of(picture, limits_).bytes, limits_, picture.name(), false);
+    if (info.frames > 1 && pictures_.size() == 1) {
+      notes_.push_back(fmt::format("[{}] holds {} pictures, and the first one alone is looked at",
+                                   picture.name(), info.frames));
+    }
     return {info.height, info.width};
   }
   Image read_one(const MediaSource& picture) const {
@@ -186,7 +190,10 @@ FolderPictures folder_pictures(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> pictures;
   std::vector<std::string> others;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (!entry.is_regular_file()) continue;
+    std::error_code unknown;
+    // A link that leads nowhere is what its name says: if a picture's, a frame that cannot be read.
+    const bool dangles = entry.is_symlink(unknown) && !entry.exists(unknown);
+    if (!dangles && !entry.is_regular_file(unknown)) continue;
     const std::string name = entry.path().filename().string();
     if (name[0] != '.' && is_picture(entry.path())) {
       pictures.push_back(entry.path());

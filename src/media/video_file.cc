@@ -6,13 +6,9 @@
 
 #include "media/clip_turn.h"
 #include "media/frame_times.h"
-#include "media/picture_frames.h"
-#include "media/webp_clip.h"
 
 namespace vl3 {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr int64_t kWorthTrusting = 512, kHeadLooked = 64;  // packets
 constexpr int64_t kHeadPackets = 4096;                     // that may come before the first frame
@@ -39,13 +35,20 @@ void VideoFile::describe() {
   info_.width = frame_width_ = stream.codecpar->width;
   info_.turn = clip_turn(stream);
   info_.format = demuxer_.format();
+  if (info_.height == 0 && info_.width == 0)
+    broken(
+        "has a video stream ({}), and near its beginning no frame of it that can be decoded: how large "
+        "frames are is not known",
+        info_.format);
   if (info_.height <= 0 || info_.width <= 0)
     broken("says its frames have {} x {} pixels", info_.width, info_.height);
   require(info_.height <= limits_.max_pixels / info_.width, ErrorCode::kLimitExceeded,
           "[{}] frames of {} x {} pixels are above max_pixels, {}", name_, info_.width, info_.height,
           limits_.max_pixels);
-  require(stream.nb_frames <= limits_.max_frames, ErrorCode::kLimitExceeded,
-          "[{}] {} frames are more than max_frames, {}", name_, stream.nb_frames, limits_.max_frames);
+  // What a header says may be made up: AVI that was written to a pipe says 2^30.
+  require(demuxer_.listed_packets() <= limits_.max_frames, ErrorCode::kLimitExceeded,
+          "[{}] {} frames are more than max_frames, {}", name_, demuxer_.listed_packets(),
+          limits_.max_frames);
 }
 
 // A long clip whose container lists its frames is opened without reading them all: true where the list can be
@@ -56,10 +59,13 @@ bool VideoFile::trust_list() {
   index_packets(kHeadLooked);
   const bool whole = !index_.head_is_doubtful() && index_.ordered() && index_.packets() >= kHeadLooked &&
                      index_.frames() == index_.packets();
+  // The list has times of decoding: those of showing should end where it says.
+  const bool ends_there = whole && lasts(listed_.back(), listed_[1]);
   index_ = PacketIndex();
   demuxer_.rewind();
   lost_packets_ = 0;
   cut_off_ = false;
+  cut_words_.clear();
   const AVRational rate = demuxer_.stream().avg_frame_rate;
   const StreamClock clock{av_q2d(demuxer_.stream().time_base),
                           rate.num > 0 && rate.den > 0 ? std::optional(av_q2d(rate)) : std::nullopt,
@@ -67,8 +73,16 @@ bool VideoFile::trust_list() {
                           0};
   const bool even =
       frame_times(listed_, static_cast<int64_t>(listed_.size()), clock).times_s.empty() && clock.average_fps;
-  if (!whole || !even) listed_.clear();
+  if (!ends_there || !even) listed_.clear();
   return !listed_.empty();
+}
+
+// Whether so many ticks, within half a step, lie between the first frame of the index and the file's last.
+bool VideoFile::lasts(int64_t ticks, int64_t step) {
+  int64_t first = INT64_MAX;
+  for (int64_t i = 0; i < index_.packets(); ++i) first = std::min(first, index_.place(i).pts);
+  const std::optional<int64_t> last = demuxer_.last_time();
+  return last && std::abs(*last - first - ticks) <= step / 2;
 }
 
 // Reads the packets of a clip of which only the list was read.
@@ -138,8 +152,11 @@ void VideoFile::index_packets(int64_t most) {
   // Containers that carry a time of showing for every frame, and whole frames in their packets, spare the
   // parser.
   const std::string_view format = info_.format;
-  const bool times = !index_.lacks_times() && (format.starts_with("mov") || format.starts_with("matroska"));
-  const bool find_order = !times;
+  const IndexRules rules = demuxer_.rules();
+  const auto times_tell = [&] { return !index_.lacks_times() && !(rules.delays && index_.shows_in_order()); };
+  const bool anew = index_.packets() > 0;
+  const bool find_order =
+      (anew && !times_tell()) || !(format.starts_with("mov") || format.starts_with("matroska"));
   index_ = PacketIndex();
   std::optional<PacketInspector> inspector(std::in_place, *demuxer_.stream().codecpar, find_order);
   Demuxer::Next next = add_packets(*inspector, std::min(most, kCompared - 1));
@@ -155,12 +172,13 @@ void VideoFile::index_packets(int64_t most) {
   }
   require(index_.packets() <= limits_.max_frames, ErrorCode::kLimitExceeded,
           "[{}] more packets than max_frames, {}", name_, limits_.max_frames);
-  // Matroska files that were cut out of others lack the times of frames before their first key frame.
-  if (!find_order && index_.lacks_times()) {
+  // Matroska files that were cut out of others lack the times of frames before their first key frame, and
+  // some were written with times of decoding alone.
+  if (!find_order && index_.packets() > 0 && !times_tell()) {
     demuxer_.rewind();
     return index_packets(most);
   }
-  index_.finish(demuxer_.rules());
+  index_.finish(rules);
   lost_packets_ = std::max<int64_t>(0, demuxer_.listed_packets() - index_.packets());
   cut_off_ = lost_packets_ > 0 || next == Demuxer::Next::kBroken;
   if (next == Demuxer::Next::kBroken) cut_words_ = ": " + demuxer_.words();
@@ -297,15 +315,6 @@ void VideoFile::end_early() {
   const std::string words = fmt::format("[{}] ends after {} frames ({:.2f} s), where {} were expected{}",
                                         name_, there, end_s, said, cut_words_);
   throw ClipEnded(words);
-}
-
-std::unique_ptr<VideoReader> VideoReader::open(const MediaSource& source, const MediaLimits& limits,
-                                               std::optional<double> pictures_rate) {
-  if (source.kind() == MediaSource::Kind::kFrames) return open_frames(source, limits, pictures_rate);
-  if (source.kind() == MediaSource::Kind::kFile && fs::is_directory(source.path()))
-    return open_folder(source.path(), limits, pictures_rate);
-  if (is_animated_webp(source)) return open_animated_webp(source, limits);
-  return std::make_unique<VideoFile>(source, limits, pictures_rate);
 }
 
 }  // namespace vl3

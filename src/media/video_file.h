@@ -23,9 +23,6 @@ extern "C" {
 
 namespace vl3 {
 
-struct FreePacket {
-  void operator()(AVPacket* p) const { av_packet_free(&p); }
-};
 struct FreeFrame {
   void operator()(AVFrame* p) const { av_frame_free(&p); }
 };
@@ -74,6 +71,7 @@ class VideoFile final : public VideoReader {
   // What there is.
   void describe();
   bool trust_list();
+  bool lasts(int64_t ticks, int64_t step);
   void index_packets(int64_t most);
   Demuxer::Next add_packets(PacketInspector& inspector, int64_t most);
   bool add_uncut(PacketInspector& inspector, int64_t most);
@@ -116,6 +114,7 @@ class VideoFile final : public VideoReader {
                        const Cancelled& cancelled);
   bool advance(int64_t wanted, const Cancelled& cancelled);
   bool place_frame();
+  void tell_unread();
   void tell_concealed();
 
   std::string name_;

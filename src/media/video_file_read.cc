@@ -79,7 +79,7 @@ bool VideoFile::in_quiet(int64_t packet) const {
 }
 
 void VideoFile::damage(int64_t packet, const std::string& words) {
-  if (packet >= index_.packets() || in_quiet(packet)) return;
+  if (packet >= index_.packets() || index_.is_discarded(packet) || in_quiet(packet)) return;
   const int64_t frame = number_of(packet);
   if (!skip_broken_) broken("frame {} ({:.2f} s) {}", frame, time_of(frame), words);
   broken_.insert(frame);
@@ -120,6 +120,11 @@ bool VideoFile::next_frame() {
     const int got = decoder_->receive(*frame_);
     if (got == 0) {
       ++frames_decoded_;
+      // Decoders that take packets by themselves (dav1d's, those of JPEG) show what FFmpeg drops of others.
+      if (index_.is_discarded(frame_->pts) || (frame_->flags & AV_FRAME_FLAG_DISCARD) != 0) {
+        av_frame_unref(frame_.get());
+        continue;
+      }
       if (frame_->decode_error_flags != 0) damage(frame_->pts, "is broken");
       return true;
     }
@@ -298,6 +303,15 @@ void VideoFile::read_from_start(std::span<const int64_t> indices, size_t i, cons
   }
 }
 
+// Of a file that cannot be read to its end, and whose container does not say what lies behind.
+void VideoFile::tell_unread() {
+  if (!cut_off_ || lost_packets_ > 0) return;
+  const int64_t last = info_.total_frames - 1;
+  if (!skip_broken_) broken("cannot be read behind frame {} ({:.2f} s){}", last, time_of(last), cut_words_);
+  notes_.push_back(fmt::format("[{}] cannot be read behind frame {} ({:.2f} s){}: what is there is looked at",
+                               name_, last, time_of(last), cut_words_));
+}
+
 void VideoFile::tell_concealed() {
   if (concealed_ == 0) return;
   notes_.push_back(fmt::format(
@@ -321,6 +335,7 @@ void VideoFile::read(std::span<const int64_t> indices, const Sink& sink, const C
     throw ClipEnded(fmt::format("[{}] has {} frames, where its list of them says {}", name_,
                                 info_.total_frames, listed_.size()));
   }
+  tell_unread();
   const size_t served = leaps_pay(indices) ? read_by_leaps(indices, false, sink, cancelled) : 0;
   if (served < indices.size()) read_from_start(indices, served, sink, cancelled);
   tell_concealed();

@@ -3,17 +3,15 @@
 #include <webp/demux.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "base/check.h"
+#include "media/animation.h"
 #include "media/source_bytes.h"
 #include "vl3/image.h"
 
 namespace vl3 {
 namespace {
-
-constexpr double kSameTime_s = 0.001;  // durations are whole milliseconds
 
 using Demuxer = std::unique_ptr<WebPDemuxer, decltype([](WebPDemuxer* d) { WebPDemuxDelete(d); })>;
 using Decoder =
@@ -23,17 +21,8 @@ class AnimatedWebp final : public VideoReader {
  public:
   AnimatedWebp(const MediaSource& source, const MediaLimits& limits)
       : name_(source.name()), bytes_(bytes_of(source, limits)) {
-    const ImageInfo info = probe_image(bytes_.bytes, limits, name_, false);
-    require(info.frames <= limits.max_frames, ErrorCode::kLimitExceeded,
-            "[{}] {} frames are more than max_frames, {}", name_, info.frames, limits.max_frames);
-    info_.height = info.height;
-    info_.width = info.width;
-    info_.total_frames = info.frames;
-    info_.format = "webp";
-    tell_times();
-    require(info_.duration_s <= limits.max_duration_s, ErrorCode::kLimitExceeded,
-            "[{}] {:.1f} s are more than max_duration_s, {:.1f}", name_, info_.duration_s,
-            limits.max_duration_s);
+    info_ = describe_animation(bytes_.bytes, limits, name_, "webp");
+    tell_animation_times(frame_ends(), limits, name_, info_);
     WebPAnimDecoderOptions options;
     require(WebPAnimDecoderOptionsInit(&options) != 0, ErrorCode::kInternal,
             "[{}] libwebp of another version", name_);
@@ -68,28 +57,21 @@ class AnimatedWebp final : public VideoReader {
     return {reinterpret_cast<const uint8_t*>(bytes_.bytes.data()), bytes_.bytes.size()};
   }
 
-  void tell_times() {
+  std::vector<double> frame_ends() const {
     const WebPData data = whole();
     const Demuxer demuxer(WebPDemux(&data));
     require(demuxer != nullptr, ErrorCode::kFormat, "[{}] broken WebP: its chunks do not make frames", name_);
+    std::vector<double> ends_s;
     int64_t end_ms = 0;
     WebPIterator frame{};
     for (int ok = WebPDemuxGetFrame(demuxer.get(), 1, &frame); ok != 0; ok = WebPDemuxNextFrame(&frame)) {
-      info_.times_s.push_back(static_cast<double>(end_ms) / 1000);
       end_ms += std::max(frame.duration, 0);
+      ends_s.push_back(static_cast<double>(end_ms) / 1000);
     }
     WebPDemuxReleaseIterator(&frame);
-    require(static_cast<int64_t>(info_.times_s.size()) == info_.total_frames, ErrorCode::kFormat,
-            "[{}] broken WebP: {} frames where {} were counted", name_, info_.times_s.size(),
-            info_.total_frames);
-    info_.duration_s = static_cast<double>(end_ms) / 1000;
-    if (end_ms > 0) info_.fps = static_cast<double>(info_.total_frames) / info_.duration_s;
-    bool even = true;
-    for (size_t i = 0; i < info_.times_s.size(); ++i) {
-      const double expected = static_cast<double>(i) / info_.fps.value_or(1);
-      even = even && std::abs(info_.times_s[i] - expected) <= kSameTime_s;
-    }
-    if (even || end_ms == 0) info_.times_s.clear();
+    require(static_cast<int64_t>(ends_s.size()) == info_.total_frames, ErrorCode::kFormat,
+            "[{}] broken WebP: {} frames where {} were counted", name_, ends_s.size(), info_.total_frames);
+    return ends_s;
   }
 
   void next(int64_t number, bool wanted) {

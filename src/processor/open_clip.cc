@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "media/avif_clip.h"
 #include "media/jpeg_row.h"
 #include "media/source_bytes.h"
 #include "media/webp_clip.h"
@@ -49,6 +50,8 @@ bool is_still_picture(const MediaSource& source) {
       return !is_animated_png(source);
     case ImageFormat::kWebp:
       return !is_animated_webp(source);
+    case ImageFormat::kAvif:
+      return !is_animated_avif(source);
     case ImageFormat::kJpeg:
       return !is_row_of_jpegs(source);
     default:

@@ -4,7 +4,9 @@
 
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <string_view>
 
+#include "media/fnv.h"
 #include "support/support.h"
 #include "vl3/error.h"
 #include "vl3/video.h"
@@ -189,6 +191,37 @@ TEST(ClipFormats, AnimatedPicturesHaveTheirTimes) {
   MediaLimits few;
   few.max_frames = 3;
   EXPECT_THROW(VideoReader::open(test::data_path("media/formats/animated.webp"), few), Error);
+}
+
+// Frames are those of Pillow 13.
+TEST(ClipFormats, AnAvifSequenceIsAClip) {
+  const std::filesystem::path path = test::data_path("media/formats/animated.avif");
+  for (const PictureLibrary& row : picture_libraries())
+    if (std::string_view(row.library) == "libavif" && row.version.empty())
+      GTEST_SKIP() << "built without libavif";
+  const auto reader = VideoReader::open(path);
+  const std::vector<double> times_s = {0, 0.1, 0.4, 0.45};
+  ASSERT_EQ(reader->info().times_s.size(), times_s.size());
+  for (size_t i = 0; i < times_s.size(); ++i) EXPECT_NEAR(reader->info().times_s[i], times_s[i], 1e-9);
+  EXPECT_DOUBLE_EQ(reader->info().duration_s, 0.5);
+  EXPECT_DOUBLE_EQ(reader->info().fps.value(), 8.0);
+  const std::vector<std::string> hashes = {"42cf448a96bf9469", "5168990f02d91adf", "66a5101b2a2c129a",
+                                           "62f8f081b644e24b"};
+  for (const std::vector<int64_t>& some :
+       {std::vector<int64_t>{0, 1, 2, 3}, std::vector<int64_t>{2, 2, 3}, std::vector<int64_t>{1}}) {
+    size_t seen = 0;
+    reader->read(some, [&](size_t i, const Image& frame) {
+      EXPECT_EQ(test::fnv(frame.rgb), hashes[static_cast<size_t>(some[i])]) << "frame " << some[i];
+      ++seen;
+    });
+    EXPECT_EQ(seen, some.size());
+  }
+  EXPECT_THROW(reader->read(std::vector<int64_t>{4}, [](size_t, const Image&) {}), Error);
+  MediaLimits few;
+  few.max_frames = 3;
+  EXPECT_THROW(VideoReader::open(path, few), Error);
+  const std::string bytes = test::read_text(path);
+  EXPECT_THROW(VideoReader::open(MediaSource::bytes(bytes.substr(0, 300), "cut.avif")), Error);
 }
 
 // As FFmpeg 8 has it, whichever version is linked: a delay of 0 is 1/10 s, all others are what they say.

@@ -140,6 +140,19 @@ TEST(PictureFrames, ForeignFilesOfAFolderAreLeftOutWithAWord) {
   const auto broken = VideoReader::open(folder.path());
   EXPECT_EQ(broken->info().total_frames, 3);
   EXPECT_THROW(broken->read(std::vector<int64_t>{2}, [](size_t, const Image&) {}), Error);
+  // Nor is one that is a link to a file that is gone.
+  std::filesystem::remove(folder / "frame_11.png");
+  std::filesystem::create_symlink("gone.png", folder / "frame_11.png");
+  std::filesystem::create_symlink("gone", folder / "A_link");
+  const auto gone = VideoReader::open(folder.path());
+  EXPECT_EQ(gone->info().total_frames, 3);
+  EXPECT_NE(gone->notes()[0].find("A_link"), std::string::npos) << gone->notes()[0];
+  try {
+    gone->read(std::vector<int64_t>{2}, [](size_t, const Image&) {});
+    ADD_FAILURE() << "read";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("frame_11.png"), std::string::npos) << error.what();
+  }
   const test::TemporaryFolder none;
   test::write_text(none / "notes.txt", "x");
   try {

@@ -137,8 +137,11 @@ TEST(Colours, WhatNothingConvertsIsSaid) {
   const Frame mosaic = make_frame("bayer_bggr8", 3, 1);  // libswscale would end the process
   EXPECT_FALSE(converter(*mosaic, image));
   const Frame foreign = make_frame("yuv420p", 8, 8);
-  foreign->colorspace = AVCOL_SPC_YCGCO;
-  EXPECT_FALSE(converter(*foreign, image));
+  for (const AVColorSpace matrix : {AVCOL_SPC_YCGCO, AVCOL_SPC_BT2020_CL, AVCOL_SPC_CHROMA_DERIVED_NCL,
+                                    AVCOL_SPC_CHROMA_DERIVED_CL, AVCOL_SPC_ICTCP}) {
+    foreign->colorspace = matrix;
+    EXPECT_FALSE(converter(*foreign, image)) << matrix;
+  }
   foreign->format = AV_PIX_FMT_VAAPI;
   EXPECT_FALSE(converter(*foreign, image));
 }

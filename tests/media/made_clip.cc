@@ -3,11 +3,15 @@
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/channel_layout.h>
 #include <libavutil/opt.h>
 }
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <memory>
+#include <optional>
 
 namespace vl3::test {
 namespace {
@@ -54,13 +58,23 @@ void draw(AVFrame& frame, int number) {
   }
 }
 
+// Of the formats that the encoder takes the one that is drawn, if it is there.
+AVPixelFormat choose_format(const AVCodec& encoder) {
+  const AVPixelFormat* formats = encoder.pix_fmts;
+  if (formats == nullptr) return AV_PIX_FMT_YUV420P;
+  for (const AVPixelFormat* format = formats; *format != AV_PIX_FMT_NONE; ++format) {
+    if (*format == AV_PIX_FMT_YUV420P) return *format;
+  }
+  return formats[0];
+}
+
 Codec open_encoder(const ClipRecipe& recipe, bool global_header) {
   const AVCodec* known = avcodec_find_encoder_by_name(recipe.encoder);
   if (known == nullptr) return nullptr;
   Codec codec(avcodec_alloc_context3(known));
   codec->width = 64;
   codec->height = 48;
-  codec->pix_fmt = known->pix_fmts != nullptr ? known->pix_fmts[0] : AV_PIX_FMT_YUV420P;
+  codec->pix_fmt = choose_format(*known);
   codec->time_base = {1, 25};
   codec->framerate = {25, 1};
   codec->gop_size = recipe.group;
@@ -84,6 +98,49 @@ bool write_ready(AVCodecContext& codec, AVFormatContext& output) {
     if (av_interleaved_write_frame(&output, packet.get()) < 0) return false;
   }
   return true;
+}
+
+// A packet of zeros, or of a letter.
+bool write_packet(AVFormatContext& output, int stream, double time_s, double duration_s, int bytes,
+                  char fill) {
+  const Packet packet(av_packet_alloc());
+  if (av_new_packet(packet.get(), bytes) < 0) return false;
+  std::fill_n(packet->data, bytes, static_cast<uint8_t>(fill));
+  const double tick_s = av_q2d(output.streams[stream]->time_base);
+  packet->pts = packet->dts = std::llround(time_s / tick_s);
+  packet->duration = std::llround(duration_s / tick_s);
+  packet->stream_index = stream;
+  return av_write_frame(&output, packet.get()) >= 0;
+}
+
+// The video stream of a file behind `others`, which fill() gives packets, with its own packets changed.
+bool put_behind(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
+                int others, const AVCodecParameters& other, const std::function<void(AVPacket&)>& change,
+                const std::function<bool(AVFormatContext&)>& fill) {
+  AVFormatContext* raw = nullptr;
+  if (avformat_open_input(&raw, from.c_str(), nullptr, nullptr) < 0) return false;
+  const Input input(raw);
+  const Output output = open_output(to, container);
+  if (output == nullptr || avformat_find_stream_info(raw, nullptr) < 0) return false;
+  output->max_streams = others + 1;
+  for (int i = 0; i <= others; ++i) {
+    AVStream* stream = avformat_new_stream(output.get(), nullptr);
+    avcodec_parameters_copy(stream->codecpar, i == others ? raw->streams[0]->codecpar : &other);
+    stream->codecpar->codec_tag = 0;
+    if (i == others) stream->time_base = raw->streams[0]->time_base;
+  }
+  if (avformat_write_header(output.get(), nullptr) < 0 || !fill(*output)) return false;
+  const AVRational tick = output->streams[others]->time_base;
+  const Packet packet(av_packet_alloc());
+  while (av_read_frame(raw, packet.get()) >= 0) {
+    packet->stream_index = others;
+    change(*packet);
+    av_packet_rescale_ts(packet.get(), raw->streams[0]->time_base, tick);
+    packet->pos = -1;
+    if (av_write_frame(output.get(), packet.get()) < 0) return false;
+    av_packet_unref(packet.get());
+  }
+  return av_write_trailer(output.get()) >= 0;
 }
 
 }  // namespace
@@ -154,6 +211,63 @@ bool put_into(const std::filesystem::path& from, const std::filesystem::path& to
     if (av_interleaved_write_frame(output.get(), packet.get()) < 0) return false;
   }
   return av_write_trailer(output.get()) >= 0;
+}
+
+bool put_behind_subtitles(const std::filesystem::path& from, const std::filesystem::path& to,
+                          const char* container, int subtitles) {
+  AVCodecParameters text{};
+  text.codec_type = AVMEDIA_TYPE_SUBTITLE;
+  text.codec_id = AV_CODEC_ID_SUBRIP;
+  return put_behind(
+      from, to, container, subtitles, text, [](AVPacket&) {},
+      [&](AVFormatContext& output) {
+        for (int i = 0; i < subtitles; ++i) {
+          if (!write_packet(output, i, 0, 0.001, 1, 'a')) return false;
+        }
+        return true;
+      });
+}
+
+bool put_behind_silence(const std::filesystem::path& from, const std::filesystem::path& to,
+                        const char* container, int seconds) {
+  constexpr int kRate = 11025, kParts = 25;  // of a second
+  AVCodecParameters sound{};
+  sound.codec_type = AVMEDIA_TYPE_AUDIO;
+  sound.codec_id = AV_CODEC_ID_PCM_S16LE;
+  sound.sample_rate = kRate;
+  sound.bits_per_coded_sample = 16;
+  av_channel_layout_default(&sound.ch_layout, 1);
+  const auto later = [&](AVPacket& packet) {  // ticks of FLV are milliseconds
+    packet.pts += seconds * 1000;
+    packet.dts += seconds * 1000;
+  };
+  return put_behind(from, to, container, 1, sound, later, [&](AVFormatContext& output) {
+    for (int i = 0; i < seconds * kParts; ++i) {
+      if (!write_packet(output, 0, i / double{kParts}, 1 / double{kParts}, kRate / kParts * 2, '\0'))
+        return false;
+    }
+    return true;
+  });
+}
+
+bool put_at_decoding_times(const std::filesystem::path& from, const std::filesystem::path& to,
+                           const char* container) {
+  std::optional<int64_t> first;
+  const auto flatten = [&](AVPacket& packet) {
+    if (!first) first = packet.dts;
+    packet.dts -= *first;
+    packet.pts = packet.dts;
+  };
+  return put_behind(from, to, container, 0, {}, flatten, [](AVFormatContext&) { return true; });
+}
+
+bool put_late(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
+              int number, int seconds) {
+  int seen = 0;
+  const auto delay = [&](AVPacket& packet) {
+    if (seen++ >= number) packet.pts += packet.duration * 25 * seconds;
+  };
+  return put_behind(from, to, container, 0, {}, delay, [](AVFormatContext&) { return true; });
 }
 
 int64_t frames_decoded(const std::filesystem::path& path) {

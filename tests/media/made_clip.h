@@ -26,6 +26,19 @@ bool make_clip(const std::filesystem::path& path, const ClipRecipe& recipe);
 // hold them.
 bool put_into(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
               const std::vector<int>& joined = {}, int left_out = 0);
+// The same stream behind so many subtitles, each with a packet at 0. False where the container has none.
+bool put_behind_subtitles(const std::filesystem::path& from, const std::filesystem::path& to,
+                          const char* container, int subtitles);
+// The same stream of an FLV file behind so many seconds of silence.
+bool put_behind_silence(const std::filesystem::path& from, const std::filesystem::path& to,
+                        const char* container, int seconds);
+// The same stream with times of showing that are those of decoding, from 0 on. False where the container
+// cannot hold it.
+bool put_at_decoding_times(const std::filesystem::path& from, const std::filesystem::path& to,
+                           const char* container);
+// The same stream, whose packets from that number on are shown so many seconds later than they were.
+bool put_late(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
+              int number, int seconds);
 // How many frames FFmpeg's decoder gives for a whole file; -1 where it has none for it.
 int64_t frames_decoded(const std::filesystem::path& path);
 

@@ -50,11 +50,22 @@ TEST(OpenClip, AnimatedPicturesAreClipsAndStillOnesOneFrame) {
   EXPECT_EQ(frames(test::data_path("media/pictures/gif_animated_mixed.gif")) > 1, true);
   EXPECT_EQ(frames(test::data_path("media/pictures/webp_lossy.webp")), 1);
   EXPECT_EQ(frames(picture()), 1);
+  EXPECT_EQ(frames(test::data_path("media/formats/animated.avif")), 4);
   // Cut within the chunk that would say so: a picture, and a broken one.
   const test::TemporaryFolder folder;
   test::write_text(folder / "cut.png",
                    test::read_text(test::data_path("media/formats/animated.png")).substr(0, 38));
   EXPECT_THROW(frames(folder / "cut.png"), Error);
+}
+
+TEST(OpenClip, OfSeveralPicturesInAFileTheFirstIsLookedAt) {
+  const MediaSource pages(test::data_path("media/pictures/tiff_pages.tif"));
+  const auto reader = open_clip({pages}, {}, options_of(Json::object()));
+  EXPECT_EQ(reader->info().total_frames, 1);
+  const auto notes = clip_notes(pages.name(), *reader, options_of(Json::object()));
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_NE(notes[0].find("the first one alone"), std::string::npos) << notes[0];
+  EXPECT_TRUE(clip_notes("one", *open_clip({picture()}, {}, options_of(Json::object())), {}).empty());
 }
 
 TEST(OpenClip, RowsOfJpegsAreClips) {
