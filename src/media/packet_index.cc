@@ -238,7 +238,8 @@ void PacketIndex::set_head(std::vector<int64_t> packets) {
 void PacketIndex::give_up_order(int64_t more_frames) {
   frames_ += more_frames;
   ordered_ = false;
-  ticks_.clear();
+  for (; more_frames > 0 && ticks_.size() > 1; --more_frames)
+    ticks_.push_back(ticks_.back() + (ticks_.back() - ticks_[ticks_.size() - 2]));
 }
 
 PacketIndex::Place PacketIndex::place(int64_t packet) const {

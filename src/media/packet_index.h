@@ -67,7 +67,8 @@ class PacketIndex {
   // Up to the frame of the last of those packets, no others show any.
   void set_head(std::vector<int64_t> packets);
   // So many frames come beside these, in no order that packets tell: behind a picture that lacks what it is
-  // made from, a decoder may show it twice, or those before it late.
+  // made from, a decoder may show it twice, or those before it late. They are shown at the end, as far as
+  // times go.
   void give_up_order(int64_t more_frames);
 
   struct Place {
