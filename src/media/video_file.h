@@ -1,6 +1,6 @@
 #pragma once
-// A clip in a file: its packets are read once to know what there is (video_file.cc), then decoded from the
-// start or by leaps (video_file_read.cc).
+// A clip in a file: its packets are read once to know what there is (video_file.cc), then decoded
+// (video_file_decode.cc) from the start or by leaps (video_file_read.cc).
 
 extern "C" {
 #include <libavcodec/avcodec.h>
