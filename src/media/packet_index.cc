@@ -198,6 +198,13 @@ bool PacketIndex::is_discarded(int64_t packet) const {
   return packet >= 0 && packet < packets() && packets_[static_cast<size_t>(packet)].discarded;
 }
 
+bool PacketIndex::begins_edit(int64_t packet) const {
+  if (packet < 1 || packet >= packets()) return false;
+  const Packet &before = packets_[static_cast<size_t>(packet - 1)],
+               &here = packets_[static_cast<size_t>(packet)];
+  return here.discarded && here.key && here.dts != kNoTime && here.dts < before.dts;
+}
+
 int64_t PacketIndex::last_packet_of(int64_t frame) const {
   int64_t packet = shown_[static_cast<size_t>(frame)];
   while (packet + 1 < packets() && frame_of(packet + 1) == frame) ++packet;

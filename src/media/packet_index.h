@@ -48,6 +48,8 @@ class PacketIndex {
   int64_t frame_of(int64_t packet) const { return packets_[static_cast<size_t>(packet)].frame; }
   // Whether the container says that nobody is to see what comes of it: an edit begins or ends there.
   bool is_discarded(int64_t packet) const;
+  // Whether decoding goes back in time there, to what leads to the next edit.
+  bool begins_edit(int64_t packet) const;
   // The last packet of a frame that is shown: its second field, where that is a packet of its own.
   int64_t last_packet_of(int64_t frame) const;
   struct Entry {

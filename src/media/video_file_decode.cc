@@ -19,8 +19,8 @@ std::string_view name_or(const char* name) { return name != nullptr ? name : "un
 void VideoFile::open_decoder() {
   decoder_ = std::make_unique<FrameDecoder>(demuxer_.stream(), limits_, skip_broken_, name_, info_.format);
   if (packet_waits_) av_packet_unref(packet_.get());
-  packet_waits_ = ended_ = strayed_ = false;
-  here_ = -1;
+  packet_waits_ = ended_ = draining_ = strayed_ = false;
+  drained_at_ = here_ = -1;
   floor_ = 0;
   broken_.clear();
   av_frame_unref(frame_.get());
@@ -38,7 +38,8 @@ void VideoFile::begin_at_start() {
 bool VideoFile::begin_at(const PacketIndex::Entry& entry) {
   decoder_->flush();
   if (packet_waits_) av_packet_unref(packet_.get());
-  packet_waits_ = ended_ = false;
+  packet_waits_ = ended_ = draining_ = false;
+  drained_at_ = -1;
   av_frame_unref(frame_.get());
   if (!demuxer_.seek(index_, entry.packet, *packet_)) return false;
   packet_waits_ = true;
@@ -84,10 +85,19 @@ bool VideoFile::comes_too_early(int64_t packet) const {
          entry < index_.packets();
 }
 
+// Pictures of HEVC that the next edit decodes once more have numbers that the decoder still holds: it is to
+// show what it has, and begin anew.
+bool VideoFile::is_to_drain() const {
+  return demuxer_.stream().codecpar->codec_id == AV_CODEC_ID_HEVC && drained_at_ != next_packet_ &&
+         index_.begins_edit(next_packet_);
+}
+
 // One packet into the decoder, or word that there are no more.
 bool VideoFile::feed() {
   if (ended_) return false;
-  if ((leaping_ && next_packet_ > last_packet_) || !next_packet()) {
+  const bool enough = leaping_ && next_packet_ > last_packet_;
+  draining_ = !enough && is_to_drain();
+  if (enough || draining_ || !next_packet()) {
     ended_ = true;
     decoder_->send_end();
     return true;
@@ -119,7 +129,13 @@ bool VideoFile::next_frame() {
       if (frame_->decode_error_flags != 0) damage(frame_->pts, "is broken");
       return true;
     }
-    if (got == AVERROR_EOF) return false;
+    if (got == AVERROR_EOF) {
+      if (!draining_) return false;
+      decoder_->flush();
+      ended_ = draining_ = false;
+      drained_at_ = next_packet_;
+      continue;
+    }
     if (got != AVERROR(EAGAIN)) {
       damage(decoder_->blamed(), "cannot be decoded: " + av_words(got));
     } else if (!feed()) {
