@@ -198,6 +198,13 @@ bool PacketIndex::is_discarded(int64_t packet) const {
   return packet >= 0 && packet < packets() && packets_[static_cast<size_t>(packet)].discarded;
 }
 
+bool PacketIndex::begins_edit(int64_t packet) const {
+  if (packet < 1 || packet >= packets()) return false;
+  const Packet &before = packets_[static_cast<size_t>(packet - 1)],
+               &here = packets_[static_cast<size_t>(packet)];
+  return here.discarded && here.key && here.dts != kNoTime && here.dts < before.dts;
+}
+
 int64_t PacketIndex::last_packet_of(int64_t frame) const {
   int64_t packet = shown_[static_cast<size_t>(frame)];
   while (packet + 1 < packets() && frame_of(packet + 1) == frame) ++packet;
@@ -238,7 +245,8 @@ void PacketIndex::set_head(std::vector<int64_t> packets) {
 void PacketIndex::give_up_order(int64_t more_frames) {
   frames_ += more_frames;
   ordered_ = false;
-  ticks_.clear();
+  for (; more_frames > 0 && ticks_.size() > 1; --more_frames)
+    ticks_.push_back(ticks_.back() + (ticks_.back() - ticks_[ticks_.size() - 2]));
 }
 
 PacketIndex::Place PacketIndex::place(int64_t packet) const {

@@ -48,6 +48,8 @@ class PacketIndex {
   int64_t frame_of(int64_t packet) const { return packets_[static_cast<size_t>(packet)].frame; }
   // Whether the container says that nobody is to see what comes of it: an edit begins or ends there.
   bool is_discarded(int64_t packet) const;
+  // Whether decoding goes back in time there, to what leads to the next edit.
+  bool begins_edit(int64_t packet) const;
   // The last packet of a frame that is shown: its second field, where that is a packet of its own.
   int64_t last_packet_of(int64_t frame) const;
   struct Entry {
@@ -67,7 +69,8 @@ class PacketIndex {
   // Up to the frame of the last of those packets, no others show any.
   void set_head(std::vector<int64_t> packets);
   // So many frames come beside these, in no order that packets tell: behind a picture that lacks what it is
-  // made from, a decoder may show it twice, or those before it late.
+  // made from, a decoder may show it twice, or those before it late. They are shown at the end, as far as
+  // times go.
   void give_up_order(int64_t more_frames);
 
   struct Place {

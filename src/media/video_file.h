@@ -1,6 +1,6 @@
 #pragma once
-// A clip in a file: its packets are read once to know what there is (video_file.cc), then decoded from the
-// start or by leaps (video_file_read.cc).
+// A clip in a file: its packets are read once to know what there is (video_file.cc), then decoded
+// (video_file_decode.cc) from the start or by leaps (video_file_read.cc).
 
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -92,6 +92,7 @@ class VideoFile final : public VideoReader {
   void begin_at_start();
   bool begin_at(const PacketIndex::Entry& entry);
   bool next_packet();
+  bool is_to_drain() const;
   bool feed();
   bool next_frame();
   void damage(int64_t packet, const std::string& words);
@@ -138,6 +139,8 @@ class VideoFile final : public VideoReader {
   bool packet_waits_ = false;  // packet_ is there already
   int64_t next_packet_ = 0;    // the number of the packet that comes next
   bool ended_ = false;         // the decoder was told that no packet comes
+  bool draining_ = false;      // it was told so in front of packet next_packet_, and goes on there
+  int64_t drained_at_ = -1;    // the packet where that was so last
   bool strayed_ = false;       // behind a leap a packet came that the index does not have there
   bool leaping_ = false;
   int64_t last_packet_ = 0;  // when leaping: what lies behind it is not needed before the next leap

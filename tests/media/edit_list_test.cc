@@ -115,7 +115,10 @@ void check_edits(const std::vector<Edit>& edits) {
 TEST(EditList, APartOfAClipIsThatPart) { check_edits({{50, 33}}); }
 
 // Nor do they count as a clock that was set back, or as damage.
-TEST(EditList, TwoPartsFollowEachOther) { check_edits({{50, 0}, {35, 122}}); }
+TEST(EditList, TwoPartsFollowEachOther) {
+  check_edits({{50, 0}, {35, 122}});
+  check_edits({{50, 0}, {55, 90}});  // the second one is decoded from a group on that the first one had
+}
 
 }  // namespace
 }  // namespace vl3

@@ -367,6 +367,7 @@ TEST(Count, ClipsCutInsideOfAGroupHaveWhatTheDecoderGives) {
       ++made;
       const auto reader = VideoReader::open(folder / "cut");
       EXPECT_EQ(reader->info().total_frames, test::frames_decoded(folder / "cut"));
+      EXPECT_NEAR(reader->info().duration_s, static_cast<double>(reader->info().total_frames) / 25, 0.2);
       const std::vector<uint64_t> hashes = read_all(*reader);
       EXPECT_EQ(static_cast<int64_t>(hashes.size()), reader->info().total_frames);
       share_decoded(*reader, hashes);
