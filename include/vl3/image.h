@@ -68,7 +68,8 @@ struct ImageInfo {
   ImageFormat format = ImageFormat::kPng;
   std::string mode;     // Pillow's mode
   int orientation = 1;  // EXIF or TIFF orientation, 1 to 8; 1 where absent or out of range
-  // Frames of an animated GIF, WebP or AVIF, pages of a TIFF; 1 otherwise. decode_image gives the first.
+  // Frames of an animated GIF, WebP or AVIF, pages of a TIFF, pictures of a HEIC; 1 otherwise. decode_image
+  // gives the first.
   int64_t frames = 1;
 };
 

@@ -49,9 +49,9 @@ class VL3_API ClipEnded : public Error {
 };
 
 // A clip that is read from front to back: a file (or its bytes) that FFmpeg's libraries decode in this
-// process, an animated WebP, pictures that are its frames, or frames that are decoded already. Of a folder
-// these are its pictures in the order of their names, where numbers count as such (frame_2 before frame_10);
-// other files are left out, which notes() say. Memory is bounded by a few frames.
+// process, an animated WebP or AVIF, pictures that are its frames, or frames that are decoded already. Of a
+// folder these are its pictures in the order of their names, where numbers count as such (frame_2 before
+// frame_10); other files are left out, which notes() say. Memory is bounded by a few frames.
 class VL3_API VideoReader {
  public:
   // Throws kNotFound, kIo, kFormat (no clip, or broken: where), kUnsupported (a container or codec that is
