@@ -299,12 +299,13 @@ MMMU_SUBJECTS = (
 def mmmu(folder):
     for subject in MMMU_SUBJECTS:
         empty = {f"image_{i}": None for i in range(3, 8)}
-        parquet(folder / subject / "validation-00000-of-00001.parquet", [
-            {"id": f"validation_{subject}_1", "question": "See <image 1> and tell.", "answer": "B",
-             "options": "['$1', '<image 2>']", "question_type": "multiple-choice", "image_1": picture(png(1)),
-             "image_2": picture(png(2)), **empty},
-            {"id": f"validation_{subject}_2", "question": "How much is <image 1>?", "answer": "['4', 'four']",
-             "options": "[]", "question_type": "open", "image_1": picture(png(3)), "image_2": None, **empty}])
+        for split, answers in (("validation", ("B", "['4', 'four']")), ("test", ("?", "?"))):
+            parquet(folder / subject / f"{split}-00000-of-00001.parquet", [
+                {"id": f"{split}_{subject}_1", "question": "See <image 1> and tell.", "answer": answers[0],
+                 "options": "['$1', '<image 2>']", "question_type": "multiple-choice", "image_1": picture(png(1)),
+                 "image_2": picture(png(2)), **empty},
+                {"id": f"{split}_{subject}_2", "question": "How much is <image 1>?", "answer": answers[1],
+                 "options": "[]", "question_type": "open", "image_1": picture(png(3)), "image_2": None, **empty}])
 
 
 MAKERS = {maker.__name__: maker for maker in (

@@ -299,6 +299,13 @@ def test_mmmu_puts_pictures_where_they_are_named(rows_of, tmp_path):
     assert (told["answer"], told["score"], told["task"]) == (["4", "four"], "exact", "Accounting")
 
 
+def test_mmmu_test_is_for_the_server(rows_of):
+    rows, report = rows_of("mmmu", split="test")
+    assert report["not_scored"] == len(rows) == 2 * len(task_folders.MMMU_SUBJECTS)
+    assert not any("answer" in row for row in rows)
+    assert rows[0]["options"] == ["$1", "<image 2>"] and "options" not in rows[1]
+
+
 def test_easy_vqa(rows_of):
     rows, _ = rows_of("easy_vqa")
     assert [(row["id"], row["task"], row["answer"], row["score"]) for row in rows] == [

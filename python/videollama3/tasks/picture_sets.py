@@ -242,7 +242,7 @@ _MMMU_IMAGE = re.compile(r"<image ([1-7])>")
 
 
 def mmmu(source: Source) -> Iterator[Row]:
-    """Pictures stand where the question, or an option, has them."""
+    """Pictures stand where the question, or an option, has them. Split test: the server has the answers."""
     columns = ("id", "question", "options", "answer", "question_type", *(f"image_{i}" for i in range(1, 8)))
     for subject in _MMMU:
         for _, record in split_rows(source.root, subject, source.split, columns):
@@ -254,14 +254,20 @@ def mmmu(source: Source) -> Iterator[Row]:
                     record.fail("options", "a list of at least 2 texts")
                 lines = "\n".join(f"({letter_of(i)}):{option}" for i, option in enumerate(options))
                 prompt = f"{question}\n\n{lines}\n\nAnswer with the option's letter from the given choices directly."
-                letters = "".join(letter_of(i) for i in range(len(options)))
-                scored = {"answer": record.letter("answer", letters), "score": "last_letter", "options": options}
             else:
                 prompt = f"{question}\n{_USING_A_WORD}"
-                scored = {"answer": _list_of_texts(record, "answer") or record.text("answer"), "score": "exact"}
             if source.split == "test":
                 scored = {"score": "not_scored", **({"options": options} if options else {})}
+            else:
+                scored = _mmmu_answer(record, options)
             yield Row(record.origin, "mmmu", {**fields, **_placed(record, prompt), **scored})
+
+
+def _mmmu_answer(record: Record, options: list[str]) -> dict[str, Any]:
+    if record.data["question_type"] == "multiple-choice":
+        letters = "".join(letter_of(i) for i in range(len(options)))
+        return {"answer": record.letter("answer", letters), "score": "last_letter", "options": options}
+    return {"answer": _list_of_texts(record, "answer") or record.text("answer"), "score": "exact"}
 
 
 def _placed(record: Record, prompt: str) -> dict[str, Any]:
