@@ -145,9 +145,14 @@ def test_parquet_files(tmp_path):
     task_folders.parquet(first, [{**row, "image": {"bytes": b"", "path": "a.png"}}])
     refused(tmp_path, "realworldqa", "[data/test-00000-of-00002.parquet:1]", '"image"', "the bytes of a picture")
     first.write_bytes(good)
+    second = tmp_path / "data/data/test-00001-of-00002.parquet"
+    hidden = second.rename(tmp_path / "data/data/hidden")
+    refused(tmp_path, "realworldqa", "[" + str(tmp_path / "data/data"), "no test-00001-of-00002.parquet", "2 parts")
+    hidden.rename(second)
     first.rename(tmp_path / "data/data/train-00000-of-00002.parquet")
-    (tmp_path / "data/data/test-00001-of-00002.parquet").unlink()
-    refused(tmp_path, "realworldqa", "has no test-")
+    refused(tmp_path, "realworldqa", "no test-00000-of-00002.parquet")
+    second.unlink()
+    refused(tmp_path, "realworldqa", "has no test-….parquet")
 
 
 def test_without_pyarrow_it_says_what_to_install(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import csv
 import json
 import math
 import os
+import re
 from typing import Any, Iterator, NoReturn, Optional, Sequence, Union
 
 from .errors import TaskError, shown
@@ -234,8 +235,19 @@ def split_rows(root: str, folder: str, split: str, columns: Sequence[str]) -> It
     found = [name for name in names if name.startswith(split + "-") and name.endswith(".parquet")]
     if not found:
         raise TaskError(f"[{place}] has no {split}-….parquet")
+    _check_parts(place, split, found)
     index = 0
     for name in found:
         for record in parquet_rows(root, f"{folder}/{name}" if folder else name, columns):
             yield index, record
             index += 1
+
+
+def _check_parts(place: str, split: str, found: list[str]) -> None:
+    """Refuses a split of which a part is missing. A name may go on behind the count of parts."""
+    numbered = [re.match(r"(\d{1,9})-of-(\d{1,9})(?!\d)", name[len(split) + 1:]) for name in found]
+    parts = {(int(match[1]), match[2]) for match in numbered if match}
+    for count in sorted({count for _, count in parts}):
+        missing = next((i for i in range(int(count)) if (i, count) not in parts), None)
+        if missing is not None:
+            raise TaskError(f"[{place}] has no {split}-{missing:05}-of-{count}.parquet, one of its {int(count)} parts")
