@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -128,6 +129,19 @@ def test_lines_of_mme(tmp_path):
     refused(tmp_path, "mme", "count/1.txt:2]", '"answer"', '"Maybe"')
     path.unlink()
     refused(tmp_path, "mme", "count/1.txt] cannot be read")
+
+
+def test_pictures_of_mme_that_only_texts_name(tmp_path):
+    folder = made(tmp_path, "mme")
+    place = tmp_path / "data/MME_Benchmark_release_version"
+    (place / "count/1.png").unlink()
+    (place / "scene/images/1.png").unlink()
+    refused(tmp_path, "mme", "lacks 2 pictures", "/count/1.jpg", "/scene/images/1.jpg")
+    report = convert("mme", folder, out=str(tmp_path / "out"), skip_missing=True)
+    assert report["rows"] == 24 and report["left_out"] == {"its picture or clip is missing": 4}
+    shutil.rmtree(place / "scene/questions_answers_YN")
+    with pytest.raises(TaskError, match="scene/questions_answers_YN] is not there"):
+        convert("mme", folder, out=str(tmp_path / "other"))
 
 
 def test_parquet_files(tmp_path):

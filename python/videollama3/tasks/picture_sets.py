@@ -116,11 +116,20 @@ def mme(source: Source) -> Iterator[Row]:
             parted = os.path.isdir(source.whole(f"{place}/images"))
             pictures = f"{place}/images" if parted else place
             texts = f"{place}/questions_answers_YN" if parted else place
-            if not os.path.isdir(source.whole(pictures)):
-                raise TaskError(f"[{source.whole(pictures)}] is not there: the set's folder should hold it")
-            for name in sorted(os.listdir(source.whole(pictures))):
-                if name.endswith((".jpg", ".png")):
-                    yield from _mme_pair(source, group, task, f"{pictures}/{name}", f"{texts}/{name[:-4]}.txt")
+            for name in _mme_pictures(source, pictures, texts):
+                yield from _mme_pair(source, group, task, f"{pictures}/{name}", f"{texts}/{name[:-4]}.txt")
+
+
+def _mme_pictures(source: Source, pictures: str, texts: str) -> list[str]:
+    """The names of a task's pictures, also of those that are missing: only their texts are there."""
+    for folder in (pictures, texts):
+        if not os.path.isdir(source.whole(folder)):
+            raise TaskError(f"[{source.whole(folder)}] is not there: the set's folder should hold it")
+    names = [name for name in os.listdir(source.whole(pictures)) if name.endswith((".jpg", ".png"))]
+    ending = names[0][-4:] if names else ".jpg"
+    stems = {name[:-4] for name in names}
+    asked = (name[:-4] for name in os.listdir(source.whole(texts)) if name.endswith(".txt"))
+    return sorted(names + [stem + ending for stem in asked if stem not in stems])
 
 
 def _mme_pair(source: Source, group: str, task: str, picture: str, text: str) -> Iterator[Row]:
