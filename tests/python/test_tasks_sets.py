@@ -299,6 +299,17 @@ def test_mmmu_puts_pictures_where_they_are_named(rows_of, tmp_path):
     assert (told["answer"], told["score"], told["task"]) == (["4", "four"], "exact", "Accounting")
 
 
+def test_mmmu_keeps_pictures_that_nothing_names(rows_of, tmp_path, monkeypatch):
+    changed = task_folders.parquet
+    monkeypatch.setattr(task_folders, "parquet", lambda path, rows: changed(
+        path, [{**row, "question": "Tell."} for row in rows]))
+    rows, _ = rows_of("mmmu")
+    parts = rows[0]["content"]
+    assert [part["type"] for part in parts] == ["image", "text", "image", "text"]
+    assert (tmp_path / "out" / parts[0]["image"]).read_bytes() == task_folders.png(1)
+    assert parts[1]["text"] == "Tell.\n\n(A):$1\n(B):<image 2>:"
+
+
 def test_mmmu_test_is_for_the_server(rows_of):
     rows, report = rows_of("mmmu", split="test")
     assert report["not_scored"] == len(rows) == 2 * len(task_folders.MMMU_SUBJECTS)

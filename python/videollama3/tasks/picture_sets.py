@@ -280,8 +280,12 @@ def _mmmu_answer(record: Record, options: list[str]) -> dict[str, Any]:
 
 
 def _placed(record: Record, prompt: str) -> dict[str, Any]:
-    """The prompt with every picture behind its mark, "<image 1>:"."""
-    parts: list[dict[str, Any]] = []
+    """The prompt with every picture behind its mark, "<image 1>:"; those without one stand in front."""
+    marked = set(_MMMU_IMAGE.findall(prompt))
+    unmarked = [f"image_{i}" for i in range(1, 8) if str(i) not in marked]
+    parts: list[dict[str, Any]] = [
+        {"type": "image", "image": Picture(data, f"{record.origin} {field}")} for field in unmarked
+        for data in [record.picture(field)] if data is not None]
     begin = 0
     for match in _MMMU_IMAGE.finditer(prompt):
         parts.append({"type": "text", "text": prompt[begin:match.end()] + ":"})
