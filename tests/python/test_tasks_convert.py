@@ -136,7 +136,7 @@ def test_pictures_of_mme_that_only_texts_name(tmp_path):
     place = tmp_path / "data/MME_Benchmark_release_version"
     (place / "count/1.png").unlink()
     (place / "scene/images/1.png").unlink()
-    refused(tmp_path, "mme", "lacks 2 pictures", "/count/1.jpg", "/scene/images/1.jpg")
+    refused(tmp_path, "mme", "lacks 2", "/count/1.jpg", "/scene/images/1.jpg")
     report = convert("mme", folder, out=str(tmp_path / "out"), skip_missing=True)
     assert report["rows"] == 24 and report["left_out"] == {"its picture or clip is missing": 4}
     shutil.rmtree(place / "scene/questions_answers_YN")
@@ -187,6 +187,20 @@ def test_missing_clips_are_named(tmp_path):
     assert report["rows"] == 1 and report["questions"] == 7
     assert report["left_out"] == {"its picture or clip is missing": 6}
     assert report["missing"]["count"] == 6 and report["missing"]["first"][0] == "video/1_plotQA/v.mp4"
+
+
+def test_videomme_without_its_subtitles(tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    folder = made(tmp_path, "videomme")
+    out = str(tmp_path / "out")
+    assert main(["convert", "videomme", folder, "--out", out]) == 0
+    assert "\n  clips without subtitles: 1\n" in capsys.readouterr().out
+    shutil.rmtree(out)
+    shutil.rmtree(tmp_path / "data/subtitles")
+    refused(tmp_path, "videomme", "lacks 1", "for 2 questions: subtitles/", "--skip-missing")
+    report = convert("videomme", folder, out=out, skip_missing=True)
+    assert report["files"] == {"videomme.jsonl": 2}
+    assert report["left_out"] == {"its subtitles are missing": 2} and report["missing"]["first"] == ["subtitles/"]
 
 
 def test_limit_counts_tasks_and_keeps_pairs(tmp_path):

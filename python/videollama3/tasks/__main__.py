@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     converting.add_argument("--max-frames", type=int, default=180, metavar="N",
                             help="the most frames of a clip, for subtitles (180)")
     converting.add_argument("--skip-missing", action="store_true",
-                            help="leave out questions whose picture or clip is missing")
+                            help="leave out questions whose picture, clip or subtitles are missing")
     converting.add_argument("--overwrite", action="store_true", help="replace a folder that convert made")
     converting.add_argument("--json", action="store_true", help="the report as JSON")
     words = commands.add_parser("words", help="the share of questions whose answers a model has words for")
@@ -61,7 +61,7 @@ def _convert(arguments: argparse.Namespace) -> None:
     print(_told(report))
     if report["missing"]["count"]:
         first = report["missing"]["first"]
-        print(f"missing: {report['missing']['count']} pictures or clips, the first {', '.join(first)}",
+        print(f"missing: {report['missing']['count']} pictures, clips or subtitles, the first {', '.join(first)}",
               file=sys.stderr)
 
 
@@ -73,6 +73,7 @@ def _told(report: dict[str, Any]) -> str:
         lines.append(f"  not scored: {report['not_scored']}")
     if report["pictures_written"]:
         lines.append(f"  pictures written: {report['pictures_written']}")
+    lines += [f"  {what}: {count}" for what, count in report["noted"].items()]
     return "\n".join(lines)
 
 

@@ -139,6 +139,7 @@ def videomme(source: Source) -> Rows:
     """Every question twice: without subtitles, and with those of the frames that are looked at."""
     columns = ("videoID", "question_id", "task_type", "question", "options", "answer")
     said: dict[str, str] = {}
+    folder = File("subtitles/", os.path.isdir(source.whole("subtitles")))
     for _, record in split_rows(source.root, "", "test", columns):
         options = record.texts("options", 2)
         prompt = _VIDEOMME_HEAD + record.text("question") + "\n" + "".join(o + "\n" for o in options)
@@ -160,11 +161,14 @@ def videomme(source: Source) -> Rows:
             said[stem] = _said(source, video, subtitles)
         head = f"This video's subtitles are listed below:\n{said[stem]}\n"
         looked = {"fps": source.fps, "max_frames": source.max_frames}  # or they would be other frames' subtitles
-        yield Row(record.origin, "videomme_subtitles", {**fields, **looked, "question": head + prompt})
+        yield Row(record.origin, "videomme_subtitles", {**fields, **looked, "question": head + prompt}, folder)
 
 
 def _said(source: Source, video: File, subtitles: str) -> str:
-    if not video.there or not os.path.isfile(source.whole(subtitles)):
+    if not video.there:
+        return ""
+    if not os.path.isfile(source.whole(subtitles)):
+        source.note("clips without subtitles")
         return ""
     times = sampled_times(duration_s(source.whole(video), video.path), source.fps, source.max_frames)
     return "\n".join(seen_with(read_srt(source.root, subtitles), times))

@@ -51,7 +51,7 @@ class Output:
         self._per_task: dict[tuple[str, str], int] = {}
         self._ids: dict[tuple[str, str], str] = {}
         self._left_out: dict[str, int] = {}
-        self._missing: dict[str, int] = {}
+        self._missing: dict[str, set[str]] = {}  # the ids of the questions that need the file
         self._pictures: set[str] = set()
         self._not_scored = 0
         self._pairs: dict[tuple[str, str, str], bool] = {}
@@ -87,11 +87,11 @@ class Output:
         before = self._ids.setdefault((row.set, name), row.origin)
         if before is not row.origin:
             raise TaskError(f"[{row.origin}] has the id {shown(name)}, as {before} has")
-        missing = [file.path for file in _files(row.fields) if not file.there]
-        for path in missing:
-            self._missing[path] = self._missing.get(path, 0) + 1
-        if missing:
+        if self._lacks(_files(row.fields), name):
             self.leave_out(LeftOut("its picture or clip is missing"))
+            return
+        if row.subtitles is not None and self._lacks([row.subtitles], name):
+            self.leave_out(LeftOut("its subtitles are missing"))
             return
         if not self._is_within_limit(row, task):
             self.leave_out(LeftOut("beyond --limit"))
@@ -100,6 +100,12 @@ class Output:
         self._file(row.set).write(line + "\n")
         self._counts[row.set] = self._counts.get(row.set, 0) + 1
         self._not_scored += row.fields.get("score") == "not_scored"
+
+    def _lacks(self, files: list[File], name: str) -> bool:
+        missing = [file.path for file in files if not file.there]
+        for path in missing:
+            self._missing.setdefault(path, set()).add(name)
+        return bool(missing)
 
     def _is_within_limit(self, row: Row, task: str) -> bool:
         if self._limit <= 0:
@@ -140,15 +146,16 @@ class Output:
             "files": {name + ".jsonl": count for name, count in self._counts.items()},
             "not_scored": self._not_scored,
             "pictures_written": len(self._pictures),
+            "noted": self._source.noted,
             "missing": {"count": len(self._missing), "first": sorted(self._missing)[:NAMED]},
         }
 
     def _missing_message(self) -> str:
         names = sorted(self._missing)
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        questions = sum(self._missing.values())
-        return (f"[{self._source.root}] lacks {len(names)} picture{'s' if len(names) > 1 else ''} or clips of "
-                f"{questions} question{'s' if questions > 1 else ''}: {', '.join(names[:NAMED])}{more}")
+        questions = len(set().union(*self._missing.values()))
+        return (f"[{self._source.root}] lacks {len(names)} of its pictures, clips or subtitles, for {questions} "
+                f"question{'s' if questions > 1 else ''}: {', '.join(names[:NAMED])}{more}")
 
     def _take_name(self) -> None:
         old: Optional[str] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Union
+from typing import Any, Iterable, Optional, Union
 
 from .errors import TaskError, shown
 from .records import Record
@@ -33,12 +33,13 @@ class Picture:
 class Row:
     """A question as `videollama3 eval` reads it, but for File and Picture in place of paths.
 
-    `set` names the file of rows that it belongs to.
+    `set` names the file of rows that it belongs to; `subtitles` is the folder or file that its prompt is made of.
     """
 
     origin: str
     set: str
     fields: dict[str, Any]
+    subtitles: Optional[File] = None
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,13 @@ class LeftOut:
 
 @dataclass
 class Source:
-    """The folder of a set, and how it is looked at."""
+    """The folder of a set, and how it is looked at. `noted`: what the report counts besides."""
 
     root: str
     split: str
     fps: float = 1.0
     max_frames: int = 180
+    noted: dict[str, int] = field(default_factory=dict)
     _listed: dict[str, bool] = field(default_factory=dict)
 
     def path(self, record: Record, name: str, folder: str, last: str) -> str:
@@ -77,6 +79,9 @@ class Source:
             if self._is_there(path):
                 return File(path, True)
         return File(tried[0], False)
+
+    def note(self, what: str) -> None:
+        self.noted[what] = self.noted.get(what, 0) + 1
 
     def whole(self, file: Union[File, str]) -> str:
         return os.path.join(self.root, file.path if isinstance(file, File) else file)
