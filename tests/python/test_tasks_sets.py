@@ -33,7 +33,9 @@ def test_every_set_has_a_test_folder():
 def test_every_set_is_counted_and_its_media_are_there(name, rows_of, tmp_path):
     rows_of(name)
     report = json.loads((tmp_path / "out/convert.json").read_text())
-    assert report["set"] == name and report["rows"] == report["questions"] > 0 and report["left_out"] == {}
+    assert report["set"] == name and report["left_out"] == {}
+    asked = 2 if name in ("videomme", "mmvu") else 1  # how often each question is
+    assert report["rows"] == asked * report["questions"] > 0
     written = 0
     for file, count in report["files"].items():
         rows = [json.loads(line) for line in (tmp_path / "out" / file).read_text().splitlines()]

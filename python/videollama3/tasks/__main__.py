@@ -25,7 +25,8 @@ def _parser() -> argparse.ArgumentParser:
     converting.add_argument("folder", nargs="?", metavar="FOLDER", help="as the original evaluation has it")
     converting.add_argument("--split", metavar="S", help="the first that `list` shows, unless told otherwise")
     converting.add_argument("--out", metavar="OUT", help="the folder of the rows (SET.tasks)")
-    converting.add_argument("--limit", type=int, default=0, metavar="N", help="at most N questions of each task")
+    converting.add_argument("--limit", type=int, default=0, metavar="N",
+                            help="at most N questions of each task, or N pairs of them")
     converting.add_argument("--fps", type=float, default=1.0, metavar="F",
                             help="frames a second that will be looked at, for subtitles (1)")
     converting.add_argument("--max-frames", type=int, default=180, metavar="N",

@@ -34,14 +34,15 @@ def convert(name: str, folder: Optional[str] = None, *, split: Optional[str] = N
 
     folder        as the original evaluation has it; may be absent for easy_vqa, whose package is looked for
     split         one of SETS[name].splits; the first by default
-    limit         at most so many questions of each task; 0: all
+    limit         at most so many questions of each task, or pairs of them where they are asked in pairs; 0: all
     fps, max_frames  how clips will be looked at: which subtitles are in a prompt depends on it
     skip_missing  questions whose picture, clip or subtitles are missing are left out and counted, instead of an error
     overwrite     a folder that convert made before is replaced
 
-    The report is what OUT/convert.json holds: "set", "split", "questions" in the set, "rows" written, "left_out"
-    (how many, by reason), "files" (rows of each), "not_scored", "pictures_written", "noted" (what else was
-    counted: clips without subtitles), "missing". It also has "out". Raises TaskError, and leaves nothing behind, where something cannot be read as the set's.
+    The report is what OUT/convert.json holds: "set", "split", "questions" in the set (one that is asked twice counts
+    once), "rows" written, "left_out" (rows, by reason), "files" (rows of each), "not_scored", "pictures_written",
+    "noted" (what else was counted: clips without subtitles), "missing". It also has "out". Raises TaskError, and
+    leaves nothing behind, where something cannot be read as the set's.
     """
     chosen = task_set(name)
     if split is None:

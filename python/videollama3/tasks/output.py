@@ -51,6 +51,7 @@ class Output:
         self._per_task: dict[tuple[str, str], int] = {}
         self._ids: dict[tuple[str, str], str] = {}
         self._left_out: dict[str, int] = {}
+        self._not_asked = 0  # questions that no row was made of
         self._missing: dict[str, set[str]] = {}  # the ids of the questions that need the file
         self._pictures: set[str] = set()
         self._not_scored = 0
@@ -79,7 +80,12 @@ class Output:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def leave_out(self, left: LeftOut) -> None:
-        self._left_out[left.reason] = self._left_out.get(left.reason, 0) + 1
+        """A question that no row was made of."""
+        self._not_asked += 1
+        self._count_out(left.reason)
+
+    def _count_out(self, reason: str) -> None:
+        self._left_out[reason] = self._left_out.get(reason, 0) + 1
 
     def add(self, row: Row) -> None:
         task = str(row.fields.get("task", row.set))
@@ -88,13 +94,13 @@ class Output:
         if before is not row.origin:
             raise TaskError(f"[{row.origin}] has the id {shown(name)}, as {before} has")
         if self._lacks(_files(row.fields), name):
-            self.leave_out(LeftOut("its picture or clip is missing"))
+            self._count_out("its picture or clip is missing")
             return
         if row.subtitles is not None and self._lacks([row.subtitles], name):
-            self.leave_out(LeftOut("its subtitles are missing"))
+            self._count_out("its subtitles are missing")
             return
         if not self._is_within_limit(row, task):
-            self.leave_out(LeftOut("beyond --limit"))
+            self._count_out("beyond --limit")
             return
         line = json.dumps(self._written(row.fields), ensure_ascii=False)
         self._file(row.set).write(line + "\n")
@@ -140,7 +146,7 @@ class Output:
         rows = sum(self._counts.values())
         return {
             "split": self._source.split,
-            "questions": rows + sum(self._left_out.values()),
+            "questions": len({name for _, name in self._ids}) + self._not_asked,  # some are asked twice
             "rows": rows,
             "left_out": self._left_out,
             "files": {name + ".jsonl": count for name, count in self._counts.items()},
