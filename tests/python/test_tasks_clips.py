@@ -105,6 +105,9 @@ def test_subrip(tmp_path):
     (tmp_path / "a.srt").write_text("1\n00:01 --> 00:02\nx\n")
     with pytest.raises(TaskError, match=r"\[a.srt:2\].*00:01 --> 00:02"):
         read_srt(str(tmp_path), "a.srt")
+    (tmp_path / "a.srt").write_text(f"1\n{'9' * 5000}:00:00,0 --> 00:00:01,0\nx\n")
+    with pytest.raises(TaskError, match=r"\[a.srt:2\].*9999"):
+        read_srt(str(tmp_path), "a.srt")
     (tmp_path / "a.srt").write_bytes(b"\xff\xfe1\0")
     with pytest.raises(TaskError, match=r"\[a.srt\] cannot be read"):
         read_srt(str(tmp_path), "a.srt")

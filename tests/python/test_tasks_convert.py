@@ -12,6 +12,7 @@ import task_folders
 import videollama3
 from videollama3.tasks import TaskError, convert
 from videollama3.tasks.__main__ import main
+from videollama3.tasks.output import Output
 
 
 def made(tmp_path, name):
@@ -76,6 +77,23 @@ BROKEN = {
                     ("[questions.json:3]", '"u-1"', "questions.json:1")),
     "float without precision": ("mathvista", "testmini.json", lambda v: v["3"].update(precision=None),
                                 ("[testmini.json:3]", '"precision"', "a number", "null")),
+    "precision beyond floats": ("mathvista", "testmini.json", lambda v: v["3"].update(precision=10 ** 400),
+                                ("[testmini.json:3]", '"precision"', "a number", "1000")),
+    "precision of a thousand digits": ("mathvista", "testmini.json", lambda v: v["3"].update(precision=-1000),
+                                       ("[testmini.json:3]", '"precision"', "from 0 to 18", "-1000")),
+    "span beyond floats": ("charades_sta", "charades_annotations_test-random_prompt.json",
+                           lambda v: v[0].update(timestamps=[[3, 10 ** 400]]),
+                           ("[charades_annotations_test-random_prompt.json:1]", '"timestamps"', "[[3, 1000")),
+    "time beyond floats": ("longvideobench", "subtitles/x_en.json",
+                           lambda v: v[0].update(timestamp=[10 ** 400, 1], text="said"),
+                           ("[subtitles/x_en.json:1]", '"timestamp"', "two times", "[1000")),
+    "hours of 5000 digits": ("longvideobench", "subtitles/x_en.json",
+                             lambda v: v[0].update(start="9" * 5000 + ":00:00"),
+                             ("[subtitles/x_en.json:1]", '"start"', "a time", '"999')),
+    "half a character": ("mlvu", "json/4_count.json", lambda v: v[0].update(question="What is \ud800?"),
+                         ("[json/4_count.json:1]", '"question"', "the lone surrogate U+D800", r"What is \ud800?")),
+    "half a character in a name": ("mlvu", "json/4_count.json", lambda v: v[0].update(video="a\udfff.mp4"),
+                                   ("[json/4_count.json:1]", '"video"', "U+DFFF", r"a\udfff.mp4")),
     "no such letter": ("lvbench", "video_info.meta.jsonl", lambda v: v["qa"][0].update(answer="E"),
                        ("[video_info.meta.jsonl:1]", '"qa[0].answer"', "from A to D", '"E"')),
     "question of easy-vqa": ("easy_vqa", "data/test/questions.json", lambda v: v.append(["a", "b"]),
@@ -116,6 +134,9 @@ def test_cells_of_csv(tmp_path):
     refused(tmp_path, "nextqa", "[test.csv:2] should have 13 cells")
     path.write_text(f"{head}\n{row.replace(',fell,', ',,')}\n")
     refused(tmp_path, "nextqa", "[test.csv:2]", '"a3"', "it is the answer")
+    for answer in ("--2", "9" * 5000):
+        path.write_text(f"{head}\n{row.replace(',3,0,', f',{answer},0,')}\n")
+        refused(tmp_path, "nextqa", "[test.csv:2]", '"answer"', "an integer from 0 to 4", f'"{answer[:70]}')
     path.write_text(f"{head}\n{row.replace('123,', '124,')}\n")
     refused(tmp_path, "nextqa", "[test.csv:2]", '"video"', "map_vid_vidorID.json", '"124"')
 
@@ -284,6 +305,17 @@ def test_commands(tmp_path, capsys):
     with pytest.raises(SystemExit) as usage:
         main(["convert"])
     assert usage.value.code == 2
+
+
+def test_a_full_disk(tmp_path, capsys, monkeypatch):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    folder = made(tmp_path, "easy_vqa")
+    monkeypatch.setattr(Output, "_file", lambda self, name: self._files.setdefault(name, open("/dev/full", "w")))
+    out = str(tmp_path / "out")
+    assert main(["convert", "easy_vqa", folder, "--out", out]) == 1
+    assert capsys.readouterr().err == f"error: [{out}] No space left on device\n"
+    assert os.listdir(tmp_path) == ["data"]
 
 
 def test_words_of_a_small_vocabulary(tmp_path, capsys):

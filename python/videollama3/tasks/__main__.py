@@ -102,7 +102,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print("interrupted: nothing was written", file=sys.stderr)
         return 130
     except OSError as error:
-        print(f"error: [{error.filename}] {error.strerror}", file=sys.stderr)
+        place = f"[{error.filename}] " if error.filename is not None else ""
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
         return 1
     return 0
 

@@ -5,11 +5,10 @@ Prompts are those of the original evaluation of VideoLLaMA3, to the letter: they
 
 from __future__ import annotations
 
-import math
 from typing import Any, Iterator
 
 from .errors import TaskError, shown
-from .records import Record, json_list
+from .records import Record, is_number, json_list
 from .rows import CLIP_ENDINGS, Row, Source
 
 
@@ -33,7 +32,7 @@ def _span(record: Record) -> list[float]:
     spans = record.data.get("timestamps")
     span = spans[0] if isinstance(spans, list) and spans else None
     if (not isinstance(span, list) or len(span) != 2
-            or not all(isinstance(t, (int, float)) and not isinstance(t, bool) and math.isfinite(t) for t in span)
+            or not all(is_number(t) for t in span)
             or not 0 <= span[0] < span[1]):
         record.fail("timestamps", "a list of spans, each a begin and a later end in seconds")
     return [float(span[0]), float(span[1])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -74,10 +75,13 @@ class Output:
     def __enter__(self) -> "Output":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: Optional[BaseException], __: object) -> None:
         for file in self._files.values():
-            file.close()
+            with contextlib.suppress(OSError):  # a full disk: what is left to write has no room either
+                file.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = self._out
 
     def leave_out(self, left: LeftOut) -> None:
         """A question that no row was made of."""
@@ -88,6 +92,8 @@ class Output:
         self._left_out[reason] = self._left_out.get(reason, 0) + 1
 
     def add(self, row: Row) -> None:
+        for field, value in row.fields.items():
+            check_unicode(value, row.origin, field)
         task = str(row.fields.get("task", row.set))
         name = str(row.fields["id"])
         before = self._ids.setdefault((row.set, name), row.origin)
@@ -207,6 +213,21 @@ def _files(value: Any) -> list[File]:
     if isinstance(value, list):
         return [file for item in value for file in _files(item)]
     return [value] if isinstance(value, File) else []
+
+
+def check_unicode(value: Any, origin: str, field: str) -> None:
+    """Refuses texts in `value` that cannot be written: a JSON escape or a file's name may hold half a character."""
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            check_unicode(item, origin, field)
+    text = value.path if isinstance(value, File) else value
+    if isinstance(text, str):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            part = text[max(0, error.start - 20):error.end + 20]
+            raise TaskError(f'[{origin}] "{field}" should be Unicode, but has the lone surrogate '
+                            f"U+{ord(text[error.start]):04X}: {shown(part)}") from None
 
 
 def _umask() -> int:

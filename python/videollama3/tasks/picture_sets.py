@@ -188,6 +188,8 @@ def _mathvista_answer(record: Record) -> dict[str, Any]:
             record.fail("answer", "a number")
         # Replies are rounded to `precision` digits before they are compared.
         digits = 0 if kind == "integer" else int(record.number("precision"))
+        if not 0 <= digits <= 18:
+            record.fail("precision", "a number from 0 to 18")
         return {"answer": answer, "score": "number", "tolerance": 0 if kind == "integer" else 0.5 * 10.0 ** -digits}
     return {"answer": answer, "score": "exact"}
 

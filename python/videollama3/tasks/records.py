@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 import re
+import sys
 from typing import Any, Iterator, NoReturn, Optional, Sequence, Union
 
 from .errors import TaskError, shown
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number that a float holds: no bool, not infinite, no integer of hundreds of digits."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 class Record:
@@ -55,14 +60,14 @@ class Record:
 
     def number(self, field: str) -> float:
         value = self.data.get(field)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if value is None or not is_number(value):
             self.fail(field, "a number")
         return float(value)
 
     def integer(self, field: str, least: int, most: int) -> int:
         """An integer in [least, most]; a text that holds one (CSV) is one."""
         value = self.data.get(field)
-        if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+        if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value.strip()):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             self.fail(field, f"an integer from {least} to {most}")

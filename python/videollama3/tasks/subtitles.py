@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from .errors import TaskError
-from .records import Record, json_list
+from .records import Record, is_number, json_list
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Subtitle:
     text: str
 
 
-_TIMES = re.compile(r"(\d+):(\d\d):(\d\d)[,.](\d{1,3})\s*-->\s*(\d+):(\d\d):(\d\d)[,.](\d{1,3})")
+_TIMES = re.compile(r"(\d{1,9}):(\d\d):(\d\d)[,.](\d{1,3})\s*-->\s*(\d{1,9}):(\d\d):(\d\d)[,.](\d{1,3})")
 _TAGS = re.compile(r"</?[biusBIUS]>|</?font[^>]*>|\{\\[^}]*\}")
 
 
@@ -70,7 +70,7 @@ def seen_with(subtitles: list[Subtitle], times: list[float]) -> list[str]:
 
 
 def _clock_s(record: Record, field: str) -> float:
-    match = re.fullmatch(r"(\d+):(\d\d?):(\d\d?(?:\.\d*)?)", record.text(field).strip())
+    match = re.fullmatch(r"(\d{1,9}):(\d\d?):(\d\d?(?:\.\d*)?)", record.text(field).strip())
     if match is None:
         record.fail(field, 'a time like "00:01:02.500"')
     return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
@@ -82,10 +82,10 @@ def read_longvideobench(root: str, path: str, duration_s: float, offset_s: float
     for record in json_list(root, path):
         if "timestamp" in record.data:
             times = record.data["timestamp"]
-            if not isinstance(times, list) or len(times) != 2 or not isinstance(times[0], (int, float)):
+            if not isinstance(times, list) or len(times) != 2 or not is_number(times[0]):
                 record.fail("timestamp", "a list of two times")
             begin = float(times[0])
-            end = float(times[1]) if isinstance(times[1], (int, float)) else duration_s  # some have no end
+            end = float(times[1]) if is_number(times[1]) else duration_s  # some have no end
             text = record.text("text", empty=True)
         else:
             begin, end = _clock_s(record, "start"), _clock_s(record, "end")
