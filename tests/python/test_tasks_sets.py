@@ -162,6 +162,16 @@ def test_nextqa_leaves_empty_options_out(rows_of):
     assert row["video"] == "../data/NExTVideo/1000/123.mp4"
 
 
+def test_nextqa_keeps_rows_whole(rows_of, tmp_path):
+    rows_of("nextqa")
+    path = tmp_path / "data/test.csv"
+    text = path.read_text(encoding="utf-8").replace("tired", "so\u2028ti\u0085r\fed").replace("fell", '"fell\nover"')
+    path.write_text(text, encoding="utf-8", newline="\r\n")
+    report = convert("nextqa", str(tmp_path / "data"), out=str(tmp_path / "again"))
+    (row,) = [json.loads(line) for line in (tmp_path / "again/nextqa.jsonl").read_text("utf-8").split("\n")[:-1]]
+    assert row["options"] == ["so\u2028ti\u0085r\fed", "none", "fell\r\nover", "won"] and report["rows"] == 1
+
+
 def test_tempcompass(rows_of):
     rows, report = rows_of("tempcompass")
     assert [(row["task"], row["score"], row["answer"]) for row in rows] == [

@@ -6,6 +6,7 @@ Every reader yields Record objects that know their file and row, so that whateve
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -194,7 +195,8 @@ def _object(value: Any, file: str, row: Union[int, str]) -> Record:
 
 def csv_rows(root: str, file: str) -> Iterator[Record]:
     """The rows of a CSV file with a head line; a row is called like the line on which it ends."""
-    reader = csv.DictReader(_open_text(root, file).splitlines(keepends=True), strict=True)
+    # Lines end with CR, LF or both: U+2028 and form feeds, at which str.splitlines cuts, stand in cells.
+    reader = csv.DictReader(io.StringIO(_open_text(root, file), newline=""), strict=True)
     try:
         for row in reader:
             if None in row or None in row.values():
