@@ -94,6 +94,11 @@ BROKEN = {
                          ("[json/4_count.json:1]", '"question"', "the lone surrogate U+D800", r"What is \ud800?")),
     "half a character in a name": ("mlvu", "json/4_count.json", lambda v: v[0].update(video="a\udfff.mp4"),
                                    ("[json/4_count.json:1]", '"video"', "U+DFFF", r"a\udfff.mp4")),
+    "answer that is no number": ("mathvista", "testmini.json", lambda v: v["3"].update(answer="nan"),
+                                 ("[testmini.json:3]", '"answer"', "a number", '"nan"')),
+    "empty answers": ("infovqa", "infographicsVQA_val_v1.0_withQT.json",
+                      lambda v: v["data"][0].update(answers=["", " "]),
+                      ("[infographicsVQA_val_v1.0_withQT.json:1]", '"answers"', "not empty", '["", " "]')),
     "no such letter": ("lvbench", "video_info.meta.jsonl", lambda v: v["qa"][0].update(answer="E"),
                        ("[video_info.meta.jsonl:1]", '"qa[0].answer"', "from A to D", '"E"')),
     "question of easy-vqa": ("easy_vqa", "data/test/questions.json", lambda v: v.append(["a", "b"]),
@@ -325,7 +330,33 @@ def test_words_of_a_small_vocabulary(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == {"questions": 4, "with_words": 3, "share": 0.75,
                                                    "others": {"teal": 1}}
     assert main(["words", str(tmp_path), str(tmp_path / "out/easy_vqa.jsonl")]) == 1
-    assert "tokenizer.json] is not there" in capsys.readouterr().err
+    assert "tokenizer.json] is not there: the model's folder should hold" in capsys.readouterr().err
+
+
+def test_words_of_rows_that_cannot_be_read(tmp_path, capsys):
+    rows = tmp_path / "rows.jsonl"
+    assert main(["words", str(task_folders.ROOT / "models/demo"), str(rows)]) == 1
+    assert "rows.jsonl] is not there: the rows' folder should hold" in capsys.readouterr().err
+    rows.write_text('{"answer": "\\ud800"}\n')
+    assert main(["words", str(task_folders.ROOT / "models/demo"), str(rows)]) == 1
+    assert '[rows.jsonl:1] "answer" should be Unicode' in capsys.readouterr().err
+
+
+def test_words_of_a_model_by_its_name(tmp_path, capsys, monkeypatch):
+    folder = made(tmp_path, "easy_vqa")
+    convert("easy_vqa", folder, out=str(tmp_path / "out"))
+    rows = str(tmp_path / "out/easy_vqa.jsonl")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert main(["words", "org/demo", rows]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: [org/demo] no such folder here, and as the name of a model") and "not in" in told
+    kept = tmp_path / "hub/models--org--demo"
+    task_folders.write(kept / "refs/main", "0" * 40)
+    shutil.copytree(task_folders.ROOT / "models/demo", kept / "snapshots" / ("0" * 40))
+    assert main(["words", "org/demo", rows]) == 0
+    assert capsys.readouterr().out.startswith("3 of 4 questions")
 
 
 def test_python_minus_m(tmp_path):

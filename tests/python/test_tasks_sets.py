@@ -225,6 +225,14 @@ def test_docvqa_test_is_for_the_server(rows_of):
     assert row["score"] == "not_scored" and "answer" not in row and row["id"] == 5 and report["not_scored"] == 1
 
 
+def test_empty_answers_are_left_out(rows_of, monkeypatch):
+    changed = task_folders.lines
+    monkeypatch.setattr(task_folders, "lines", lambda rows: changed(
+        [{**row, "answer": ["", "1/8/93", " "]} for row in rows]))
+    (row,), _ = rows_of("docvqa")
+    assert row["answer"] == ["1/8/93"]
+
+
 def test_infovqa(rows_of):
     (row,), _ = rows_of("infovqa")
     assert row["question"] == "How many?\nAnswer the question with a single word or phrase."

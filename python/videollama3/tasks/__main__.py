@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     converting.add_argument("--overwrite", action="store_true", help="replace a folder that convert made")
     converting.add_argument("--json", action="store_true", help="the report as JSON")
     words = commands.add_parser("words", help="the share of questions whose answers a model has words for")
-    words.add_argument("model", metavar="MODEL", help="its folder")
+    words.add_argument("model", metavar="MODEL", help="its folder or name")
     words.add_argument("rows", metavar="ROWS", help="a file of rows")
     words.add_argument("--json", action="store_true", help="as JSON")
     return parser

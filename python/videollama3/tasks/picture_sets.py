@@ -6,6 +6,7 @@ Prompts are those of the original evaluation of VideoLLaMA3, to the letter: they
 from __future__ import annotations
 
 import ast
+import math
 import os
 import re
 from typing import Any, Iterator, Optional, Union
@@ -182,9 +183,7 @@ def _mathvista_answer(record: Record) -> dict[str, Any]:
             record.fail("answer", f"one of its {len(options)} choices")
         return {"answer": letter_of(options.index(answer)), "score": "last_letter", "options": options}
     if kind in ("integer", "float"):
-        try:
-            float(answer)
-        except ValueError:
+        if not _is_finite(answer):
             record.fail("answer", "a number")
         # Replies are rounded to `precision` digits before they are compared.
         digits = 0 if kind == "integer" else int(record.number("precision"))
@@ -192,6 +191,13 @@ def _mathvista_answer(record: Record) -> dict[str, Any]:
             record.fail("precision", "a number from 0 to 18")
         return {"answer": answer, "score": "number", "tolerance": 0 if kind == "integer" else 0.5 * 10.0 ** -digits}
     return {"answer": answer, "score": "exact"}
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 # --- RealWorldQA, BLINK, MMMU: pictures stand in the rows

@@ -85,11 +85,12 @@ class Record:
         return [item if isinstance(item, str) else json.dumps(item) for item in value]
 
     def answers(self, field: str) -> Union[str, list[str]]:
-        """A text or number, or a list of them: as a text, or as texts."""
+        """A text or number, or a list of them: as a text, or as texts. Empty ones of a list are left out."""
         if isinstance(self.data.get(field), list):
-            return self.texts(field)
+            found = [text for text in self.texts(field) if text.strip()]
+            return found or self.fail(field, "a list with a text that is not empty")
         value = self.data.get(field)
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value == "":
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not str(value).strip():
             self.fail(field, "a text, a number or a list of them")
         return value if isinstance(value, str) else json.dumps(value)
 
@@ -131,13 +132,13 @@ class Record:
         return data
 
 
-def _open_text(root: str, file: str) -> str:
+def _open_text(root: str, file: str, place: str = "the set's folder") -> str:
     path = os.path.join(root, file)
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
             return stream.read()
     except FileNotFoundError:
-        raise TaskError(f"[{path}] is not there: the set's folder should hold {file}") from None
+        raise TaskError(f"[{path}] is not there: {place} should hold {file}") from None
     except UnicodeDecodeError as error:
         raise TaskError(f"[{path}] is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}") from None
     except OSError as error:
@@ -154,9 +155,9 @@ def _parsed(text: str, origin: str) -> Any:
         raise TaskError(f"[{origin}] is not JSON: {error}") from None
 
 
-def read_json(root: str, file: str) -> Any:
-    """The value that a file of JSON holds."""
-    return _parsed(_open_text(root, file), file)
+def read_json(root: str, file: str, place: str = "the set's folder") -> Any:
+    """The value that a file of JSON holds; `place` is what messages call the folder."""
+    return _parsed(_open_text(root, file, place), file)
 
 
 def json_list(root: str, file: str, field: Optional[str] = None) -> Iterator[Record]:
@@ -180,9 +181,9 @@ def json_object(root: str, file: str) -> Iterator[tuple[str, Record]]:
         yield name, _object(item, file, name)
 
 
-def json_lines(root: str, file: str) -> Iterator[Record]:
+def json_lines(root: str, file: str, place: str = "the set's folder") -> Iterator[Record]:
     """The objects of a file that has one on every line; rows are lines, from 1."""
-    for i, line in enumerate(_open_text(root, file).split("\n"), 1):
+    for i, line in enumerate(_open_text(root, file, place).split("\n"), 1):
         if line.strip():
             yield _object(_parsed(line, f"{file}:{i}"), file, i)
 

@@ -6,7 +6,9 @@ import json
 import os
 from typing import Any, Iterable
 
+from .._hub import folder_of
 from .errors import TaskError
+from .output import check_unicode
 from .records import json_lines, read_json
 
 
@@ -17,22 +19,27 @@ def has_words(vocabulary: Iterable[str], answer: str) -> bool:
 
 
 def share_of_words(model: str, rows: str) -> dict[str, Any]:
-    """Of the rows of a file with an answer, how many have one that the model of this folder has words for.
+    """Of the rows of a file with an answer, how many have one that the model, a folder or a name, has words for.
 
     Small models have small vocabularies: a word that they were never taught is spelt at best. The other answers
     are listed, with how many questions have them.
     """
-    file = os.path.join(model, "tokenizer.json")
-    tokenizer = read_json(model, "tokenizer.json")
+    try:
+        folder = str(folder_of(model))
+    except OSError as error:
+        raise TaskError(str(error)) from None
+    file = os.path.join(folder, "tokenizer.json")
+    tokenizer = read_json(folder, "tokenizer.json", "the model's folder")
     vocabulary = tokenizer.get("model", {}).get("vocab") if isinstance(tokenizer, dict) else None
     if not isinstance(vocabulary, dict):
         raise TaskError(f'[{file}] has no object "vocab" under "model"')
     known, asked = 0, 0
     others: dict[str, int] = {}
-    for record in json_lines(os.path.dirname(rows) or ".", os.path.basename(rows)):
+    for record in json_lines(os.path.dirname(rows) or ".", os.path.basename(rows), "the rows' folder"):
         if "answer" not in record.data:
             continue
         answers = record.answers("answer")
+        check_unicode(answers, record.origin, "answer")
         asked += 1
         if any(has_words(vocabulary, answer) for answer in ([answers] if isinstance(answers, str) else answers)):
             known += 1
