@@ -59,16 +59,28 @@ void verify_cache(const CacheOptions& options) {
     check.files += one.files;
     check.bytes += one.bytes;
     check.faults.insert(check.faults.end(), one.faults.begin(), one.faults.end());
+    check.missing.insert(check.missing.end(), one.missing.begin(), one.missing.end());
   }
-  Json faults = Json::array();
-  for (const CacheFault& fault : check.faults)
-    faults.push_back(
-        {{"model", fault.repository}, {"commit", fault.commit}, {"file", fault.file}, {"what", fault.what}});
-  if (options.json) print_json({{"files", check.files}, {"bytes", check.bytes}, {"faults", faults}});
-  for (const CacheFault& fault : check.faults)
-    fmt::print(stderr, "{}@{} {} {}\n", fault.repository, fault.commit, fault.file, fault.what);
+  const auto listed = [](const std::vector<CacheFault>& files) {
+    Json list = Json::array();
+    for (const CacheFault& file : files)
+      list.push_back(
+          {{"model", file.repository}, {"commit", file.commit}, {"file", file.file}, {"what", file.what}});
+    return list;
+  };
+  if (options.json)
+    print_json({{"files", check.files},
+                {"bytes", check.bytes},
+                {"faults", listed(check.faults)},
+                {"missing", listed(check.missing)}});
+  for (const auto* files : {&check.faults, &check.missing})
+    for (const CacheFault& file : *files)
+      fmt::print(stderr, "{}@{} {} {}\n", file.repository, file.commit, file.file, file.what);
+  if (!check.missing.empty())
+    fmt::print(stderr, "{} files are missing: `videollama3 pull` fetches them\n", check.missing.size());
   require(check.faults.empty(), ErrorCode::kFormat,
-          "[cache] {} of {} files are wrong: remove the model with `videollama3 cache rm`, and pull it again",
+          "[cache] {} files are wrong, and {} were read: remove the model with `videollama3 cache rm`, and "
+          "pull it again",
           check.faults.size(), check.files);
   fmt::print(stderr, "{} files, {}: all as their hashes say\n", check.files,
              size_words(static_cast<double>(check.bytes)));

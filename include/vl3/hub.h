@@ -112,6 +112,7 @@ struct CacheFault {
 struct CacheCheck {
   int64_t files = 0, bytes = 0;  // that were read
   std::vector<CacheFault> faults;
+  std::vector<CacheFault> missing;  // what a model needs, the listing has, and nobody has fetched yet
 };
 // Reads every file of the cached snapshots (of one model, and of one revision of it, where a name is given)
 // and compares its hash. Throws HubError kNotCached for a name that the cache does not have.

@@ -92,7 +92,9 @@ Submission make_submission(const std::string& format, const std::vector<Sample>&
   for (const Sample& sample : samples) {
     const std::string reply = reply_of(sample);
     const bool picks = format != "docvqa" && sample.expected.options.letters() > 0;
-    const int index = picks ? picked(reply, sample.expected) : -1;
+    Expected expected = sample.expected;
+    if (format == "mmmu") expected.kind = ScoreKind::kLastLetter;  // as its validation is scored
+    const int index = picks ? picked(reply, expected) : -1;
     if (picks && index < 0) made.unpicked.push_back(sample.id);
     add(format, sample, reply, index, made.content);
   }

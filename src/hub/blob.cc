@@ -52,6 +52,7 @@ class Fetch {
   ReplyHead last_;            // of the last reply: how long to wait may stand there
   std::string why_;           // the last request did not come to its end
   bool other_range_ = false;  // it had another part of the file than was asked for
+  bool foreign_ = false;      // it was a page of somebody else
   int begun_again_ = 0;
 };
 
@@ -88,6 +89,11 @@ bool Fetch::begin(const ReplyHead& head) {
     return !other_range_;
   }
   if (head.status != 200) return false;
+  // Of a network that wants a login first, for one.
+  const auto length = download::byte_count(head.value("content-length"));
+  foreign_ = head.value("content-type").starts_with("text/html") && length.has_value() &&
+             static_cast<int64_t>(*length) != entry_.size;
+  if (foreign_) return false;
   if (partial_.bytes() > 0) start_again();
   partial_.keep_validator(head.value("etag"));
   return true;
@@ -105,7 +111,7 @@ void Fetch::request() {
                                    tell();
                                  }};
   why_.clear();
-  other_range_ = false;
+  other_range_ = foreign_ = false;
   bool of_hub = false;
   const Outcome outcome = client_.get(place_->address, std::move(fields), sink, of_hub);
   last_ = outcome.head;
@@ -114,6 +120,10 @@ void Fetch::request() {
 
 void Fetch::judge(const Outcome& outcome, bool of_hub) {
   const long status = outcome.head.status;
+  if (foreign_) {
+    why_ = "was answered with a web page";
+    return;
+  }
   try {
     outcome.check_head();
     if (status == 200 || status == 206) outcome.check_end();

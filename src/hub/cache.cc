@@ -105,7 +105,14 @@ void RepositoryCache::keep_absent(const std::string& commit, const std::vector<s
 
 void RepositoryCache::keep_revision(const std::string& revision, const std::string& commit) const {
   if (revision == commit || commit_of(revision) == commit) return;
-  write(folder_ / "refs" / revision, commit);
+  // Of a branch and what was a branch below it, or the other way round, the hub has one: what the cache has
+  // of the other is out of date.
+  const fs::path refs = folder_ / "refs", place = refs / revision;
+  std::error_code code;
+  for (fs::path above = place.parent_path(); above != refs; above = above.parent_path())
+    if (fs::is_regular_file(above, code)) fs::remove(above, code);
+  if (fs::is_directory(place, code)) fs::remove_all(place, code);
+  write(place, commit);
 }
 
 // The temporary file lies among the blobs: beside a revision, what a kill leaves of it would be another one.

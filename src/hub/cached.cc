@@ -26,12 +26,19 @@ namespace fs = std::filesystem;
 
 constexpr unsigned kLockMode = 0664;
 
-// The names of a folder's entries, sorted; none where it cannot be read.
+// Of a folder that was listed: one that is not there has nothing in it.
+void check_listed(const fs::path& folder, const std::error_code& code) {
+  require(!code || code == std::errc::no_such_file_or_directory, ErrorCode::kIo, "[{}] cannot be read: {}",
+          folder.string(), code.message());
+}
+
+// The names of a folder's entries, sorted.
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code code;
   for (fs::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code))
     names.push_back(entry->path().filename().string());
+  check_listed(folder, code);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -39,11 +46,12 @@ std::vector<std::string> names_in(const fs::path& folder) {
 // Everything below a folder that is no folder, as paths relative to it.
 std::vector<std::string> files_below(const fs::path& folder) {
   std::vector<std::string> files;
-  std::error_code code;
+  std::error_code code, of_entry;
   for (fs::recursive_directory_iterator entry(folder, code), end; !code && entry != end;
        entry.increment(code))
-    if (!entry->is_directory(code) || entry->is_symlink(code))
+    if (!entry->is_directory(of_entry) || entry->is_symlink(of_entry))
       files.push_back(entry->path().lexically_relative(folder).string());
+  check_listed(folder, code);
   std::sort(files.begin(), files.end());
   return files;
 }
@@ -156,7 +164,7 @@ void verify_snapshot(const RepositoryCache& cache, const std::string& commit, Ve
   std::error_code code;
   for (const auto& [path, entry] : *listing)
     if (is_needed(path) && !fs::exists(fs::symlink_status(cache.snapshot(commit) / path, code)))
-      state.check.faults.push_back({cache.repository(), commit, path, "is missing"});
+      state.check.missing.push_back({cache.repository(), commit, path, "is missing"});
 }
 
 // --- removing
@@ -182,6 +190,16 @@ int64_t remove_blob(const RepositoryCache& cache, const std::string& etag) {
   const int64_t bytes = code ? 0 : static_cast<int64_t>(size);
   if (!fs::remove(blob, code)) return 0;
   return shared.has_value() ? sweep_shared_blob(cache.root(), *shared) : bytes;
+}
+
+// With the folders that it leaves empty: a branch of such a name may come.
+void remove_revision(const RepositoryCache& cache, const std::string& revision) {
+  const fs::path refs = cache.folder() / "refs";
+  std::error_code code;
+  fs::remove(refs / revision, code);
+  require(!code, ErrorCode::kIo, "[{}] cannot be removed: {}", (refs / revision).string(), code.message());
+  for (fs::path above = (refs / revision).parent_path(); above != refs; above = above.parent_path())
+    if (!fs::remove(above, code)) return;
 }
 
 int64_t remove_folder(const fs::path& folder) {
@@ -221,7 +239,7 @@ int64_t remove_commits(const RepositoryCache& cache, const std::vector<std::stri
   for (const std::string& commit : commits) {
     // A revision that leads nowhere is a damaged cache to others: it goes first.
     if (const auto found = revisions.find(commit); found != revisions.end())
-      for (const std::string& revision : found->second) fs::remove(cache.folder() / "refs" / revision, code);
+      for (const std::string& revision : found->second) remove_revision(cache, revision);
     bytes += remove_folder(cache.snapshot(commit));
     fs::remove_all(cache.folder() / ".no_exist" / commit, code);
     fs::remove(cache.folder() / "trees" / (commit + ".json"), code);
@@ -285,10 +303,7 @@ int64_t remove_cached(const HubName& name, const HubOptions& options) {
     if (!name.revision.empty() || !std::filesystem::is_directory(cache.folder(), code)) throw;
   }
   if (!name.revision.empty() && hub::has_other_names(cache, name.revision, commits[0])) {
-    std::error_code code;
-    std::filesystem::remove(cache.folder() / "refs" / name.revision, code);
-    require(!code, ErrorCode::kIo, "[{}] cannot be removed: {}",
-            (cache.folder() / "refs" / name.revision).string(), code.message());
+    hub::remove_revision(cache, name.revision);
     return 0;
   }
   return hub::remove_commits(cache, commits);

@@ -63,9 +63,11 @@ TEST(Submission, OthersAreListsAndTexts) {
                          {{"questionId", "p007"}, {"answer", ""}}}));
   const std::string mmmu = R"({"id":"m1","question":"q","score":"last_letter","answer":"B","options":3})"
                            "\n"
-                           R"({"id":"m2","question":"q","score":"exact","answer":"5"})";
-  EXPECT_EQ(made("mmmu", mmmu, {{"m1", "(A) no, (C)"}, {"m2", "42"}}).content,
-            (Json{{"m1", "C"}, {"m2", "42"}}));
+                           R"({"id":"m2","question":"q","score":"exact","answer":"5"})"
+                           "\n"
+                           R"({"id":"m3","question":"q","score":"not_scored","options":3})";
+  EXPECT_EQ(made("mmmu", mmmu, {{"m1", "(A) no, (C)"}, {"m2", "42"}, {"m3", "Both said, it is (B)"}}).content,
+            (Json{{"m1", "C"}, {"m2", "42"}, {"m3", "B"}}));
 }
 
 TEST(Submission, RowsThatLackWhatItNeedsAreNamed) {

@@ -48,7 +48,9 @@ TEST_F(HubCache, IsCheckedByItsHashes) {
   for (const CacheFault& fault : check.faults) told.push_back(fault.file + " " + fault.what);
   EXPECT_EQ(told, (std::vector<std::string>{
                       "model.safetensors is not what its hash " + sha256_of(weights_) + " says",
-                      "tokenizer.json leads to no file", "config.json is missing"}));
+                      "tokenizer.json leads to no file"}));
+  ASSERT_EQ(check.missing.size(), 1u);
+  EXPECT_EQ(check.missing[0].file, "config.json");
   EXPECT_THROW(verify_cached(parse_hub_name("org/none"), options_), HubError);
   // What is wrong is fetched again, once it is away.
   fs::remove(folder / "model.safetensors");

@@ -51,6 +51,39 @@ TEST_F(HubFaults, WhatComesPackedIsTold) {
   }
 }
 
+// A network that wants a login first answers so to whatever is asked for.
+TEST_F(HubFaults, NothingIsKeptOfAWebPage) {
+  Fault portal;
+  portal.status = 200;
+  portal.fields = "Content-Type: text/html; charset=utf-8\r\n";
+  portal.body = "<html>Log in!</html>";
+  portal.times = 100;
+  hub_.add(portal);
+  EXPECT_EQ(failure(), HubFailure::kUnreachable);
+  EXPECT_NE(message_.find("was answered with a web page"), std::string::npos) << message_;
+  EXPECT_NE(message_.find("; 0 of "), std::string::npos) << message_;
+}
+
+TEST_F(HubFaults, ABranchMayBecomeAFolderOfBranches) {
+  hub_.put("org/model", files_, "feat/x");
+  pull_quickly("org/model@feat/x");
+  hub_.put("org/model", {{"config.json", config_}, {"model.safetensors", "w"}}, "feat");
+  pull_quickly("org/model@feat");
+  EXPECT_EQ(read_text(cache("refs/feat")), hub_.commit("org/model", "feat"));
+  pull_quickly("org/model@feat/x");
+  EXPECT_EQ(read_text(cache("refs/feat/x")), hub_.commit("org/model", "feat/x"));
+  remove_cached(parse_hub_name("org/model@feat/x"), options_);
+  EXPECT_FALSE(fs::exists(cache("refs/feat")));
+}
+
+TEST_F(HubFaults, ACacheThatCannotBeReadIsTold) {
+  EXPECT_TRUE(cached_models(options_).empty()) << "where there is none yet";
+  write_text(folder_ / "file", "no folder");
+  options_.cache_dir = folder_ / "file";
+  expect_failure(ErrorCode::kIo, {"file", "cannot be read"}, [&] { cached_models(options_); });
+  expect_failure(ErrorCode::kIo, {"file", "cannot be read"}, [&] { verify_cached(std::nullopt, options_); });
+}
+
 TEST_F(HubFaults, ATimeToComeBackIsWaitedFor) {
   Fault busy;
   busy.host = "hub";
