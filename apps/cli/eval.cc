@@ -181,8 +181,8 @@ void add_eval(CLI::App& app) {
                    "also write the answers as a server of test sets wants them")
       ->check(CLI::IsMember(eval::submission_formats()));
   command->add_flag("--reuse-prompts", options->reuse_prompts,
-                    "what a picture or clip made of the language model is kept for its other questions: "
-                    "faster for long clips, but a reply may differ in its last bits");
+                    "what a picture or clip was to the language model is kept for its other questions: "
+                    "faster for long clips, and the replies are the same");
   command->add_flag("--json", options->json, "the summary as JSON in place of a table");
   options->request.add_media_to(*command);
   options->compute.add_to(*command, "auto");
