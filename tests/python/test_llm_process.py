@@ -176,7 +176,8 @@ def test_python_ends_with_calls_under_way(kind: str) -> None:
             return scores
         def repeat():
             begun.set()
-            with contextlib.redirect_stdout(open(os.devnull, "w")):
+            # From Python 3.12 on no thread begins while it ends.
+            with contextlib.redirect_stdout(open(os.devnull, "w")), contextlib.suppress(RuntimeError):
                 while True: {ENDLESS[kind]}
         threading.Thread(target=repeat, daemon=True).start()
         begun.wait()
