@@ -28,12 +28,9 @@ struct Calls {
 // Never destroyed: threads may come out of their work while the process ends. A fork's child has none of
 // them.
 Calls& calls() {
-  static Calls* const made = [] {
-    static Calls* const all = new Calls;
-    pthread_atfork(nullptr, nullptr, [] { new (all) Calls; });
-    return all;
-  }();
-  return *made;
+  static Calls* const all = new Calls;
+  [[maybe_unused]] static const int told = pthread_atfork(nullptr, nullptr, [] { new (all) Calls; });
+  return *all;
 }
 
 thread_local int callbacks = 0, releases = 0;
@@ -68,12 +65,12 @@ WithoutGil::~WithoutGil() {
   Calls& all = calls();
   --releases;
   {
-    const std::lock_guard lock(all.mutex);
+    std::unique_lock lock(all.mutex);
     if (cancel_ != nullptr) std::erase(all.cancels, cancel_);
     if (outermost_ && all.ending && all.ended_by != std::this_thread::get_id()) {
       --all.inside;
       all.left.notify_all();
-      all.mutex.unlock();
+      lock.unlock();
       stay();
     }
   }

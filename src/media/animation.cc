@@ -3,13 +3,11 @@
 #include <cmath>
 
 #include "base/check.h"
-#include "vl3/image.h"
 
 namespace vl3 {
 
-VideoInfo describe_animation(std::span<const std::byte> bytes, const MediaLimits& limits,
-                             const std::string& name, const std::string& format) {
-  const ImageInfo picture = probe_image(bytes, limits, name, false);
+VideoInfo describe_animation(const ImageInfo& picture, const MediaLimits& limits, const std::string& name,
+                             const std::string& format) {
   require(picture.frames <= limits.max_frames, ErrorCode::kLimitExceeded,
           "[{}] {} frames are more than max_frames, {}", name, picture.frames, limits.max_frames);
   VideoInfo info;

@@ -1,19 +1,18 @@
 #pragma once
 // What clips that are animated pictures have in common.
 
-#include <cstddef>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "vl3/image.h"
 #include "vl3/media_limits.h"
 #include "vl3/video.h"
 
 namespace vl3 {
 
-// Size and number of frames, as the picture says. Throws as probe_image does, and kLimitExceeded.
-VideoInfo describe_animation(std::span<const std::byte> bytes, const MediaLimits& limits,
-                             const std::string& name, const std::string& format);
+// Size and number of frames, as the picture says. Throws kLimitExceeded.
+VideoInfo describe_animation(const ImageInfo& picture, const MediaLimits& limits, const std::string& name,
+                             const std::string& format);
 
 // When each frame ends, from the beginning of the first on. The rate is the frames' average; absent where
 // they take no time. Throws kLimitExceeded.

@@ -20,7 +20,7 @@ class AnimatedAvif final : public VideoReader {
         bytes_(bytes_of(source, limits)),
         source_{{reinterpret_cast<const uint8_t*>(bytes_.bytes.data()), bytes_.bytes.size()}, limits_, name_},
         reader_(source_) {
-    info_ = describe_animation(bytes_.bytes, limits, name_, "avif");
+    info_ = describe_animation(reader_.info(), limits, name_, "avif");
     std::vector<double> ends_s;
     for (int64_t i = 0; i < info_.total_frames; ++i) ends_s.push_back(reader_.end_s(i));
     tell_animation_times(ends_s, limits, name_, info_);

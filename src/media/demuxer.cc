@@ -1,5 +1,9 @@
 #include "media/demuxer.h"
 
+extern "C" {
+#include <libavutil/intreadwrite.h>
+}
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -21,23 +25,20 @@ bool goes_by_bytes(std::string_view container) {
   return false;
 }
 
-uint64_t load_be(std::string_view bytes) {
-  uint64_t value = 0;
-  for (const char byte : bytes) value = value << 8 | static_cast<uint8_t>(byte);
-  return value;
-}
-
 // Whether an MP4 has fragments, of which FFmpeg lists those alone that it has come to. One whose boxes cannot
 // be made out may have them.
 bool has_fragments(const MediaSource& source) {
   constexpr int kMostBoxes = 256;
   uint64_t at = 0;
   for (int i = 0; i < kMostBoxes; ++i) {
-    const std::string bytes = part_of(source, at, 16);
-    const std::string_view head = bytes;
+    const std::string head = part_of(source, at, 16);
     if (head.empty()) return false;
-    if (head.size() < 8 || head.substr(4, 4) == "moof" || head.substr(4, 4) == "sidx") return true;
-    const uint64_t small = load_be(head.substr(0, 4)), size = small == 1 ? load_be(head.substr(8)) : small;
+    if (head.size() < 8) return true;
+    const std::string_view type = std::string_view(head).substr(4, 4);
+    if (type == "moof" || type == "sidx") return true;
+    const uint64_t small = AV_RB32(head.data());
+    if (small == 1 && head.size() < 16) return true;
+    const uint64_t size = small == 1 ? AV_RB64(head.data() + 8) : small;
     if (size == 0) return false;  // the last one, up to the file's end
     if (size < 8) return true;
     at += size;

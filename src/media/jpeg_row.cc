@@ -23,7 +23,8 @@ uint64_t end_of_scan(const MediaSource& source, uint64_t at) {
   while (true) {
     const std::string piece = part_of(source, at, kPiece);
     if (piece.size() < 2) return std::string::npos;
-    for (size_t i = piece.find('\xff'); i + 1 < piece.size(); i = piece.find('\xff', i + 1)) {
+    for (size_t i = 0; i + 1 < piece.size(); ++i) {
+      if (piece[i] != '\xff') continue;
       const auto code = static_cast<uint8_t>(piece[i + 1]);
       if (code != 0xff && !stands_alone(code)) return at + i;
     }

@@ -101,8 +101,7 @@ bool PacketIndex::sort_frames(const IndexRules& rules) {
     shown_.push_back(i);
     counted = counted && packet.has_order;
   }
-  const bool times_tell = !lacks_times_ && !(rules.delays && shows_in_order());
-  order_ = !rules.reorders ? Order::kFile : times_tell ? Order::kTime : Order::kCodec;
+  order_ = !rules.reorders ? Order::kFile : times_tell(rules) ? Order::kTime : Order::kCodec;
   for (;;) {
     find_runs(rules);
     if (packed_) return false;

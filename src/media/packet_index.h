@@ -35,10 +35,11 @@ class PacketIndex {
   int64_t frames() const noexcept { return frames_; }
   // Whether it is known which packet shows which frame; else frames() is all there is to know.
   bool ordered() const noexcept { return ordered_; }
-  bool lacks_times() const noexcept { return lacks_times_; }  // some shown packet has no time of showing
-  // Whether times of showing say that packets come in the order shown. Some tools write times of decoding in
-  // their place, whatever the order.
-  bool shows_in_order() const noexcept { return !goes_back_; }
+  // Whether the packets' times of showing tell the order of frames: all shown ones have one, and where the
+  // stream reorders they go back. Some tools write times of decoding in their place.
+  bool times_tell(const IndexRules& rules) const noexcept {
+    return !lacks_times_ && (goes_back_ || !rules.delays);
+  }
   // When each frame is shown, in ticks of the stream behind the first; empty where that is unknown. Cuts
   // (recordings put one behind the other, whose clocks jump) are closed.
   const std::vector<int64_t>& ticks() const noexcept { return ticks_; }

@@ -153,10 +153,9 @@ void VideoFile::index_packets(int64_t most) {
   // parser.
   const std::string_view format = info_.format;
   const IndexRules rules = demuxer_.rules();
-  const auto times_tell = [&] { return !index_.lacks_times() && !(rules.delays && index_.shows_in_order()); };
   const bool anew = index_.packets() > 0;
   const bool find_order =
-      (anew && !times_tell()) || !(format.starts_with("mov") || format.starts_with("matroska"));
+      (anew && !index_.times_tell(rules)) || !(format.starts_with("mov") || format.starts_with("matroska"));
   index_ = PacketIndex();
   std::optional<PacketInspector> inspector(std::in_place, *demuxer_.stream().codecpar, find_order);
   Demuxer::Next next = add_packets(*inspector, std::min(most, kCompared - 1));
@@ -174,7 +173,7 @@ void VideoFile::index_packets(int64_t most) {
           "[{}] more packets than max_frames, {}", name_, limits_.max_frames);
   // Matroska files that were cut out of others lack the times of frames before their first key frame, and
   // some were written with times of decoding alone.
-  if (!find_order && index_.packets() > 0 && !times_tell()) {
+  if (!find_order && index_.packets() > 0 && !index_.times_tell(rules)) {
     demuxer_.rewind();
     return index_packets(most);
   }

@@ -21,7 +21,7 @@ class AnimatedWebp final : public VideoReader {
  public:
   AnimatedWebp(const MediaSource& source, const MediaLimits& limits)
       : name_(source.name()), bytes_(bytes_of(source, limits)) {
-    info_ = describe_animation(bytes_.bytes, limits, name_, "webp");
+    info_ = describe_animation(probe_image(bytes_.bytes, limits, name_, false), limits, name_, "webp");
     tell_animation_times(frame_ends(), limits, name_, info_);
     WebPAnimDecoderOptions options;
     require(WebPAnimDecoderOptionsInit(&options) != 0, ErrorCode::kInternal,

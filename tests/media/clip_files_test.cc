@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <string_view>
 
 #include "media/fnv.h"
+#include "media/jpeg_row.h"
 #include "media/made_clip.h"
 #include "support/support.h"
 #include "vl3/video.h"
@@ -17,20 +17,12 @@ namespace {
 using test::ClipRecipe;
 using test::make_clip;
 
-std::vector<std::string> hashes_of(VideoReader& reader) {
-  std::vector<int64_t> all(static_cast<size_t>(reader.info().total_frames));
-  std::iota(all.begin(), all.end(), int64_t{0});
-  std::vector<std::string> hashes;
-  reader.read(all, [&](size_t, const Image& frame) { hashes.push_back(test::fnv(frame.rgb)); });
-  return hashes;
-}
-
 // The error that opening and reading a file gives; empty where there is none.
 std::string complaint(const std::filesystem::path& path, bool skip_broken = false) {
   try {
     const auto reader = VideoReader::open(path);
     reader->skip_broken_frames(skip_broken);
-    hashes_of(*reader);
+    test::hashes_of(*reader);
   } catch (const Error& error) {
     return error.what();
   }
@@ -52,16 +44,16 @@ TEST(ClipFiles, FragmentsThatAreNotListedCount) {
     const auto reader = VideoReader::open(folder / "clip");
     EXPECT_EQ(reader->info().total_frames, 1300);
     EXPECT_NEAR(reader->info().duration_s, 52, 0.1);
-    EXPECT_EQ(hashes_of(*reader).size(), 1300U);
+    EXPECT_EQ(test::hashes_of(*reader).size(), 1300U);
   }
 }
 
 TEST(ClipFiles, ManyStreamsAreReadAndTooManyRefused) {
   const test::TemporaryFolder folder;
   ASSERT_TRUE(make_clip(folder / "clip", {.encoder = "mpeg4", .container = "matroska", .frames = 10}));
-  const std::vector<std::string> hashes = hashes_of(*VideoReader::open(folder / "clip"));
+  const std::vector<std::string> hashes = test::hashes_of(*VideoReader::open(folder / "clip"));
   ASSERT_TRUE(test::put_behind_subtitles(folder / "clip", folder / "many", "matroska", 100));
-  EXPECT_EQ(hashes_of(*VideoReader::open(folder / "many")), hashes);
+  EXPECT_EQ(test::hashes_of(*VideoReader::open(folder / "many")), hashes);
   // Containers whose streams come one by one, and one whose header has them all.
   ASSERT_TRUE(test::put_behind_subtitles(folder / "clip", folder / "more", "matroska", 1000));
   EXPECT_NE(complaint(folder / "more").find("has more than 1000 streams"), std::string::npos);
@@ -78,7 +70,7 @@ TEST(ClipFiles, WhatCannotBeReadToItsEndIsAnErrorOrANote) {
   EXPECT_NE(complaint(folder / "short").find("cannot be read behind frame"), std::string::npos);
   const auto reader = VideoReader::open(folder / "short");
   reader->skip_broken_frames(true);
-  const std::vector<std::string> hashes = hashes_of(*reader);
+  const std::vector<std::string> hashes = test::hashes_of(*reader);
   EXPECT_GE(hashes.size(), 5U);
   EXPECT_LT(hashes.size(), 12U);
   ASSERT_EQ(reader->notes().size(), 1U);
@@ -102,7 +94,8 @@ TEST(ClipFiles, FramesOfAHeaderAreNotBelieved) {
   bytes.replace(bytes.find("strh") + 8 + 32, 4, many);
   bytes.resize(bytes.find("idx1"));
   test::write_text(folder / "piped", bytes);
-  EXPECT_EQ(hashes_of(*VideoReader::open(folder / "piped")), hashes_of(*VideoReader::open(folder / "clip")));
+  EXPECT_EQ(test::hashes_of(*VideoReader::open(folder / "piped")),
+            test::hashes_of(*VideoReader::open(folder / "clip")));
 }
 
 // Some tools write times of decoding for those of showing, whatever the order.
@@ -119,9 +112,9 @@ TEST(ClipFiles, TimesThatDoNotTellTheOrder) {
       if (!make_clip(folder / "clip", recipe)) continue;
       if (!test::put_at_decoding_times(folder / "clip", folder / "flat", container)) continue;
       ++made;
-      const std::vector<std::string> hashes = hashes_of(*VideoReader::open(folder / "clip"));
+      const std::vector<std::string> hashes = test::hashes_of(*VideoReader::open(folder / "clip"));
       const auto reader = VideoReader::open(folder / "flat");
-      ASSERT_EQ(hashes_of(*reader), hashes);
+      ASSERT_EQ(test::hashes_of(*reader), hashes);
       const std::vector<int64_t> some = {80, 159};
       reader->read(some, [&](size_t i, const Image& frame) {
         EXPECT_EQ(test::fnv(frame.rgb), hashes[static_cast<size_t>(some[i])]) << "frame " << some[i];
@@ -151,7 +144,24 @@ TEST(ClipFiles, SoundMayBeginLongBeforeThePicture) {
   ASSERT_TRUE(make_clip(folder / "clip", {.encoder = "mpeg4", .container = "flv", .frames = 30}) ||
               make_clip(folder / "clip", {.encoder = "flv", .container = "flv", .frames = 30}));
   ASSERT_TRUE(test::put_behind_silence(folder / "clip", folder / "late", "flv", 20));
-  EXPECT_EQ(hashes_of(*VideoReader::open(folder / "late")), hashes_of(*VideoReader::open(folder / "clip")));
+  EXPECT_EQ(test::hashes_of(*VideoReader::open(folder / "late")),
+            test::hashes_of(*VideoReader::open(folder / "clip")));
+}
+
+// A scan is read piece by piece, and ends within one or between two.
+TEST(JpegRow, LongScansArePassedOver) {
+  const auto is_row = [](const std::string& bytes) {
+    return is_row_of_jpegs(MediaSource::bytes(bytes, "row"));
+  };
+  constexpr size_t kPiece = 256 << 10;
+  for (const size_t length :
+       {size_t{1}, kPiece - 4, kPiece - 3, kPiece - 2, kPiece - 1, kPiece, 3 * kPiece}) {
+    SCOPED_TRACE(length);
+    const std::string stuffed("\xff\0", 2), tables("\xff\xda\0\x02", 4);
+    const std::string one = "\xff\xd8" + tables + stuffed + std::string(length, 'x') + "\xff\xd9";
+    EXPECT_FALSE(is_row(one));
+    EXPECT_TRUE(is_row(one + one));
+  }
 }
 
 }  // namespace

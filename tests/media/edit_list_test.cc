@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
-
-#include "media/fnv.h"
 #include "media/made_clip.h"
 #include "support/support.h"
 #include "vl3/video.h"
@@ -59,14 +56,6 @@ std::string with_edits(std::string bytes, const std::vector<Edit>& edits) {
   return bytes;
 }
 
-std::vector<std::string> hashes_of(VideoReader& reader) {
-  std::vector<int64_t> all(static_cast<size_t>(reader.info().total_frames));
-  std::iota(all.begin(), all.end(), int64_t{0});
-  std::vector<std::string> hashes;
-  reader.read(all, [&](size_t, const Image& frame) { hashes.push_back(test::fnv(frame.rgb)); });
-  return hashes;
-}
-
 std::vector<ClipRecipe> recipes() {
   return {{.encoder = "mpeg4", .container = "mov"},
           {.encoder = "mpeg4", .container = "mov", .b_frames = 2},
@@ -92,7 +81,7 @@ void check_edits(const std::vector<Edit>& edits) {
     const test::TemporaryFolder folder;
     if (!make_clip(folder / "whole", recipe)) continue;
     ++made;
-    const std::vector<std::string> all = hashes_of(*VideoReader::open(folder / "whole"));
+    const std::vector<std::string> all = test::hashes_of(*VideoReader::open(folder / "whole"));
     ASSERT_EQ(all.size(), 160U);
     const std::string bytes = test::read_text(folder / "whole");
     ASSERT_NE(bytes.find("elst"), std::string::npos);
@@ -104,7 +93,7 @@ void check_edits(const std::vector<Edit>& edits) {
     }
     test::write_text(folder / "edited", with_edits(bytes, shifted));
     const auto reader = VideoReader::open(folder / "edited");
-    EXPECT_EQ(hashes_of(*reader), shown);
+    EXPECT_EQ(test::hashes_of(*reader), shown);
     EXPECT_NEAR(reader->info().fps.value_or(0), 25, 1e-6);
     EXPECT_NEAR(reader->info().duration_s, static_cast<double>(shown.size()) / 25, 0.1);
   }

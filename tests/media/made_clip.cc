@@ -11,9 +11,11 @@ extern "C" {
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string_view>
 
+#include "media/fnv.h"
 #include "support/support.h"
 
 namespace vl3::test {
@@ -272,6 +274,14 @@ bool put_late(const std::filesystem::path& from, const std::filesystem::path& to
     if (seen++ >= number) packet.pts += packet.duration * 25 * seconds;
   };
   return put_behind(from, to, container, 0, {}, delay, [](AVFormatContext&) { return true; });
+}
+
+std::vector<std::string> hashes_of(VideoReader& reader) {
+  std::vector<int64_t> all(static_cast<size_t>(reader.info().total_frames));
+  std::iota(all.begin(), all.end(), int64_t{0});
+  std::vector<std::string> hashes;
+  reader.read(all, [&](size_t, const Image& frame) { hashes.push_back(fnv(frame.rgb)); });
+  return hashes;
 }
 
 int64_t frames_decoded(const std::filesystem::path& path) {

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "vl3/video.h"
+
 namespace vl3::test {
 
 struct ClipRecipe {
@@ -39,6 +41,8 @@ bool put_at_decoding_times(const std::filesystem::path& from, const std::filesys
 // The same stream, whose packets from that number on are shown so many seconds later than they were.
 bool put_late(const std::filesystem::path& from, const std::filesystem::path& to, const char* container,
               int number, int seconds);
+// Of all frames of a clip.
+std::vector<std::string> hashes_of(VideoReader& reader);
 // How many frames FFmpeg's decoder gives for a whole file; -1 where it has none for it.
 int64_t frames_decoded(const std::filesystem::path& path);
 

@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
-
 #include "media/demuxer.h"
 #include "media/fnv.h"
 #include "media/made_clip.h"
@@ -29,14 +27,6 @@ struct Packet {
   Packet& operator=(const Packet&) = delete;
   AVPacket* p;
 };
-
-std::vector<std::string> hashes_of(VideoReader& reader) {
-  std::vector<int64_t> all(static_cast<size_t>(reader.info().total_frames));
-  std::iota(all.begin(), all.end(), int64_t{0});
-  std::vector<std::string> hashes;
-  reader.read(all, [&](size_t, const Image& frame) { hashes.push_back(test::fnv(frame.rgb)); });
-  return hashes;
-}
 
 TEST(Uncut, WhatIsOneAccessUnit) {
   const Bytes delimiter = {0, 0, 0, 1, 0x09, 0xf0}, idr = {0, 0, 1, 0x65, 0x88, 0x84};
@@ -87,28 +77,28 @@ TEST(Uncut, StreamsThatAreNotAsTheyBegan) {
   const test::TemporaryFolder folder;
   const ClipRecipe recipe{.encoder = "libx264", .container = "mpegts", .b_frames = 2, .options = {kPreset}};
   if (!make_clip(folder / "clip", recipe)) GTEST_SKIP() << "no x264 in FFmpeg's libraries here";
-  const std::vector<std::string> once = hashes_of(*VideoReader::open(folder / "clip"));
+  const std::vector<std::string> once = test::hashes_of(*VideoReader::open(folder / "clip"));
   ASSERT_EQ(once.size(), 160U);
   std::vector<std::string> twice = once;
   twice.insert(twice.end(), once.begin(), once.end());
 
   // Two pictures in packets 100 and 120.
   ASSERT_TRUE(put_into(folder / "clip", folder / "pairs", "mpegts", {100, 120}));
-  EXPECT_EQ(hashes_of(*VideoReader::open(folder / "pairs")), once);
+  EXPECT_EQ(test::hashes_of(*VideoReader::open(folder / "pairs")), once);
 
   // The clock of 33 bits runs over after 3.7 s.
   ClipRecipe late = recipe;
   late.file_options = {{"output_ts_offset", "95440"}};
   ASSERT_TRUE(make_clip(folder / "late", late));
   const auto reader = VideoReader::open(folder / "late");
-  EXPECT_EQ(hashes_of(*reader), once);
+  EXPECT_EQ(test::hashes_of(*reader), once);
   EXPECT_TRUE(reader->info().times_s.empty());
   EXPECT_NEAR(reader->info().duration_s, 6.4, 1e-6);
 
   // Two recordings, the first of which stops inside a picture.
   const std::string bytes = test::read_text(folder / "clip");
   test::write_text(folder / "two", bytes + bytes);
-  EXPECT_EQ(hashes_of(*VideoReader::open(folder / "two")), twice);
+  EXPECT_EQ(test::hashes_of(*VideoReader::open(folder / "two")), twice);
   test::write_text(folder / "part", bytes.substr(0, bytes.size() * 3 / 4 / 188 * 188 - 188) + bytes);
   const auto part = VideoReader::open(folder / "part");
   EXPECT_GT(part->info().total_frames, 160 + 90);
